@@ -1,0 +1,28 @@
+//! The only place that chooses between `std` and `loom`.
+
+#[cfg(not(loom))]
+use std::sync as imp;
+
+#[cfg(loom)]
+use loom::sync as imp;
+
+pub(crate) use imp::MutexGuard;
+
+/// A mutex that is entered even where a panic has poisoned it.
+///
+/// What stands behind it is changed in steps that cannot panic between two valid states, so a
+/// poisoned lock says only that some caller's thread died while it held the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(imp::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
