@@ -1,0 +1,645 @@
+//! One event, valid by construction, held as the bytes that go over the wire.
+
+use core::fmt;
+use core::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use thiserror::Error;
+
+/// Free bytes in front of a frame: enough for an id of a queue and a short name, so that a frame
+/// is written into the buffer that it leaves in.
+const ROOM: usize = 64;
+
+/// One Server-Sent Event: data, event name, id, reconnection time, or a comment alone.
+///
+/// What exists is valid: event names and ids that could end their line are refused when they are
+/// set, data and comments are split into lines. Fields are written straight into the frame, so an
+/// event is one buffer, and encoding it moves nothing.
+///
+/// Data may be any UTF-8 text. CR, LF and CRLF are each *one* line end; a client gets the text back
+/// with every line end as LF and nothing else changed. Who needs carriage returns to survive
+/// encodes them, in JSON for example. Empty data dispatches an empty event; leading spaces,
+/// trailing line ends, NULs and U+FEFF arrive. (Firefox drops NULs from what its scripts see.)
+///
+/// More data can be appended with [`fmt::Write`]. A field that is set twice keeps its last value.
+///
+/// See [HTML, 9.2.5 and 9.2.6](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::Event;
+///
+/// let event = Event::new("42\n43").name("price")?.id("7")?.retry(Duration::from_secs(3));
+/// assert_eq!(event.encode(), "retry: 3000\nid: 7\nevent: price\ndata: 42\ndata: 43\n\n");
+/// # Ok::<(), sse_queue::EventError>(())
+/// ```
+#[derive(Clone)]
+pub struct Event {
+    wire: Wire,
+    /// A frame with data ends in a blank line; one without holds comments and `retry` alone.
+    pub(crate) has_data: bool,
+    fields: Fields,
+    /// The data's last character so far is a CR: a LF written next belongs to it.
+    pub(crate) after_cr: bool,
+}
+
+#[derive(Clone)]
+enum Wire {
+    /// The frame is `buf[start..]`. It lies at the end of the buffer and fields are put in front:
+    /// a `Vec` without spare capacity becomes `Bytes` without a further allocation.
+    Own { buf: Vec<u8>, start: usize },
+    /// A frame that was encoded elsewhere and checked.
+    Shared(Bytes),
+}
+
+impl Event {
+    /// An event without any field, in a buffer that has room for `frame` bytes more.
+    pub(crate) fn with_room(frame: usize) -> Self {
+        let mut buf = Vec::with_capacity(frame.saturating_add(ROOM));
+        buf.extend_from_slice(&[0; ROOM]);
+        Self {
+            wire: Wire::Own { buf, start: ROOM },
+            has_data: false,
+            fields: Fields::default(),
+            after_cr: false,
+        }
+    }
+
+    /// An event around a frame that was checked: LF only, no blank line but the one at its end.
+    pub(crate) fn checked(frame: Bytes, has_data: bool, fields: Fields) -> Self {
+        Self {
+            wire: Wire::Shared(frame),
+            has_data,
+            fields,
+            after_cr: false,
+        }
+    }
+
+    /// An event that does nothing but set the client's reconnection time, in whole milliseconds.
+    ///
+    /// Its frame is one line, without a blank line: nothing is to be dispatched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::Event;
+    ///
+    /// let event = Event::reconnection_time(Duration::from_millis(2500));
+    /// assert_eq!(event.encode(), "retry: 2500\n");
+    /// ```
+    #[must_use]
+    pub fn reconnection_time(duration: Duration) -> Self {
+        Self::with_room(0).retry(duration)
+    }
+
+    /// Sets the event's name: the type under which a page's listeners hear it.
+    ///
+    /// An empty name is the default type, `message`, and writes nothing. The names `open` and
+    /// `error` are legal, and reach the listeners of the browser's own events of these names.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`] if the name holds a CR or LF, or the event is a comment or a reconnection
+    /// time alone: a client drops a name without data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Field};
+    ///
+    /// assert_eq!(Event::new("x").name("tick")?.encode(), "event: tick\ndata: x\n\n");
+    /// let error = Event::new("x").name("a\rdata: y").unwrap_err();
+    /// assert_eq!((error.field(), error.at()), (Field::Name, Some(1)));
+    /// # Ok::<(), sse_queue::EventError>(())
+    /// ```
+    pub fn name(mut self, name: &str) -> Result<Self, EventError> {
+        self.refuse(Field::Name, name)?;
+        self.remove(Field::Name);
+        if !name.is_empty() {
+            self.prepend(&[b"event: ", name.as_bytes(), b"\n"]);
+            self.fields.insert(Field::Name);
+        }
+        Ok(self)
+    }
+
+    /// Sets the event's id: what a client sends as `Last-Event-ID` when it comes back.
+    ///
+    /// Ids of printable ASCII without spaces travel safely in every client. An empty id is not the
+    /// same as none: it resets what the client remembers.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`] if the id holds a CR, LF or NUL, or the event is a comment or a reconnection
+    /// time alone: those carry no id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Field};
+    ///
+    /// assert_eq!(Event::new("x").id("7")?.encode(), "id: 7\ndata: x\n\n");
+    /// let error = Event::new("x").id("7\0").unwrap_err();
+    /// assert_eq!((error.field(), error.at()), (Field::Id, Some(1)));
+    /// assert_eq!(error.to_string(), "id holds a NUL at byte 1");
+    /// # Ok::<(), sse_queue::EventError>(())
+    /// ```
+    pub fn id(mut self, id: &str) -> Result<Self, EventError> {
+        self.refuse(Field::Id, id)?;
+        if let Some(at) = id.bytes().position(|byte| byte == 0) {
+            return Err(EventError::Nul {
+                field: Field::Id,
+                at,
+            });
+        }
+        self.put_id(id.as_bytes());
+        Ok(self)
+    }
+
+    /// Sets the client's reconnection time, in whole milliseconds; what is below is cut off.
+    ///
+    /// Zero is legal and makes clients come back at once, all of them. Durations beyond
+    /// `u64::MAX` milliseconds are written as that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::Event;
+    ///
+    /// let event = Event::new("x").retry(Duration::from_micros(1999));
+    /// assert_eq!(event.encode(), "retry: 1\ndata: x\n\n");
+    /// ```
+    #[must_use]
+    pub fn retry(mut self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.remove(Field::Retry);
+        self.prepend(&[b"retry: ", Decimal::new(millis).as_bytes(), b"\n"]);
+        self.fields.insert(Field::Retry);
+        self
+    }
+
+    /// The event's name, if one is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Event;
+    ///
+    /// assert_eq!(Event::new("x").event_name(), None);
+    /// assert_eq!(Event::new("x").name("tick")?.event_name(), Some("tick"));
+    /// # Ok::<(), sse_queue::EventError>(())
+    /// ```
+    #[must_use]
+    pub fn event_name(&self) -> Option<&str> {
+        self.value(Field::Name)
+    }
+
+    /// The event's id, if one is set. An empty id is one: it resets what a client remembers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Event;
+    ///
+    /// assert_eq!(Event::new("x").event_id(), None);
+    /// assert_eq!(Event::new("x").id("7")?.event_id(), Some("7"));
+    /// # Ok::<(), sse_queue::EventError>(())
+    /// ```
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
+        self.value(Field::Id)
+    }
+
+    /// Encodes the event as one frame, ready to be sent and shared.
+    ///
+    /// An event that was made by [`Event::new`] already is its frame: nothing is copied and
+    /// nothing allocated. A frame with data ends in a blank line; one of comments or a
+    /// reconnection time alone does not, because some clients make an empty event of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Event;
+    ///
+    /// assert_eq!(Event::new("a\r\nb\rc").encode(), "data: a\ndata: b\ndata: c\n\n");
+    /// assert_eq!(Event::new("").encode(), "data: \n\n");
+    /// ```
+    #[must_use]
+    pub fn encode(self) -> Bytes {
+        match self.wire {
+            Wire::Own { buf, start } => {
+                let mut frame = Bytes::from(buf);
+                frame.advance(start);
+                frame
+            }
+            Wire::Shared(frame) => frame,
+        }
+    }
+
+    /// Appends the event's frame to `buf`, which callers can use again and again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use sse_queue::Event;
+    ///
+    /// let mut buf = BytesMut::new();
+    /// Event::new("a").encode_into(&mut buf);
+    /// Event::comment("b").encode_into(&mut buf);
+    /// assert_eq!(buf, "data: a\n\n: b\n");
+    /// ```
+    pub fn encode_into(&self, buf: &mut BytesMut) {
+        buf.extend_from_slice(self.frame());
+    }
+
+    /// The frame as it stands.
+    pub(crate) fn frame(&self) -> &[u8] {
+        match &self.wire {
+            Wire::Own { buf, start } => buf.get(*start..).unwrap_or_default(),
+            Wire::Shared(frame) => frame,
+        }
+    }
+
+    /// Sets the id without a look at it; `id` holds no CR, LF or NUL.
+    pub(crate) fn put_id(&mut self, id: &[u8]) {
+        self.remove(Field::Id);
+        self.prepend(&[b"id: ", id, b"\n"]);
+        self.fields.insert(Field::Id);
+    }
+
+    /// Makes sure that `more` bytes can be put in front without an allocation.
+    pub(crate) fn reserve_front(&mut self, more: usize) {
+        let (frame, start) = match &self.wire {
+            Wire::Own { buf, start } if *start < more => (buf.get(*start..), *start),
+            Wire::Own { .. } => return,
+            Wire::Shared(frame) => (Some(&**frame), 0),
+        };
+        let frame = frame.unwrap_or_default();
+        let start = start.saturating_add(more).saturating_add(ROOM);
+        let mut buf = Vec::with_capacity(start.saturating_add(frame.len()));
+        buf.resize(start, 0);
+        buf.extend_from_slice(frame);
+        self.wire = Wire::Own { buf, start };
+    }
+
+    /// The buffer to append data lines to. What stands there ends in a data line.
+    pub(crate) fn data_end(&mut self) -> &mut Vec<u8> {
+        if let Wire::Shared(frame) = &self.wire {
+            // A foreign frame may have its fields in any order: data goes last.
+            let mut buf = vec![0; ROOM];
+            for data in [false, true] {
+                for line in lines(frame).filter(|line| line.starts_with(b"data") == data) {
+                    buf.extend_from_slice(line);
+                    buf.push(b'\n');
+                }
+            }
+            buf.extend_from_slice(if self.has_data { b"\n" } else { b"" });
+            self.wire = Wire::Own { buf, start: ROOM };
+        }
+        match &mut self.wire {
+            Wire::Own { buf, .. } => buf,
+            Wire::Shared(_) => unreachable!("made its own above"),
+        }
+    }
+
+    fn refuse(&self, field: Field, value: &str) -> Result<(), EventError> {
+        if !self.has_data {
+            return Err(EventError::NoData { field });
+        }
+        let is_end = |byte| matches!(byte, b'\r' | b'\n');
+        match value.bytes().position(is_end) {
+            Some(at) => Err(EventError::LineEnd { field, at }),
+            None => Ok(()),
+        }
+    }
+
+    fn prepend(&mut self, parts: &[&[u8]]) {
+        let len = parts
+            .iter()
+            .fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        self.reserve_front(len);
+        if let Wire::Own { buf, start } = &mut self.wire {
+            *start = start.saturating_sub(len);
+            let mut at = *start;
+            for part in parts {
+                let end = at.saturating_add(part.len());
+                if let Some(place) = buf.get_mut(at..end) {
+                    place.copy_from_slice(part);
+                }
+                at = end;
+            }
+        }
+    }
+
+    /// Takes a field's line out, so that setting a field again replaces it.
+    fn remove(&mut self, field: Field) {
+        if !self.fields.remove(field) {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.frame().len().saturating_add(ROOM));
+        kept.resize(ROOM, 0);
+        let rest = lines(self.frame()).filter(|line| value_of(line, field).is_none());
+        for line in rest {
+            kept.extend_from_slice(line);
+            kept.push(b'\n');
+        }
+        kept.extend_from_slice(if self.has_data { b"\n" } else { b"" });
+        self.wire = Wire::Own {
+            buf: kept,
+            start: ROOM,
+        };
+    }
+
+    fn value(&self, field: Field) -> Option<&str> {
+        if !self.fields.contains(field) {
+            return None;
+        }
+        let value = lines(self.frame()).find_map(|line| value_of(line, field))?;
+        core::str::from_utf8(value).ok()
+    }
+}
+
+/// Equal events have equal frames.
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.frame() == other.frame()
+    }
+}
+
+impl Eq for Event {}
+
+/// Says how large the frame is, and never what it holds.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("bytes", &self.frame().len())
+            .field("data", &self.has_data)
+            .field("name", &self.fields.contains(Field::Name))
+            .field("id", &self.fields.contains(Field::Id))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A field of an event that can be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The event's name, `event` on the wire.
+    Name,
+    /// The event's id, `id` on the wire.
+    Id,
+    /// The reconnection time, `retry` on the wire.
+    Retry,
+}
+
+impl Field {
+    pub(crate) fn on_the_wire(self) -> &'static [u8] {
+        match self {
+            Self::Name => b"event",
+            Self::Id => b"id",
+            Self::Retry => b"retry",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::Name => 1,
+            Self::Id => 2,
+            Self::Retry => 4,
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "event name",
+            Self::Id => "id",
+            Self::Retry => "retry",
+        })
+    }
+}
+
+/// Which fields a frame sets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fields(u8);
+
+impl Fields {
+    pub(crate) fn contains(self, field: Field) -> bool {
+        self.0 & field.bit() != 0
+    }
+
+    /// Returns whether the field was missing.
+    pub(crate) fn insert(&mut self, field: Field) -> bool {
+        let missing = !self.contains(field);
+        self.0 |= field.bit();
+        missing
+    }
+
+    /// Returns whether the field was there.
+    fn remove(&mut self, field: Field) -> bool {
+        let there = self.contains(field);
+        self.0 &= !field.bit();
+        there
+    }
+}
+
+/// Why a field of an event was refused.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{Event, EventError, Field};
+///
+/// let error = Event::new("x").id("a\nb").unwrap_err();
+/// assert_eq!(error, EventError::LineEnd { field: Field::Id, at: 1 });
+/// assert_eq!(error.to_string(), "id holds a line end at byte 1");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// The value holds a CR or LF, which would end its line and begin another field.
+    #[error("{field} holds a line end at byte {at}")]
+    LineEnd {
+        /// The field that was to be set.
+        field: Field,
+        /// Where in the value, in bytes.
+        at: usize,
+    },
+    /// The value holds U+0000, for which clients ignore the whole field.
+    #[error("{field} holds a NUL at byte {at}")]
+    Nul {
+        /// The field that was to be set.
+        field: Field,
+        /// Where in the value, in bytes.
+        at: usize,
+    },
+    /// The event has no data, so a client would never dispatch it.
+    #[error("{field} goes with data alone, not with a comment or a reconnection time")]
+    NoData {
+        /// The field that was to be set.
+        field: Field,
+    },
+}
+
+impl EventError {
+    /// The field that was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Field};
+    ///
+    /// assert_eq!(Event::new("x").name("\n").unwrap_err().field(), Field::Name);
+    /// ```
+    #[must_use]
+    pub fn field(&self) -> Field {
+        match self {
+            Self::LineEnd { field, .. } | Self::Nul { field, .. } | Self::NoData { field } => {
+                *field
+            }
+        }
+    }
+
+    /// The byte of the value that it was refused for, if one byte is to blame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Event;
+    ///
+    /// assert_eq!(Event::new("x").name("ab\n").unwrap_err().at(), Some(2));
+    /// assert_eq!(Event::comment("x").name("ab").unwrap_err().at(), None);
+    /// ```
+    #[must_use]
+    pub fn at(&self) -> Option<usize> {
+        match self {
+            Self::LineEnd { at, .. } | Self::Nul { at, .. } => Some(*at),
+            Self::NoData { .. } => None,
+        }
+    }
+}
+
+/// The lines of a frame, its final blank line left out.
+fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    frame
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+}
+
+/// The value of a line that sets `field`: what stands behind the colon and one space.
+pub(crate) fn value_of(line: &[u8], field: Field) -> Option<&[u8]> {
+    match line.strip_prefix(field.on_the_wire())? {
+        [] => Some(&[]),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
+    }
+}
+
+/// A number in decimal digits, without an allocation.
+pub(crate) struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    pub(crate) fn new(mut number: u64) -> Self {
+        let mut digits = [b'0'; 20];
+        let mut start = digits.len();
+        for digit in digits.iter_mut().rev() {
+            start = start.saturating_sub(1);
+            // The remainder of a division by ten fits a byte.
+            *digit = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default());
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        Self { digits, start }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.start..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_set_twice_keeps_its_last_value() {
+        let event = Event::new("x").name("a").unwrap().id("1").unwrap();
+        let event = event.name("bb").unwrap().id("22").unwrap();
+        assert_eq!(event.event_name(), Some("bb"));
+        assert_eq!(event.event_id(), Some("22"));
+        assert_eq!(event.encode(), "id: 22\nevent: bb\ndata: x\n\n");
+    }
+
+    #[test]
+    fn an_empty_name_is_the_default_type() {
+        let event = Event::new("x").name("a").unwrap().name("").unwrap();
+        assert_eq!(event.encode(), "data: x\n\n");
+    }
+
+    #[test]
+    fn values_keep_their_spaces_and_colons() {
+        let event = Event::new("x").name(" x:").unwrap().id(" a ").unwrap();
+        assert_eq!(event.event_name(), Some(" x:"));
+        assert_eq!(event.event_id(), Some(" a "));
+        assert_eq!(event.encode(), "id:  a \nevent:  x:\ndata: x\n\n");
+    }
+
+    #[test]
+    fn a_long_id_and_name_find_room() {
+        let (id, name) = ("…".repeat(700), "n".repeat(500));
+        let event = Event::new("x").id(&id).unwrap().name(&name).unwrap();
+        assert_eq!(
+            event.encode(),
+            format!("event: {name}\nid: {id}\ndata: x\n\n")
+        );
+    }
+
+    #[test]
+    fn fields_are_refused_at_the_byte_that_is_to_blame() {
+        let refused = |result: Result<Event, EventError>| result.unwrap_err();
+        for (text, at) in [("\r", 0), ("a\n", 1), ("é\r\n", 2)] {
+            let error = refused(Event::new("x").name(text));
+            assert_eq!((error.field(), error.at()), (Field::Name, Some(at)));
+            let error = refused(Event::new("x").id(text));
+            assert_eq!((error.field(), error.at()), (Field::Id, Some(at)));
+        }
+        assert!(
+            Event::new("x").name("a\0b").is_ok(),
+            "NUL is legal in names"
+        );
+        assert_eq!(refused(Event::new("x").id("a\0b")).at(), Some(1));
+    }
+
+    #[test]
+    fn a_comment_carries_no_id_and_no_name() {
+        assert!(Event::comment("x").id("7").is_err());
+        assert!(Event::comment("x").name("a").is_err());
+        let event = Event::comment("x").retry(Duration::from_secs(1));
+        assert_eq!(event.encode(), "retry: 1000\n: x\n");
+    }
+
+    #[test]
+    fn retry_is_whole_milliseconds_in_digits() {
+        let line = |duration| Event::reconnection_time(duration).encode();
+        assert_eq!(line(Duration::ZERO), "retry: 0\n");
+        assert_eq!(line(Duration::from_nanos(999_999)), "retry: 0\n");
+        assert_eq!(line(Duration::from_millis(1 << 32)), "retry: 4294967296\n");
+        assert_eq!(line(Duration::MAX), "retry: 18446744073709551615\n");
+    }
+
+    #[test]
+    fn debug_never_prints_the_payload() {
+        let event = Event::new("secret").name("secret").unwrap();
+        assert!(!format!("{event:?}").contains("secret"));
+    }
+}
