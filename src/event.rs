@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Free bytes in front of a frame: enough for an id of a queue and a short name, so that a frame
 /// is written into the buffer that it leaves in.
-const ROOM: usize = 64;
+const ROOM: usize = 80;
 
 /// One Server-Sent Event: data, event name, id, reconnection time, or a comment alone.
 ///

@@ -1,0 +1,78 @@
+//! Frames that go out together.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::source::Limit;
+
+/// Whole frames, gathered within a [`Limit`].
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    first: Option<Bytes>,
+    rest: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Chunk {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Whether there may be one more frame, whatever its size.
+    pub(crate) fn has_place(&self, limit: Limit) -> bool {
+        self.is_empty() || self.rest.len().saturating_add(1) < limit.messages
+    }
+
+    /// Whether this frame fits. The first one always does: a larger frame goes alone.
+    pub(crate) fn fits(&self, frame: &Bytes, limit: Limit) -> bool {
+        self.is_empty() || self.bytes.saturating_add(frame.len()) <= limit.bytes
+    }
+
+    pub(crate) fn push(&mut self, frame: Bytes) {
+        self.bytes = self.bytes.saturating_add(frame.len());
+        match self.first {
+            None => self.first = Some(frame),
+            Some(_) => self.rest.push(frame),
+        }
+    }
+
+    /// One frame is passed on as it is; several are copied together.
+    pub(crate) fn join(self) -> Option<Bytes> {
+        if self.rest.is_empty() {
+            return self.first;
+        }
+        let mut chunk = BytesMut::with_capacity(self.bytes);
+        for frame in self.first.iter().chain(&self.rest) {
+            chunk.extend_from_slice(frame);
+        }
+        Some(chunk.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_frame_is_passed_on_uncopied() {
+        let frame = Bytes::from(vec![1, 2, 3]);
+        let mut chunk = Chunk::default();
+        chunk.push(frame.clone());
+        assert_eq!(chunk.join().unwrap().as_ptr(), frame.as_ptr());
+        assert_eq!(Chunk::default().join(), None);
+    }
+
+    #[test]
+    fn a_frame_larger_than_the_limit_goes_alone() {
+        let limit = Limit::new(4, 3);
+        let mut chunk = Chunk::default();
+        assert!(chunk.fits(&Bytes::from_static(b"12345"), limit));
+        chunk.push(Bytes::from_static(b"12"));
+        assert!(!chunk.fits(&Bytes::from_static(b"345"), limit));
+        assert!(chunk.fits(&Bytes::from_static(b"34"), limit));
+        chunk.push(Bytes::from_static(b"34"));
+        assert!(chunk.has_place(limit));
+        chunk.push(Bytes::new());
+        assert!(!chunk.has_place(limit));
+        assert_eq!(chunk.join().unwrap(), "1234");
+    }
+}

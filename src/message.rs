@@ -1,0 +1,255 @@
+//! An event, plus when it falls due and how long it stays good.
+
+use core::time::Duration;
+use std::time::SystemTime;
+
+use crate::event::Event;
+
+/// An [`Event`], plus when it falls due and how long after that it stays good.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Message, Queue};
+///
+/// let clock = FakeClock::new();
+/// let queue = Queue::builder().clock(clock.clone()).build();
+/// queue.push(Message::from("later").after(Duration::from_secs(2)))?;
+/// queue.push(Message::from("brief").expires_after(Duration::from_secs(1)))?;
+///
+/// clock.advance(Duration::from_secs(2));
+/// assert!(queue.try_next().unwrap().ends_with(b"data: later\n\n"));
+/// assert_eq!(queue.try_next(), None);
+/// # Ok::<(), sse_queue::PushError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    event: Event,
+    schedule: Schedule,
+    expires_after: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schedule {
+    AtPush,
+    After(Duration),
+    At(SystemTime),
+}
+
+impl Message {
+    /// A message that is due when it is pushed and never expires.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Message};
+    ///
+    /// assert_eq!(Message::new(Event::new("x")), Message::from("x"));
+    /// ```
+    #[must_use]
+    pub fn new(event: Event) -> Self {
+        Self {
+            event,
+            schedule: Schedule::AtPush,
+            expires_after: None,
+        }
+    }
+
+    /// Makes the message due `delay` after it is pushed. A time that no clock can show is never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).build();
+    /// queue.push(Message::from("x").after(Duration::from_secs(2)))?;
+    /// assert_eq!(queue.try_next(), None);
+    /// clock.advance(Duration::from_secs(2));
+    /// assert!(queue.try_next().is_some());
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.schedule = Schedule::After(delay);
+        self
+    }
+
+    /// Makes the message due at `time`. One in the past goes ahead of what fell due after it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let start = SystemTime::UNIX_EPOCH + Duration::from_secs(60);
+    /// let queue = Queue::builder().clock(FakeClock::at(start)).build();
+    /// queue.push("now")?;
+    /// queue.push(Message::from("past").at(SystemTime::UNIX_EPOCH))?;
+    /// assert!(queue.try_next().unwrap().ends_with(b"data: past\n\n"));
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    #[must_use]
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.schedule = Schedule::At(time);
+        self
+    }
+
+    /// Makes the message expire `time` after it falls due; from then on nobody gets it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).build();
+    /// queue.push(Message::from("x").expires_after(Duration::from_secs(2)))?;
+    /// clock.advance(Duration::from_secs(2));
+    /// assert_eq!(queue.try_next(), None);
+    /// assert_eq!(queue.stats().expired, 1);
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    #[must_use]
+    pub fn expires_after(mut self, time: Duration) -> Self {
+        self.expires_after = Some(time);
+        self
+    }
+
+    /// The event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Message};
+    ///
+    /// assert_eq!(Message::from("x").event(), &Event::new("x"));
+    /// ```
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(crate) fn event_mut(&mut self) -> &mut Event {
+        &mut self.event
+    }
+
+    pub(crate) fn into_event(self) -> Event {
+        self.event
+    }
+
+    /// When the message is due, pushed at `now` behind one that was due at `last`.
+    pub(crate) fn due(&self, now: SystemTime, last: SystemTime) -> Deadline {
+        match self.schedule {
+            // The clock was read before the lock was taken: another push may have been faster.
+            Schedule::AtPush => Deadline::At(now.max(last)),
+            Schedule::After(delay) => Deadline::At(now).plus(delay),
+            Schedule::At(time) => Deadline::At(time),
+        }
+    }
+
+    /// Whether the message is due when it is pushed, because nothing else was said.
+    pub(crate) fn is_unscheduled(&self) -> bool {
+        self.schedule == Schedule::AtPush
+    }
+
+    pub(crate) fn expires(&self, due: Deadline) -> Deadline {
+        self.expires_after
+            .map_or(Deadline::Never, |time| due.plus(time))
+    }
+}
+
+impl From<Event> for Message {
+    fn from(event: Event) -> Self {
+        Self::new(event)
+    }
+}
+
+impl From<&str> for Message {
+    fn from(data: &str) -> Self {
+        Self::new(Event::new(data))
+    }
+}
+
+impl From<String> for Message {
+    fn from(data: String) -> Self {
+        Self::new(Event::new(data))
+    }
+}
+
+/// A point in the world's time, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Deadline {
+    At(SystemTime),
+    Never,
+}
+
+impl Deadline {
+    /// Later by `time`; what overflows is never.
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        match self {
+            Self::At(at) => at.checked_add(time).map_or(Self::Never, Self::At),
+            Self::Never => Self::Never,
+        }
+    }
+
+    pub(crate) fn has_come(self, now: SystemTime) -> bool {
+        self <= Self::At(now)
+    }
+
+    pub(crate) fn time(self) -> Option<SystemTime> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Never => None,
+        }
+    }
+
+    /// How long until then; zero where it has come.
+    pub(crate) fn after(self, now: SystemTime) -> Option<Duration> {
+        Some(self.time()?.duration_since(now).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
+
+    #[test]
+    fn a_delay_that_overflows_is_never() {
+        let message = Message::from("x").after(Duration::MAX);
+        assert_eq!(message.due(START, START), Deadline::Never);
+        assert_eq!(message.expires(Deadline::Never), Deadline::Never);
+    }
+
+    #[test]
+    fn expiry_counts_from_due() {
+        let message = Message::from("x").after(Duration::from_secs(2));
+        let message = message.expires_after(Duration::from_secs(3));
+        let due = message.due(START, START);
+        assert_eq!(due, Deadline::At(START + Duration::from_secs(2)));
+        let expires = message.expires(due);
+        assert_eq!(expires, Deadline::At(START + Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn an_unscheduled_message_is_never_due_before_the_last_one() {
+        let later = START + Duration::from_secs(1);
+        assert_eq!(Message::from("x").due(START, later), Deadline::At(later));
+        let scheduled = Message::from("x").at(START);
+        assert_eq!(scheduled.due(later, later), Deadline::At(START));
+    }
+
+    #[test]
+    fn never_is_after_every_time() {
+        assert!(Deadline::At(START + Duration::from_secs(u64::MAX / 4)) < Deadline::Never);
+        assert!(!Deadline::Never.has_come(START));
+        assert!(Deadline::At(START).has_come(START));
+    }
+}

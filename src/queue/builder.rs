@@ -1,0 +1,197 @@
+use core::fmt;
+use std::sync::Arc;
+
+use super::state::{Bounds, State};
+use super::{Queue, Shared};
+use crate::id::{Epoch, EpochError};
+use crate::sync::Mutex;
+use crate::system::SystemClock;
+use crate::time::Clock;
+
+/// What a push does when the queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is refused, and the error hands the message back.
+    #[default]
+    Reject,
+    /// The messages that are first in order are dropped, and counted, until there is room.
+    DropOldest,
+}
+
+/// Settings for a new [`Queue`].
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{FakeClock, Overflow, Queue};
+///
+/// let queue = Queue::builder()
+///     .capacity(1_000)
+///     .capacity_bytes(16 * 1024 * 1024)
+///     .overflow(Overflow::DropOldest)
+///     .max_streams(500)
+///     .clock(FakeClock::new())
+///     .build();
+/// assert_eq!(queue.stats().depth, 0);
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct QueueBuilder {
+    bounds: Bounds,
+    clock: Option<Arc<dyn Clock>>,
+    epoch: Option<Epoch>,
+}
+
+impl QueueBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            bounds: Bounds {
+                messages: 65_536,
+                bytes: 256 * 1024 * 1024,
+                streams: 100_000,
+                overflow: Overflow::Reject,
+            },
+            clock: None,
+            epoch: None,
+        }
+    }
+
+    /// The most messages that the queue holds, due or not: 65 536 unless set. A queue of 0 refuses
+    /// every message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Queue;
+    /// let queue = Queue::builder().capacity(1).build();
+    /// assert!(queue.push("a").is_ok());
+    /// assert!(queue.push("b").is_err());
+    /// ```
+    pub fn capacity(mut self, messages: usize) -> Self {
+        self.bounds.messages = messages;
+        self
+    }
+
+    /// The most bytes of frames that the queue holds: 256 MiB unless set. A message that is larger
+    /// by itself is refused as [too large](crate::PushError::TooLarge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::{PushError, Queue};
+    /// let queue = Queue::builder().capacity_bytes(64).build();
+    /// assert!(matches!(queue.push("x".repeat(64)), Err(PushError::TooLarge(_))));
+    /// ```
+    pub fn capacity_bytes(mut self, bytes: usize) -> Self {
+        self.bounds.bytes = bytes;
+        self
+    }
+
+    /// What a push does when the queue is full: it is refused, unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::{Overflow, Queue};
+    /// let queue = Queue::builder().capacity(1).overflow(Overflow::DropOldest).build();
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// assert!(queue.try_next().unwrap().ends_with(b"data: b\n\n"));
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.bounds.overflow = overflow;
+        self
+    }
+
+    /// The most streams open at once: 100 000 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Queue;
+    /// let queue = Queue::builder().max_streams(0).build();
+    /// assert!(queue.subscribe().is_err());
+    /// ```
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.bounds.streams = streams;
+        self
+    }
+
+    /// The clock for stamps, due times and expiry: a [`SystemClock`] unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).build();
+    /// queue.push(Message::from("x").after(Duration::from_secs(1)))?;
+    /// clock.advance(Duration::from_secs(1));
+    /// assert!(queue.try_next().is_some());
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The first part of the ids: by default one that no other queue has, also after a restart.
+    ///
+    /// A fixed one is for tests.
+    ///
+    /// # Errors
+    ///
+    /// [`EpochError`] if `epoch` is not 1 to 16 characters of `a-z` and `0-9`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Queue;
+    /// let queue = Queue::builder().epoch("test")?.build();
+    /// assert_eq!(queue.push("x")?.id(), "test-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn epoch(mut self, epoch: &str) -> Result<Self, EpochError> {
+        self.epoch = Some(Epoch::new(epoch)?);
+        Ok(self)
+    }
+
+    /// Makes the queue.
+    ///
+    /// # Panics
+    ///
+    /// On `wasm32-unknown-unknown` if no clock is set: std has none there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Queue;
+    /// assert!(!Queue::builder().build().is_closed());
+    /// ```
+    #[must_use]
+    pub fn build(self) -> Queue {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let now = clock.now();
+        let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
+        let state = Mutex::new(State::new(self.bounds, epoch, now));
+        Queue {
+            shared: Arc::new(Shared {
+                clock,
+                epoch,
+                state,
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for QueueBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueBuilder")
+            .field("bounds", &self.bounds)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,547 @@
+use core::task::Waker;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::push::{PushError, Receipt};
+use super::{Overflow, QueueStats};
+use crate::chunk::Chunk;
+use crate::id::{Epoch, Id};
+use crate::message::{Deadline, Message};
+use crate::ordered::{Key, Ordered};
+use crate::source::Limit;
+use crate::waiters::{Ticket, Waiters};
+
+/// The most messages that one hold of the lock lets go of on the way.
+const MOST_AT_ONCE: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+    pub(super) streams: usize,
+    pub(super) overflow: Overflow,
+}
+
+/// What waits in the queue.
+pub(super) struct Item {
+    pub(super) frame: Bytes,
+    pub(super) own_id: Option<Arc<str>>,
+}
+
+/// Whatever is behind the queue's lock.
+///
+/// Each call is one step; [`settle`](Self::settle) follows it and brings the state to rest: if a
+/// message is due and a stream waits, somebody owes a look.
+pub(super) struct State {
+    bounds: Bounds,
+    epoch: Epoch,
+    store: Ordered<Item>,
+    /// The newest message of each id that an event brought along.
+    own_ids: HashMap<Arc<str>, u64>,
+    bytes: usize,
+    last_seq: u64,
+    /// The due time of the last unscheduled message: the next is not due before it.
+    last_due: SystemTime,
+    takers: Waiters,
+    /// The waiting stream that arms for the next due time, and the time that it knows of.
+    timekeeper: Option<(Ticket, Deadline)>,
+    /// Those who wait for room to push.
+    line: Waiters,
+    /// A message left, or a place in line did: the first in line may have room now.
+    room_came_up: bool,
+    handles: usize,
+    /// When it was closed: what is due later stays.
+    closed: Option<SystemTime>,
+    aborted: bool,
+    /// What everybody has been woken for already.
+    told: Told,
+    stats: QueueStats,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    Closing,
+    End,
+}
+
+pub(super) enum Pushed {
+    Done(Result<Receipt, PushError>),
+    /// There was more to let go of than one hold of the lock allows.
+    Again(Message),
+}
+
+pub(super) enum Taken {
+    /// All that is due and fits; maybe nothing.
+    Done,
+    /// There was more to let go of than one hold of the lock allows.
+    Again,
+    End,
+}
+
+impl State {
+    pub(super) fn new(bounds: Bounds, epoch: Epoch, now: SystemTime) -> Self {
+        Self {
+            bounds,
+            epoch,
+            store: Ordered::default(),
+            own_ids: HashMap::new(),
+            bytes: 0,
+            last_seq: 0,
+            last_due: now,
+            takers: Waiters::default(),
+            timekeeper: None,
+            line: Waiters::default(),
+            room_came_up: false,
+            handles: 1,
+            closed: None,
+            aborted: false,
+            told: Told::Nothing,
+            stats: QueueStats::default(),
+        }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        mut message: Message,
+        place: Option<Ticket>,
+        now: SystemTime,
+        effects: &mut Effects,
+    ) -> Pushed {
+        if self.is_closed() {
+            self.end_wait(place, effects);
+            return Pushed::Done(Err(PushError::Closed(message)));
+        }
+        let seq = self.last_seq.saturating_add(1);
+        let issued = self.epoch.id(seq);
+        let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
+        let needs_id = own_id.is_none() && message.event().has_data;
+        let mut size = message.event().frame().len();
+        if needs_id {
+            size = size.saturating_add("id: \n".len());
+            size = size.saturating_add(issued.as_str().len());
+        }
+        if size > self.bounds.bytes || self.bounds.messages == 0 {
+            self.end_wait(place, effects);
+            return Pushed::Done(Err(PushError::TooLarge(message)));
+        }
+        let is_next = place.map_or(!self.line.anybody_waits(), |place| {
+            self.line.is_first(place)
+        });
+        if !is_next {
+            return Pushed::Done(Err(PushError::Full(message)));
+        }
+        if !self.has_room(size) {
+            if self.purge(now, effects) {
+                return Pushed::Again(message);
+            }
+            match self.bounds.overflow {
+                Overflow::DropOldest => {
+                    if !self.drop_oldest(size, effects) {
+                        return Pushed::Again(message);
+                    }
+                }
+                Overflow::Reject if self.has_room(size) => {}
+                Overflow::Reject => return Pushed::Done(Err(PushError::Full(message))),
+            }
+        }
+
+        self.end_wait(place, effects);
+        self.last_seq = seq;
+        let due = message.due(now, self.last_due);
+        if let (true, Deadline::At(due)) = (message.is_unscheduled(), due) {
+            self.last_due = due;
+        }
+        let expires = message.expires(due);
+        if needs_id {
+            message.event_mut().put_id(issued.as_str().as_bytes());
+        }
+        let id = own_id.clone().map_or(issued, Id::own);
+        if let Some(own_id) = &own_id {
+            self.own_ids.insert(Arc::clone(own_id), seq);
+        }
+        let frame = message.into_event().encode();
+        self.bytes = self.bytes.saturating_add(frame.len());
+        self.stats.pushed = self.stats.pushed.saturating_add(1);
+        let item = Item { frame, own_id };
+        // Raised above what the clock said, it is due all the same.
+        let now = now.max(self.last_due);
+        self.store.insert(Key { due, seq }, expires, item, now);
+        Pushed::Done(Ok(Receipt { id }))
+    }
+
+    /// Stands in line for room, at the end or where it stands already.
+    pub(super) fn wait_for_room(
+        &mut self,
+        place: Option<Ticket>,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) -> Ticket {
+        let place = place.unwrap_or_else(|| self.line.insert());
+        effects.drop_later(self.line.wait(place, waker));
+        place
+    }
+
+    pub(super) fn leave_line(&mut self, place: Ticket, effects: &mut Effects) {
+        self.room_came_up = true;
+        effects.drop_later(self.line.remove(place));
+    }
+
+    /// Adds what is due to the chunk, within `limit`, for whoever asks.
+    pub(super) fn take(
+        &mut self,
+        chunk: &mut Chunk,
+        now: SystemTime,
+        limit: Limit,
+        effects: &mut Effects,
+    ) -> Taken {
+        if self.aborted {
+            return Taken::End;
+        }
+        match self.gather(chunk, now, limit, effects) {
+            Taken::Done if chunk.is_empty() && self.is_finished(now) => Taken::End,
+            taken => taken,
+        }
+    }
+
+    fn gather(
+        &mut self,
+        chunk: &mut Chunk,
+        now: SystemTime,
+        limit: Limit,
+        effects: &mut Effects,
+    ) -> Taken {
+        let horizon = self.horizon(now);
+        for _ in 0..MOST_AT_ONCE {
+            let head = self.store.head();
+            let Some((key, expires, item)) = head.filter(|_| chunk.has_place(limit)) else {
+                return Taken::Done;
+            };
+            if !key.due.has_come(horizon) {
+                return Taken::Done;
+            }
+            if expires.has_come(now) {
+                self.expire_head(effects);
+                continue;
+            }
+            if !chunk.fits(&item.frame, limit) {
+                return Taken::Done;
+            }
+            if let Some((key, _, item)) = self.store.pop() {
+                self.account_for(key, &item);
+                self.stats.delivered = self.stats.delivered.saturating_add(1);
+                chunk.push(item.frame);
+            }
+        }
+        Taken::Again
+    }
+
+    /// Whether something is due that nobody else has promised to take. If so, this one promises to
+    /// take as much as its limit allows; otherwise it waits.
+    pub(super) fn ask(
+        &mut self,
+        ticket: Ticket,
+        now: SystemTime,
+        limit: Limit,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) -> bool {
+        if self.aborted || self.is_closed() || self.is_finished(now) {
+            return true;
+        }
+        let horizon = self.horizon(now);
+        let others = self.takers.promised();
+        let others = others.saturating_sub(self.takers.promised_by(ticket));
+        let most = others.saturating_add(1);
+        if self.store.count_due(horizon, most) > others {
+            let messages = limit.messages.max(1);
+            effects.drop_later(self.takers.promise(ticket, messages, waker));
+            if self.takers.anybody_waits() {
+                self.resign(ticket);
+            }
+            return true;
+        }
+        self.wait(ticket, waker, effects);
+        false
+    }
+
+    /// Waits for something to fall due, having found nothing.
+    pub(super) fn wait(&mut self, ticket: Ticket, waker: &Waker, effects: &mut Effects) {
+        effects.drop_later(self.takers.wait(ticket, waker));
+    }
+
+    /// How long until the next message falls due, if this waiting stream is the one that must look
+    /// then. It is if nobody else is.
+    pub(super) fn keep_time(&mut self, ticket: Ticket, now: SystemTime) -> Option<Duration> {
+        if self.is_closed() || self.timekeeper.is_some_and(|(keeper, _)| keeper != ticket) {
+            return None;
+        }
+        let next = self.store.next_due(now)?;
+        self.timekeeper = Some((ticket, next));
+        next.after(now)
+    }
+
+    /// Leaves the wait set.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        self.takers.leave(ticket);
+        self.resign(ticket);
+    }
+
+    /// Leaves the wait set, to be woken by the beginning of the end alone.
+    pub(super) fn park(&mut self, ticket: Ticket, waker: &Waker, effects: &mut Effects) {
+        self.leave(ticket);
+        effects.drop_later(self.takers.set_waker(ticket, waker));
+    }
+
+    pub(super) fn subscribe(&mut self) -> Result<Ticket, usize> {
+        if self.takers.len() >= self.bounds.streams {
+            return Err(self.bounds.streams);
+        }
+        Ok(self.takers.insert())
+    }
+
+    pub(super) fn unsubscribe(&mut self, ticket: Ticket, effects: &mut Effects) {
+        self.resign(ticket);
+        effects.drop_later(self.takers.remove(ticket));
+    }
+
+    pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
+        let seq = self.own_ids.get(id).copied();
+        let removed = seq
+            .or_else(|| self.epoch.seq(id))
+            .and_then(|seq| self.store.remove(seq));
+        let Some((key, _, item)) = removed else {
+            return false;
+        };
+        self.account_for(key, &item);
+        self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
+        effects.frames.push(item.frame);
+        true
+    }
+
+    pub(super) fn take_all(&mut self) -> Ordered<Item> {
+        let depth = u64::try_from(self.store.len()).unwrap_or(u64::MAX);
+        self.stats.withdrawn = self.stats.withdrawn.saturating_add(depth);
+        self.bytes = 0;
+        self.room_came_up = true;
+        self.own_ids.clear();
+        core::mem::take(&mut self.store)
+    }
+
+    pub(super) fn close(&mut self, now: SystemTime) {
+        // What was pushed before is due, even if this clock's reading is older.
+        self.closed.get_or_insert(now.max(self.last_due));
+    }
+
+    pub(super) fn abort(&mut self) {
+        self.aborted = true;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    pub(super) fn add_handle(&mut self) {
+        self.handles = self.handles.saturating_add(1);
+    }
+
+    pub(super) fn remove_handle(&mut self) {
+        self.handles = self.handles.saturating_sub(1);
+    }
+
+    pub(super) fn stats(&self, now: SystemTime) -> QueueStats {
+        let head = self.store.head().and_then(|(key, ..)| key.due.time());
+        QueueStats {
+            depth: self.store.len(),
+            bytes: self.bytes,
+            streams: self.takers.len(),
+            oldest_age: head.and_then(|due| now.duration_since(due).ok()),
+            ..self.stats
+        }
+    }
+
+    /// Lets go of what has expired; returns whether there may be more.
+    pub(super) fn purge(&mut self, now: SystemTime, effects: &mut Effects) -> bool {
+        for _ in 0..MOST_AT_ONCE {
+            let Some((key, item)) = self.store.pop_expired(now) else {
+                return false;
+            };
+            self.account_for(key, &item);
+            self.stats.expired = self.stats.expired.saturating_add(1);
+            effects.frames.push(item.frame);
+        }
+        true
+    }
+
+    /// Brings the state to rest after a step: wakes whoever must act on it.
+    pub(super) fn settle(&mut self, now: SystemTime, effects: &mut Effects) {
+        self.tell_the_end(effects);
+        if self.takers.anybody_waits() {
+            self.settle_debt(now, effects);
+            self.settle_time(now, effects);
+        }
+        // It stays in line until it has pushed, so that nobody overtakes it.
+        if core::mem::take(&mut self.room_came_up) && self.line.anybody_waits() {
+            effects.wake(self.line.nudge_first());
+        }
+    }
+
+    /// If something is due that nobody will look at, the longest waiting shall.
+    fn settle_debt(&mut self, now: SystemTime, effects: &mut Effects) {
+        if self.takers.anybody_is_woken() {
+            return;
+        }
+        let promised = self.takers.promised();
+        let most = promised.saturating_add(1);
+        if self.store.count_due(self.horizon(now), most) > promised {
+            effects.wake(self.takers.wake_first());
+        }
+    }
+
+    /// If something falls due later, one waiting stream shall know when.
+    fn settle_time(&mut self, now: SystemTime, effects: &mut Effects) {
+        if self.is_closed() {
+            return;
+        }
+        let Some(next) = self.store.next_due(now) else {
+            return;
+        };
+        match &mut self.timekeeper {
+            Some((_, known)) if *known <= next => {}
+            Some((keeper, known)) => {
+                *known = next;
+                effects.wake(self.takers.nudge(*keeper));
+            }
+            None => {
+                // The last in line is the one that stays longest.
+                let Some(last) = self.takers.last() else {
+                    return;
+                };
+                self.timekeeper = Some((last, next));
+                effects.wake(self.takers.nudge(last));
+            }
+        }
+    }
+
+    /// Wakes all once when the closing begins, so that pacing ends, and once when all is over.
+    fn tell_the_end(&mut self, effects: &mut Effects) {
+        let to_tell = if self.aborted || self.is_forgotten() {
+            Told::End
+        } else if self.is_closed() {
+            Told::Closing
+        } else {
+            return;
+        };
+        if self.told < to_tell {
+            self.told = to_tell;
+            effects.wake_all(self.takers.nudge_all());
+            effects.wake_all(self.line.nudge_all());
+        }
+    }
+
+    /// Whether nothing is left, and nobody can push.
+    fn is_forgotten(&self) -> bool {
+        self.handles == 0 && self.store.len() == 0
+    }
+
+    fn is_finished(&self, now: SystemTime) -> bool {
+        let closed = self.is_closed() && self.store.count_due(self.horizon(now), 1) == 0;
+        self.aborted || closed || self.is_forgotten()
+    }
+
+    fn horizon(&self, now: SystemTime) -> SystemTime {
+        self.closed.unwrap_or(now.max(self.last_due))
+    }
+
+    fn has_room(&self, size: usize) -> bool {
+        let bytes = self.bytes.saturating_add(size);
+        self.store.len() < self.bounds.messages && bytes <= self.bounds.bytes
+    }
+
+    /// Returns whether there is room now.
+    fn drop_oldest(&mut self, size: usize, effects: &mut Effects) -> bool {
+        for _ in 0..MOST_AT_ONCE {
+            if self.has_room(size) {
+                return true;
+            }
+            if let Some((key, _, item)) = self.store.pop() {
+                self.account_for(key, &item);
+                self.stats.dropped = self.stats.dropped.saturating_add(1);
+                effects.frames.push(item.frame);
+            }
+        }
+        self.has_room(size)
+    }
+
+    fn expire_head(&mut self, effects: &mut Effects) {
+        if let Some((key, _, item)) = self.store.pop() {
+            self.account_for(key, &item);
+            self.stats.expired = self.stats.expired.saturating_add(1);
+            effects.frames.push(item.frame);
+        }
+    }
+
+    /// Strikes a message off that has left the store.
+    fn account_for(&mut self, key: Key, item: &Item) {
+        self.room_came_up = true;
+        self.bytes = self.bytes.saturating_sub(item.frame.len());
+        if let Some(own_id) = &item.own_id
+            && self.own_ids.get(own_id) == Some(&key.seq)
+        {
+            self.own_ids.remove(own_id);
+        }
+    }
+
+    fn end_wait(&mut self, place: Option<Ticket>, effects: &mut Effects) {
+        if let Some(place) = place {
+            self.leave_line(place, effects);
+        }
+    }
+
+    fn resign(&mut self, ticket: Ticket) {
+        if self.timekeeper.is_some_and(|(keeper, _)| keeper == ticket) {
+            self.timekeeper = None;
+        }
+    }
+}
+
+/// What a step leaves to be done outside the lock: wakers and frames run code of others when they
+/// are woken or dropped.
+#[derive(Default)]
+pub(super) struct Effects {
+    few: [Option<Waker>; 4],
+    many: Vec<Waker>,
+    old: Option<Waker>,
+    frames: Vec<Bytes>,
+}
+
+impl Effects {
+    pub(super) fn run(self) {
+        for waker in self.few.into_iter().flatten().chain(self.many) {
+            waker.wake();
+        }
+    }
+
+    fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else {
+            return;
+        };
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(waker),
+            None => self.many.push(waker),
+        }
+    }
+
+    fn wake_all(&mut self, wakers: impl Iterator<Item = Waker>) {
+        self.many.extend(wakers);
+    }
+
+    /// A step replaces one waker at the most.
+    fn drop_later(&mut self, waker: Option<Waker>) {
+        self.old = self.old.take().or(waker);
+    }
+}

@@ -1,0 +1,129 @@
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::Shared;
+use super::state::Taken;
+use crate::chunk::Chunk;
+use crate::source::{Limit, Source};
+use crate::waiters::Ticket;
+
+/// One of a queue's competing consumers: the [`Source`] of a queue's streams.
+///
+/// Dropping it leaves the queue at once and passes on whatever look it owed.
+#[must_use = "dropping a subscription leaves the queue"]
+pub struct Subscription {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    next_due: Option<Duration>,
+}
+
+impl Subscription {
+    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, TooManyStreams> {
+        let ticket = shared.with(|state, _, _| state.subscribe());
+        Ok(Self {
+            shared: Arc::clone(shared),
+            ticket: ticket.map_err(|limit| TooManyStreams { limit })?,
+            next_due: None,
+        })
+    }
+}
+
+impl Source for Subscription {
+    fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<()> {
+        let ticket = self.ticket;
+        let (is_due, next_due) = self.shared.with(|state, now, effects| {
+            if state.ask(ticket, now, limit, cx.waker(), effects) {
+                return (true, None);
+            }
+            (false, state.keep_time(ticket, now))
+        });
+        self.next_due = next_due;
+        if is_due {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_take(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        limit: Limit,
+    ) -> Poll<Option<Bytes>> {
+        let ticket = self.ticket;
+        let mut chunk = Chunk::default();
+        loop {
+            let (taken, next_due) = self.shared.with(|state, now, effects| {
+                let taken = state.take(&mut chunk, now, limit, effects);
+                match taken {
+                    Taken::Done if chunk.is_empty() => {
+                        state.wait(ticket, cx.waker(), effects);
+                        return (taken, state.keep_time(ticket, now));
+                    }
+                    Taken::Done | Taken::End => state.leave(ticket),
+                    Taken::Again => {}
+                }
+                (taken, None)
+            });
+            self.next_due = next_due;
+            match taken {
+                Taken::Done if chunk.is_empty() => return Poll::Pending,
+                Taken::Done | Taken::End => return Poll::Ready(chunk.join()),
+                Taken::Again => {}
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.next_due
+    }
+
+    fn is_closing(&self) -> bool {
+        self.shared.state.lock().is_closed()
+    }
+
+    fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let ticket = self.ticket;
+        self.shared
+            .with(|state, _, effects| state.park(ticket, cx.waker(), effects));
+        self.next_due = None;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let ticket = self.ticket;
+        self.shared
+            .with(|state, _, effects| state.unsubscribe(ticket, effects));
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+/// The cap on streams is reached. A service answers it with status 429.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::Queue;
+///
+/// let error = Queue::builder().max_streams(0).build().subscribe().unwrap_err();
+/// assert_eq!(error.to_string(), "all 0 streams are taken");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("all {limit} streams are taken")]
+#[non_exhaustive]
+pub struct TooManyStreams {
+    /// The cap.
+    pub limit: usize,
+}

@@ -1,0 +1,471 @@
+//! One connection's body.
+
+mod settings;
+
+use core::convert::Infallible;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use bytes::Bytes;
+use futures_core::{FusedStream, Stream};
+use pin_project_lite::pin_project;
+
+use crate::event::Event;
+use crate::events::Events;
+use crate::pace::{Gate, Pace};
+use crate::queue::{Queue, Subscription, TooManyStreams};
+use crate::source::Source;
+use crate::time::{LONGEST_ARM, Ticker};
+
+pub use settings::{KeepAlive, KeepAliveError};
+
+use settings::Settings;
+
+pin_project! {
+    /// One connection's body: whole frames from a [`Source`], paced by a [`Ticker`].
+    ///
+    /// Made by [`Queue::stream`](crate::Queue::stream), [`new`](Self::new) or
+    /// [`from_events`](Self::from_events), then set up by the methods that consume it. Settings
+    /// count from the first poll on.
+    ///
+    /// As a [`Stream`] it yields chunks of whole frames, never part of one, and ends with `None`,
+    /// for good, when its source does. Dropping it is how a departed client is noticed: it leaves
+    /// its source at once.
+    ///
+    /// # Pacing
+    ///
+    /// By default all that is due goes at once, joined into chunks. [`spaced`](Self::spaced) puts a
+    /// gap between two chunks, [`every`](Self::every) delivers on a grid. When the source closes,
+    /// what is left goes without pacing.
+    ///
+    /// # Keep-alive
+    ///
+    /// After 15 s without a byte a comment line goes out; see [`keep_alive`](Self::keep_alive).
+    /// Apart from that an idle stream is not woken.
+    ///
+    /// # Cancel safety
+    ///
+    /// A chunk is taken from its source in the poll that yields it, so nothing is lost when a future
+    /// around the stream is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let mut stream = queue
+    ///     .stream(clock.ticker())?
+    ///     .every(Duration::from_secs(1))
+    ///     .retry(Duration::from_secs(3));
+    ///
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// assert_eq!(stream.try_next().unwrap(), "retry: 3000\n");
+    /// assert_eq!(stream.try_next(), None);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.try_next(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "streams do nothing unless polled"]
+    pub struct EventStream<S, T> {
+        #[pin]
+        source: S,
+        #[pin]
+        ticker: T,
+        settings: Settings,
+        pace: Pace,
+        phase: Phase,
+        // When the last byte went out.
+        quiet_since: Duration,
+        // When the tick is due that is armed.
+        armed: Option<Duration>,
+        // When the stream ends by itself.
+        ends_at: Option<Duration>,
+        // When the source's next message was said to fall due.
+        due_at: Option<Duration>,
+        // How many looks in a row came too early.
+        early: u32,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Open,
+    Ended,
+}
+
+impl<S: Source, T: Ticker> EventStream<S, T> {
+    /// A stream from any [`Source`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{EventStream, FakeClock, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let mut stream = EventStream::new(queue.subscribe()?, FakeClock::new().ticker());
+    /// assert_eq!(stream.try_next().unwrap(), ":\n");
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    pub fn new(source: S, ticker: T) -> Self {
+        let settings = Settings::default();
+        Self {
+            source,
+            ticker,
+            pace: Pace::new(settings.pacing),
+            settings,
+            phase: Phase::New,
+            quiet_since: Duration::ZERO,
+            armed: None,
+            ends_at: None,
+            due_at: None,
+            early: 0,
+        }
+    }
+
+    /// Takes what is ready now, without an executor: `None` if nothing is, or the stream
+    /// [has ended](Self::is_terminated).
+    ///
+    /// A task that waits for the stream is not woken for what comes up next; it polls by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::builder().epoch("e")?.build();
+    /// let mut stream = queue.stream(FakeClock::new().ticker())?;
+    /// assert_eq!(stream.try_next().unwrap(), ":\n", "the first bytes");
+    /// assert_eq!(stream.try_next(), None);
+    /// queue.push("a")?;
+    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_next(&mut self) -> Option<Bytes>
+    where
+        Self: Unpin,
+    {
+        let mut cx = Context::from_waker(Waker::noop());
+        match Pin::new(self).poll_next(&mut cx) {
+            Poll::Ready(chunk) => chunk,
+            Poll::Pending => None,
+        }
+    }
+
+    /// Whether the stream has ended: it yields `None` from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let mut stream = queue.stream(FakeClock::new().ticker())?.first_bytes(false);
+    /// assert!(!stream.is_terminated());
+    /// queue.close();
+    /// assert_eq!(stream.try_next(), None);
+    /// assert!(stream.is_terminated());
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    #[must_use]
+    pub fn is_terminated(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// The same stream with `Result<Bytes, Infallible>` as items, which is what web frameworks take.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use futures_core::Stream;
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let mut body = queue.stream(FakeClock::new().ticker())?.into_try_stream();
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(Pin::new(&mut body).poll_next(&mut cx), Poll::Ready(Some(Ok(":\n".into()))));
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    pub fn into_try_stream(self) -> TryEventStream<S, T> {
+        TryEventStream { stream: self }
+    }
+}
+
+impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
+    /// A stream from any stream of events, a broker's client for example.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, EventStream, FakeClock};
+    ///
+    /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
+    /// let mut stream = EventStream::from_events(events, FakeClock::new().ticker());
+    /// assert_eq!(stream.try_next().unwrap(), ":\n");
+    /// assert_eq!(stream.try_next().unwrap(), "data: a\n\ndata: b\n\n");
+    /// assert_eq!(stream.try_next(), None);
+    /// assert!(stream.is_terminated());
+    /// ```
+    pub fn from_events(events: St, ticker: T) -> Self {
+        Self::new(Events::new(events), ticker)
+    }
+}
+
+impl Queue {
+    /// A stream that competes for the queue's messages.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyStreams`] if the queue's cap on streams is reached: a service answers it with
+    /// status 429.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::builder().max_streams(1).build();
+    /// let ticker = FakeClock::new().ticker();
+    /// let stream = queue.stream(ticker)?;
+    /// assert_eq!(queue.stats().streams, 1);
+    /// drop(stream);
+    /// assert_eq!(queue.stats().streams, 0);
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    pub fn stream<T: Ticker>(
+        &self,
+        ticker: T,
+    ) -> Result<EventStream<Subscription, T>, TooManyStreams> {
+        Ok(EventStream::new(self.subscribe()?, ticker))
+    }
+}
+
+/// Yields chunks of whole frames. `None` comes when the source has ended or the stream's
+/// [age](EventStream::max_age) is reached, behind the [farewell](EventStream::farewell) if there is
+/// one, and is final.
+impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut now = self.ticker.now();
+        match self.phase {
+            Phase::Ended => return Poll::Ready(None),
+            Phase::New => {
+                self.as_mut().open(now);
+                if let Some(bytes) = self.settings.opening() {
+                    return Poll::Ready(Some(bytes));
+                }
+            }
+            Phase::Open => {}
+        }
+        loop {
+            // 1. Whatever ends or is due goes out.
+            if self.ends_at.is_some_and(|end| end <= now) {
+                return self.age_out(cx);
+            }
+            let look_at = match self.as_mut().poll_source(cx, now) {
+                Looked::Ready(Some(chunk)) => {
+                    let this = self.project();
+                    this.pace.taken(now);
+                    (*this.quiet_since, *this.due_at, *this.early) = (now, None, 0);
+                    return Poll::Ready(Some(chunk));
+                }
+                Looked::Ready(None) => return self.end(),
+                Looked::Pending(look_at) => look_at,
+            };
+            // 2. So does a sign of life, if nothing else did for long.
+            let quiet_until = self.settings.quiet_until(self.quiet_since);
+            if quiet_until.is_some_and(|end| end <= now) {
+                *self.as_mut().project().quiet_since = now;
+                return Poll::Ready(Some(self.settings.sign_of_life()));
+            }
+            // 3. Otherwise arm for the first of what comes, and look again when it has come.
+            let next = [look_at, quiet_until, self.ends_at];
+            let next = next.into_iter().flatten().min();
+            self.as_mut().arm(next, now);
+            if self.as_mut().project().ticker.poll_tick(cx).is_pending() {
+                return Poll::Pending;
+            }
+            *self.as_mut().project().armed = None;
+            now = self.ticker.now();
+        }
+    }
+}
+
+impl<S: Source, T: Ticker> FusedStream for EventStream<S, T> {
+    fn is_terminated(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+}
+
+/// What a look at the source came to.
+enum Looked {
+    Ready(Option<Bytes>),
+    /// Nothing may go or is due; look again at that time, or when woken.
+    Pending(Option<Duration>),
+}
+
+impl<S: Source, T: Ticker> EventStream<S, T> {
+    fn open(self: Pin<&mut Self>, now: Duration) {
+        let this = self.project();
+        *this.phase = Phase::Open;
+        *this.pace = Pace::new(this.settings.pacing);
+        this.pace.open(now);
+        *this.quiet_since = now;
+        *this.ends_at = this.settings.age().and_then(|age| now.checked_add(age));
+    }
+
+    fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, now: Duration) -> Looked {
+        let mut this = self.project();
+        let limit = this.settings.limit();
+        match this.pace.gate(now) {
+            Gate::Open => {}
+            Gate::Shut(until) => {
+                this.source.as_mut().park(cx);
+                if !this.source.is_closing() {
+                    return Looked::Pending(Some(until));
+                }
+            }
+            Gate::Tick(tick) => {
+                if !this.source.is_closing() {
+                    return Looked::Pending(Some(tick));
+                }
+            }
+            Gate::Ask => {
+                if this.source.as_mut().poll_due(cx, limit).is_pending() {
+                    let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
+                    return Looked::Pending(look_at);
+                }
+                if !this.source.is_closing() {
+                    let tick = this.pace.promise(now);
+                    if tick > now {
+                        return Looked::Pending(Some(tick));
+                    }
+                }
+            }
+        }
+        match this.source.as_mut().poll_take(cx, limit) {
+            Poll::Ready(chunk) => Looked::Ready(chunk),
+            Poll::Pending => Looked::Pending(look_again(
+                &this.source,
+                this.pace,
+                this.due_at,
+                this.early,
+                now,
+            )),
+        }
+    }
+
+    /// Arms for `next`, unless an earlier tick is armed already: that one looks and arms again, so
+    /// that a chunk costs no arming.
+    fn arm(self: Pin<&mut Self>, next: Option<Duration>, now: Duration) {
+        let this = self.project();
+        match (next, *this.armed) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                *this.armed = None;
+                this.ticker.arm(None);
+            }
+            (Some(next), Some(armed)) if armed <= next => {}
+            (Some(next), _) => {
+                let after = next.saturating_sub(now).min(LONGEST_ARM);
+                *this.armed = Some(now.saturating_add(after));
+                this.ticker.arm(Some(after));
+            }
+        }
+    }
+
+    fn end(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
+        let this = self.project();
+        *this.phase = Phase::Ended;
+        this.ticker.arm(None);
+        Poll::Ready(this.settings.take_farewell())
+    }
+
+    /// Ends by age: with word when to come back, and without what others can take.
+    fn age_out(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.as_mut().project().source.park(cx);
+        let this = self.project();
+        *this.phase = Phase::Ended;
+        this.ticker.arm(None);
+        Poll::Ready(Some(this.settings.come_back()))
+    }
+}
+
+/// When to look again at a source that has nothing due.
+///
+/// Clock and ticker may differ: a look can come before its message is due. The next look then is at
+/// least a millisecond later, and twice that each time, up to about a second: late, never spinning.
+fn look_again<S: Source>(
+    source: &Pin<&mut S>,
+    pace: &mut Pace,
+    due_at: &mut Option<Duration>,
+    early: &mut u32,
+    now: Duration,
+) -> Option<Duration> {
+    let came = due_at.is_some_and(|due| due <= now);
+    let Some(after) = source.next_due() else {
+        (*due_at, *early) = (None, 0);
+        pace.rest();
+        return None;
+    };
+    if came {
+        *early = early.saturating_add(1).min(11);
+    }
+    let least = match early.checked_sub(1) {
+        Some(doublings) => Duration::from_millis(1 << doublings),
+        None => Duration::ZERO,
+    };
+    let due = now.checked_add(after.max(least))?;
+    *due_at = Some(due);
+    Some(pace.look(due))
+}
+
+impl<S, T> fmt::Debug for EventStream<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("settings", &self.settings)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// An [`EventStream`] whose items are `Result<Bytes, Infallible>`.
+    ///
+    /// Made by [`EventStream::into_try_stream`].
+    #[must_use = "streams do nothing unless polled"]
+    pub struct TryEventStream<S, T> {
+        #[pin]
+        stream: EventStream<S, T>,
+    }
+}
+
+impl<S: Source, T: Ticker> Stream for TryEventStream<S, T> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.project().stream.poll_next(cx).map(|next| next.map(Ok))
+    }
+}
+
+impl<S: Source, T: Ticker> FusedStream for TryEventStream<S, T> {
+    fn is_terminated(&self) -> bool {
+        self.stream.phase == Phase::Ended
+    }
+}
+
+impl<S, T> fmt::Debug for TryEventStream<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryEventStream").field(&self.stream).finish()
+    }
+}
