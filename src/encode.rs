@@ -194,8 +194,7 @@ impl<'a> Text<'a> {
         let mut room = buf.get_mut(start..).unwrap_or_default();
         let mut text = self.bytes;
         loop {
-            let copied = copy_line(&mut text, &mut room);
-            room = room.get_mut(copied..).unwrap_or_default();
+            (text, room) = copy_line(text, room);
             text = match text {
                 [b'\r', b'\n', behind @ ..] | [_, behind @ ..] => behind,
                 [] => return,
@@ -210,34 +209,35 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Copies up to the first line end, and cuts that off the text; returns what is still to be cut off
-/// the room.
+/// Copies up to the first line end; returns the rest of the text, and of the room.
 ///
 /// Whole chunks are copied without a look at where the line ends in them: what is too much is
 /// overwritten next. That spares a call of `memcpy` for each short line.
 #[inline]
-fn copy_line(text: &mut &[u8], room: &mut &mut [u8]) -> usize {
+fn copy_line<'t, 'r>(mut text: &'t [u8], mut room: &'r mut [u8]) -> (&'t [u8], &'r mut [u8]) {
     while let (Some((chunk, behind)), Some(place)) = (
         text.split_first_chunk::<CHUNK>(),
         room.first_chunk_mut::<CHUNK>(),
     ) {
         *place = *chunk;
         if let Some(at) = find_end(chunk) {
-            *text = text.get(at..).unwrap_or_default();
-            return at;
+            let text = text.get(at..).unwrap_or_default();
+            return (text, room.get_mut(at..).unwrap_or_default());
         }
-        *text = behind;
-        *room = core::mem::take(room).get_mut(CHUNK..).unwrap_or_default();
+        text = behind;
+        room = core::mem::take(&mut room)
+            .get_mut(CHUNK..)
+            .unwrap_or_default();
     }
     let end = text.iter().position(|byte| is_end(*byte));
-    let Some((line, behind)) = text.split_at_checked(end.unwrap_or(text.len())) else {
-        return 0;
-    };
-    if let Some(place) = room.get_mut(..line.len()) {
-        place.copy_from_slice(line);
+    let end = end.unwrap_or(text.len());
+    match (text.split_at_checked(end), room.split_at_mut_checked(end)) {
+        (Some((line, text)), Some((place, room))) => {
+            place.copy_from_slice(line);
+            (text, room)
+        }
+        _ => (&[], &mut []),
     }
-    *text = behind;
-    line.len()
 }
 
 /// How many CRs and LFs a block of at most 255 bytes has.

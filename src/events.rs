@@ -21,7 +21,7 @@ pin_project! {
     #[must_use = "a source does nothing unless it is taken from"]
     pub struct Events<St> {
         #[pin]
-        events: St,
+        inner: St,
         // What was taken from the inner stream and has not gone out yet.
         next: Option<Bytes>,
         ended: bool,
@@ -44,7 +44,7 @@ impl<St: Stream<Item = Event>> Events<St> {
     /// ```
     pub fn new(events: St) -> Self {
         Self {
-            events,
+            inner: events,
             next: None,
             ended: false,
         }
@@ -56,7 +56,7 @@ impl<St: Stream<Item = Event>> Events<St> {
         if this.next.is_some() || *this.ended {
             return Poll::Ready(());
         }
-        match this.events.poll_next(cx) {
+        match this.inner.poll_next(cx) {
             Poll::Ready(Some(event)) => *this.next = Some(event.encode()),
             Poll::Ready(None) => *this.ended = true,
             Poll::Pending => return Poll::Pending,

@@ -639,7 +639,10 @@ mod tests {
         let clock = FakeClock::new();
         clock.advance(SECOND);
         assert!(format!("{clock:?}").contains("elapsed: 1s"));
-        assert_eq!(format!("{:?}", clock.ticker()), "FakeTicker { now: 1s, .. }");
+        assert_eq!(
+            format!("{:?}", clock.ticker()),
+            "FakeTicker { now: 1s, .. }"
+        );
     }
 }
 

@@ -1,5 +1,13 @@
 //! Messages for browsers: a time-ordered queue whose streams are Server-Sent Events.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        reason = "a test that overflows fails, as it should"
+    )
+)]
+
 mod chunk;
 mod encode;
 mod event;

@@ -2,6 +2,7 @@
 //!
 //! Pure: `now` is an argument. All times are those of the stream's ticker.
 
+use core::num::NonZeroU128;
 use core::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +65,8 @@ impl Pace {
 
     pub(crate) fn gate(&self, now: Duration) -> Gate {
         match (self.pacing, self.tick) {
-            (Pacing::Immediate, _) => Gate::Open,
             (Pacing::Spaced(_), _) if now < self.after => Gate::Shut(self.after),
-            (Pacing::Spaced(_), _) => Gate::Open,
+            (Pacing::Immediate | Pacing::Spaced(_), _) => Gate::Open,
             (Pacing::Every(_), Some(tick)) if tick <= now => Gate::Open,
             (Pacing::Every(_), Some(tick)) if self.promised => Gate::Tick(tick),
             (Pacing::Every(_), _) => Gate::Ask,
@@ -120,12 +120,14 @@ impl Pace {
         let Pacing::Every(period) = self.pacing else {
             return time;
         };
-        let nanos = period.as_nanos().max(1);
+        let Some(nanos) = NonZeroU128::new(period.as_nanos()) else {
+            return time;
+        };
         let since = |time: Duration| time.saturating_sub(self.origin).as_nanos();
         let used = (since(self.after) / nanos).saturating_add(1);
-        let tick = since(time).div_ceil(nanos).max(used);
+        let tick = since(time).div_ceil(nanos.get()).max(used);
         self.origin
-            .saturating_add(from_nanos(tick.saturating_mul(nanos)))
+            .saturating_add(from_nanos(tick.saturating_mul(nanos.get())))
     }
 }
 

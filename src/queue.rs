@@ -202,6 +202,7 @@ impl Queue {
     /// assert!(!queue.cancel(receipt.id()));
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
+    #[must_use = "it may have been handed out already"]
     pub fn cancel(&self, id: &str) -> bool {
         self.shared
             .with(|state, _, effects| state.cancel(id, effects))
@@ -407,7 +408,7 @@ impl Shared {
 
     /// Lets go of whatever has expired, a bounded number in one hold of the lock.
     fn purge(&self) {
-        while self.with(|state, now, effects| state.purge(now, effects)) {}
+        while self.with(State::purge) {}
     }
 }
 

@@ -112,7 +112,9 @@ mod tests {
     fn a_sum_that_fits_is_exact() {
         let second = Duration::from_secs(1);
         assert_eq!(
-            saturating_add(SystemTime::UNIX_EPOCH, second).duration_since(SystemTime::UNIX_EPOCH).unwrap(),
+            saturating_add(SystemTime::UNIX_EPOCH, second)
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap(),
             second
         );
     }

@@ -128,7 +128,7 @@ impl Waiters {
             State::Waiting => self.unlink(ticket.slot),
             State::Woken => self.woken = self.woken.saturating_sub(1),
             State::Promised(messages) => {
-                self.promised = self.promised.saturating_sub(messages as usize)
+                self.promised = self.promised.saturating_sub(messages as usize);
             }
             State::Away | State::Free => {}
         }

@@ -205,7 +205,7 @@ impl Settings {
         let seed = rare.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         rare.seed = Some(seed);
         let thousandths = u32::try_from(mix(seed) % 201).unwrap_or_default();
-        let less = (age / 1000).checked_mul(thousandths).unwrap_or_default();
+        let less = thousandth(age).saturating_mul(thousandths);
         Some(age.saturating_sub(less))
     }
 
@@ -214,8 +214,8 @@ impl Settings {
         let retry = self.retry.unwrap_or(USUAL_RETRY);
         let seed = self.rare.as_ref().and_then(|rare| rare.seed);
         let thousandths = u32::try_from(mix(!seed.unwrap_or_default()) % 1001).unwrap_or_default();
-        let more = (retry / 1000).saturating_mul(thousandths);
-        Event::reconnection_time((retry / 2).saturating_add(more)).encode()
+        let more = thousandth(retry).saturating_mul(thousandths.saturating_add(500));
+        Event::reconnection_time(more).encode()
     }
 
     fn rare(&mut self) -> &mut Rare {
@@ -237,7 +237,11 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// One step of SplitMix64 (Steele, Lea, Flood 2014): enough to spread clients.
+fn thousandth(time: Duration) -> Duration {
+    time.checked_div(1000).unwrap_or_default()
+}
+
+/// One step of `SplitMix64` (Steele, Lea, Flood 2014): enough to spread clients.
 fn mix(seed: u64) -> u64 {
     let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
