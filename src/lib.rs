@@ -1,8 +1,11 @@
 //! Messages for browsers: a time-ordered queue whose streams are Server-Sent Events.
 
+mod fake;
 mod source;
 mod sync;
 mod time;
+mod timers;
 
+pub use fake::{FakeClock, FakeTicker};
 pub use source::{Limit, Source};
 pub use time::{Clock, Ticker};

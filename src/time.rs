@@ -73,3 +73,44 @@ pub trait Ticker {
     /// Ready once per arming, when it is due. Pending while none is armed.
     fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
+
+/// The sum, or the latest time there is.
+pub(crate) fn saturating_add(time: SystemTime, after: Duration) -> SystemTime {
+    if let Some(sum) = time.checked_add(after) {
+        return sum;
+    }
+    // `SystemTime` does not name its latest value, so walk up to it: what is left to go is always
+    // less than `step`, which is halved, rounded up, until it is one nanosecond.
+    let (mut latest, mut step) = (time, after);
+    while step > Duration::from_nanos(1) {
+        step = step.saturating_sub(step.checked_div(2).unwrap_or_default());
+        latest = latest.checked_add(step).unwrap_or(latest);
+    }
+    latest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_that_overflows_is_the_latest_time() {
+        let latest = saturating_add(SystemTime::UNIX_EPOCH, Duration::MAX);
+        // The smallest step of every platform's clock is at most 100 ns.
+        assert_eq!(latest.checked_add(Duration::from_nanos(100)), None);
+        assert_eq!(saturating_add(latest, Duration::from_secs(1)), latest);
+        assert_eq!(
+            saturating_add(
+                latest.checked_sub(Duration::from_secs(7)).unwrap(),
+                Duration::MAX
+            ),
+            latest
+        );
+    }
+
+    #[test]
+    fn a_sum_that_fits_is_exact() {
+        let (epoch, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
+        assert_eq!(saturating_add(epoch, second), epoch + second);
+    }
+}
