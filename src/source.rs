@@ -49,11 +49,7 @@ pub trait Source {
 
     /// Takes what is due, whole frames in one chunk, within `limit`; a frame larger than the limit
     /// goes alone. `None` is the end, for good.
-    fn poll_take(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        limit: Limit,
-    ) -> Poll<Option<Bytes>>;
+    fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<Option<Bytes>>;
 
     /// How long until something falls due, where this stream is the one that must look then.
     ///

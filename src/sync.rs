@@ -7,6 +7,7 @@ use std::sync as imp;
 use loom::sync as imp;
 
 pub(crate) use imp::MutexGuard;
+pub(crate) use imp::atomic::{AtomicU64, Ordering};
 
 /// A mutex that is entered even where a panic has poisoned it.
 ///
