@@ -103,12 +103,10 @@ impl FakeClock {
     /// clock.advance(Duration::from_secs(2));
     /// assert_eq!(ticker.now(), Duration::from_secs(2));
     /// ```
-    #[must_use]
     pub fn ticker(&self) -> FakeTicker {
-        FakeTicker {
-            id: self.state().timers.insert(),
-            clock: self.clone(),
-        }
+        let id = self.state().timers.insert();
+        let clock = self.clone();
+        FakeTicker { clock, id }
     }
 
     /// Moves the world's time and the elapsed time by `by`, together.
@@ -186,6 +184,10 @@ impl FakeClock {
     /// assert_eq!(clock.advance_to_next(), None);
     /// assert_eq!(clock.elapsed(), Duration::from_secs(15));
     /// ```
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "called for its effect; how far it went is often known"
+    )]
     pub fn advance_to_next(&self) -> Option<Duration> {
         let by = self.next_deadline()?;
         self.advance(by);

@@ -79,11 +79,9 @@ impl Timers {
     }
 
     /// Arms a ticker, in place of the arm before. Its waker stays.
-    ///
-    /// True if nothing else is due as early: whoever waits for the next deadline must look again.
-    pub(crate) fn arm(&mut self, id: u64, deadline: Duration) -> bool {
+    pub(crate) fn arm(&mut self, id: u64, deadline: Duration) {
         let Some(ticking) = self.tickers.get_mut(&id) else {
-            return false;
+            return;
         };
         self.last_arm = self.last_arm.wrapping_add(1);
         let arm = Arm {
@@ -95,7 +93,6 @@ impl Timers {
         self.arms.push(Reverse(arm));
         self.skip_dead();
         self.clear_dead();
-        self.arms.peek() == Some(&Reverse(arm))
     }
 
     /// Disarms a ticker. The waker is the caller's to drop, outside its lock.
@@ -330,16 +327,6 @@ mod tests {
         assert_eq!(Timers::deadline(secs(0), ever), None);
         assert_eq!(Timers::deadline(ever, secs(0)), None);
         assert_eq!(Timers::deadline(secs(1), secs(2)), Some(secs(3)));
-    }
-
-    #[test]
-    fn only_the_new_earliest_asks_for_another_look() {
-        let mut timers = Timers::default();
-        let (a, b) = (timers.insert(), timers.insert());
-        assert!(timers.arm(a, secs(5)));
-        assert!(!timers.arm(b, secs(5)), "as early is not earlier");
-        assert!(timers.arm(b, secs(4)));
-        assert!(!timers.arm(b, secs(6)));
     }
 
     #[test]
