@@ -1,13 +1,45 @@
 //! Messages for browsers: a time-ordered queue whose streams are Server-Sent Events.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        reason = "a test that overflows fails, as it should"
+    )
+)]
+
+mod chunk;
+mod encode;
+mod event;
+mod events;
 mod fake;
+mod frame;
+pub mod header;
+mod id;
+mod message;
+mod ordered;
+mod pace;
+mod queue;
 mod source;
+mod stream;
 mod sync;
 mod system;
 mod time;
 mod timers;
+mod waiters;
 
+pub use event::{Event, EventError, Field};
+pub use events::Events;
 pub use fake::{FakeClock, FakeTicker};
+pub use frame::FrameError;
+pub use header::LastEventId;
+pub use id::EpochError;
+pub use message::Message;
+pub use queue::{
+    Overflow, PushError, PushWhenReady, Queue, QueueBuilder, QueueStats, Receipt, Remaining,
+    Subscription, TooManyStreams,
+};
 pub use source::{Limit, Source};
+pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
 pub use system::{SystemClock, ThreadTicker};
 pub use time::{Clock, Ticker};
