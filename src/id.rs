@@ -12,8 +12,8 @@ use thiserror::Error;
 use crate::event::Decimal;
 
 const LONGEST_EPOCH: usize = 16;
-/// An epoch, a hyphen and twenty digits.
-const LONGEST: usize = 37;
+/// An epoch, a hyphen, a letter and twenty digits.
+const LONGEST: usize = 38;
 
 /// What tells one queue's numbers from another's, also across restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,13 @@ impl Epoch {
     }
 
     pub(crate) fn id(&self, seq: u64) -> Id {
+        self.write(&[b"-", Decimal::new(seq).as_bytes()])
+    }
+
+    fn write(&self, parts: &[&[u8]]) -> Id {
         let mut text = [0; LONGEST];
         let mut len = 0_usize;
-        for part in [self.as_bytes(), b"-", Decimal::new(seq).as_bytes()] {
+        for part in [self.as_bytes()].iter().chain(parts) {
             let end = len.saturating_add(part.len());
             if let Some(place) = text.get_mut(len..end) {
                 place.copy_from_slice(part);
@@ -85,23 +89,64 @@ impl Epoch {
         Id(Text::Issued { text, len })
     }
 
+    /// The id of a message that is not in the log yet, from a series of its own.
+    pub(crate) fn delayed_id(&self, seq: u64) -> Id {
+        self.write(&[b"-d", Decimal::new(seq).as_bytes()])
+    }
+
     /// The number of an id of this epoch, written as [`id`](Self::id) writes it.
     pub(crate) fn seq(&self, id: &str) -> Option<u64> {
-        let digits = id.as_bytes().strip_prefix(self.as_bytes())?;
-        let digits = core::str::from_utf8(digits.strip_prefix(b"-")?).ok()?;
-        let seq = digits.parse::<u64>().ok()?;
-        (Decimal::new(seq).as_bytes() == digits.as_bytes()).then_some(seq)
+        match self.read(id) {
+            Read::Numbered(seq) => Some(seq),
+            _ => None,
+        }
+    }
+
+    /// What an id says, whoever wrote it. Numbers saturate.
+    pub(crate) fn read(&self, id: &str) -> Read {
+        let Some((epoch, rest)) = id.split_once('-') else {
+            return Read::Other;
+        };
+        let delayed = rest.strip_prefix('d');
+        let digits = delayed.unwrap_or(rest);
+        let is_canonical = digits == "0" || !digits.starts_with('0');
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let Ok(epoch) = Epoch::new(epoch) else {
+            return Read::Other;
+        };
+        if !(is_canonical && is_number) {
+            return Read::Other;
+        }
+        let number = digits.parse().unwrap_or(u64::MAX);
+        match delayed {
+            _ if epoch != *self => Read::Foreign,
+            None => Read::Numbered(number),
+            Some(_) => Read::Delayed(number),
+        }
     }
 
     /// The length of the longest line that sets an id of this epoch.
     pub(crate) fn longest_line(&self) -> usize {
-        const AROUND: usize = "id: -18446744073709551615\n".len();
+        const AROUND: usize = "id: -d18446744073709551615\n".len();
         AROUND.saturating_add(self.len)
     }
 
     fn as_bytes(&self) -> &[u8] {
         self.text.get(..self.len).unwrap_or_default()
     }
+}
+
+/// What an id says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// `EPOCH-SEQ` of this epoch.
+    Numbered(u64),
+    /// `EPOCH-dSEQ` of this epoch.
+    Delayed(u64),
+    /// Either, of another epoch.
+    Foreign,
+    /// Neither.
+    Other,
 }
 
 /// The text of an id, without an allocation where it was issued here.
@@ -174,6 +219,20 @@ mod tests {
             assert_eq!(epoch.seq(id), None, "{id}");
         }
         assert_eq!(epoch.seq("a-10"), Some(10));
+        assert_eq!(epoch.seq("a-18446744073709551616"), Some(u64::MAX));
+    }
+
+    #[test]
+    fn the_shape_tells_whose_an_id_is() {
+        let epoch = Epoch::new("a1").unwrap();
+        assert_eq!(epoch.delayed_id(7).as_str(), "a1-d7");
+        assert_eq!(epoch.read("a1-d7"), Read::Delayed(7));
+        assert_eq!(epoch.read("a1-0"), Read::Numbered(0));
+        assert_eq!(epoch.read("b-7"), Read::Foreign);
+        assert_eq!(epoch.read("b-d7"), Read::Foreign);
+        for id in ["7", "-7", "B-7", "a1-d", "a1-x7", "a1-07", "a1-7-8", "ä-7"] {
+            assert_eq!(epoch.read(id), Read::Other, "{id}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod message;
 mod ordered;
 mod pace;
 mod queue;
+mod remaining;
 mod source;
 mod stream;
 mod sync;
@@ -36,10 +37,10 @@ pub use header::LastEventId;
 pub use id::EpochError;
 pub use message::Message;
 pub use queue::{
-    Overflow, PushError, PushWhenReady, Queue, QueueBuilder, QueueStats, Receipt, Remaining,
-    Subscription, TooManyStreams,
+    Overflow, PushError, PushWhenReady, Queue, QueueBuilder, QueueStats, Receipt, Subscription,
 };
-pub use source::{Limit, Source};
+pub use remaining::Remaining;
+pub use source::{Limit, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
 pub use system::{SystemClock, ThreadTicker};
 pub use time::{Clock, Ticker};

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::time::SystemTime;
 
 use crate::event::Event;
+use crate::time::Deadline;
 
 /// An [`Event`], plus when it falls due and how long after that it stays good.
 ///
@@ -182,39 +183,6 @@ impl From<String> for Message {
     }
 }
 
-/// A point in the world's time, or never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Deadline {
-    At(SystemTime),
-    Never,
-}
-
-impl Deadline {
-    /// Later by `time`; what overflows is never.
-    pub(crate) fn plus(self, time: Duration) -> Self {
-        match self {
-            Self::At(at) => at.checked_add(time).map_or(Self::Never, Self::At),
-            Self::Never => Self::Never,
-        }
-    }
-
-    pub(crate) fn has_come(self, now: SystemTime) -> bool {
-        self <= Self::At(now)
-    }
-
-    pub(crate) fn time(self) -> Option<SystemTime> {
-        match self {
-            Self::At(at) => Some(at),
-            Self::Never => None,
-        }
-    }
-
-    /// How long until then; zero where it has come.
-    pub(crate) fn after(self, now: SystemTime) -> Option<Duration> {
-        Some(self.time()?.duration_since(now).unwrap_or_default())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,12 +212,5 @@ mod tests {
         assert_eq!(Message::from("x").due(START, later), Deadline::At(later));
         let scheduled = Message::from("x").at(START);
         assert_eq!(scheduled.due(later, later), Deadline::At(START));
-    }
-
-    #[test]
-    fn never_is_after_every_time() {
-        assert!(Deadline::At(START + Duration::from_secs(u64::MAX / 4)) < Deadline::Never);
-        assert!(!Deadline::Never.has_come(START));
-        assert!(Deadline::At(START).has_come(START));
     }
 }

@@ -5,6 +5,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use bytes::Bytes;
+use thiserror::Error;
 
 /// Where an [`EventStream`](crate::EventStream) takes whole frames from.
 ///
@@ -96,4 +97,22 @@ impl Limit {
     pub fn new(bytes: usize, messages: usize) -> Self {
         Self { bytes, messages }
     }
+}
+
+/// The cap on streams is reached. A service answers it with status 429.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::Queue;
+///
+/// let error = Queue::builder().max_streams(0).build().subscribe().unwrap_err();
+/// assert_eq!(error.to_string(), "all 0 streams are taken");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("all {limit} streams are taken")]
+#[non_exhaustive]
+pub struct TooManyStreams {
+    /// The cap.
+    pub limit: usize,
 }

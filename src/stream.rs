@@ -15,8 +15,8 @@ use pin_project_lite::pin_project;
 use crate::event::Event;
 use crate::events::Events;
 use crate::pace::{Gate, Pace};
-use crate::queue::{Queue, Subscription, TooManyStreams};
-use crate::source::Source;
+use crate::queue::{Queue, Subscription};
+use crate::source::{Source, TooManyStreams};
 use crate::time::{LONGEST_ARM, Ticker};
 
 pub use settings::{KeepAlive, KeepAliveError};

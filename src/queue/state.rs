@@ -10,9 +10,10 @@ use super::push::{PushError, Receipt};
 use super::{Overflow, QueueStats};
 use crate::chunk::Chunk;
 use crate::id::{Epoch, Id};
-use crate::message::{Deadline, Message};
+use crate::message::Message;
 use crate::ordered::{Key, Ordered};
-use crate::source::Limit;
+use crate::source::{Limit, TooManyStreams};
+use crate::time::Deadline;
 use crate::waiters::{Ticket, Waiters};
 
 /// The most messages that one hold of the lock lets go of on the way.
@@ -297,9 +298,10 @@ impl State {
         effects.drop_later(self.takers.set_waker(ticket, waker));
     }
 
-    pub(super) fn subscribe(&mut self) -> Result<Ticket, usize> {
+    pub(super) fn subscribe(&mut self) -> Result<Ticket, TooManyStreams> {
         if self.takers.len() >= self.bounds.streams {
-            return Err(self.bounds.streams);
+            let limit = self.bounds.streams;
+            return Err(TooManyStreams { limit });
         }
         Ok(self.takers.insert())
     }

@@ -5,12 +5,11 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use super::Shared;
 use super::state::Taken;
 use crate::chunk::Chunk;
-use crate::source::{Limit, Source};
+use crate::source::{Limit, Source, TooManyStreams};
 use crate::waiters::Ticket;
 
 /// One of a queue's competing consumers: the [`Source`] of a queue's streams.
@@ -28,7 +27,7 @@ impl Subscription {
         let ticket = shared.with(|state, _, _| state.subscribe());
         Ok(Self {
             shared: Arc::clone(shared),
-            ticket: ticket.map_err(|limit| TooManyStreams { limit })?,
+            ticket: ticket?,
             next_due: None,
         })
     }
@@ -108,22 +107,4 @@ impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").finish_non_exhaustive()
     }
-}
-
-/// The cap on streams is reached. A service answers it with status 429.
-///
-/// # Examples
-///
-/// ```
-/// use sse_queue::Queue;
-///
-/// let error = Queue::builder().max_streams(0).build().subscribe().unwrap_err();
-/// assert_eq!(error.to_string(), "all 0 streams are taken");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("all {limit} streams are taken")]
-#[non_exhaustive]
-pub struct TooManyStreams {
-    /// The cap.
-    pub limit: usize,
 }
