@@ -24,7 +24,7 @@ const MANY: u32 = 1_100;
 /// How the program asks itself to run one encoder.
 const CHILD: &str = "--encode";
 
-type Outcome<T> = Result<T, Box<dyn core::error::Error>>;
+type Outcome<T> = Result<T, Refusal>;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().collect();

@@ -124,15 +124,13 @@ pub fn actix_web_lab(fields: Fields) -> impl FnMut() -> Result<Bytes, Refusal> {
         actix::Event::Data(event)
     });
     let mut body = Box::pin(actix::Sse::from_infallible_stream(events));
-    move || {
-        match body
-            .as_mut()
-            .poll_next(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(Some(Ok(frame))) => Ok(frame),
-            Poll::Ready(Some(Err(error))) => Err(error.to_string().into()),
-            Poll::Ready(None) | Poll::Pending => Err("no frame".into()),
-        }
+    move || match body
+        .as_mut()
+        .poll_next(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(Some(Ok(frame))) => Ok(frame),
+        Poll::Ready(Some(Err(error))) => Err(error.to_string().into()),
+        Poll::Ready(None) | Poll::Pending => Err("no frame".into()),
     }
 }
 

@@ -3,14 +3,17 @@
 //! The tables hold what a client should get, and what it does get from each peer's newest version.
 //! A peer that mends its ways fails here, and then loses its row in the README.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by a panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use ::axum::body::HttpBody;
+use ::axum::response::IntoResponse;
+use ::axum::response::sse::{Event, KeepAlive, Sse};
 use bytes::Bytes;
 use eventsource_stream::EventStream;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -42,7 +45,7 @@ where
 }
 
 fn dispatched(frame: Bytes) -> Vec<&'static str> {
-    EventStream::new(stream::iter([Ok::<_, std::convert::Infallible>(frame)]))
+    EventStream::new(stream::iter([Ok::<_, Infallible>(frame)]))
         .map(|event| &*event.unwrap().data.leak())
         .collect()
         .now_or_never()
@@ -51,7 +54,7 @@ fn dispatched(frame: Bytes) -> Vec<&'static str> {
 
 /// Asserts a row of outcomes: ours, axum, sse-stream, actix-web-lab, warp.
 #[track_caller]
-fn row(fields: Fields, expected: [Outcome; 5]) {
+fn row(fields: Fields, expected: &[Outcome; 5]) {
     let found = [
         outcome(ours, fields),
         outcome(axum, fields),
@@ -60,7 +63,7 @@ fn row(fields: Fields, expected: [Outcome; 5]) {
         outcome(warp, fields),
     ];
     assert_eq!(
-        found, expected,
+        &found, expected,
         "ours, axum, sse-stream, actix-web-lab, warp for {fields:?}"
     );
 }
@@ -82,15 +85,24 @@ fn with_id(id: &'static str) -> Fields {
 #[test]
 fn empty_data_is_lost_by_axum() {
     const SENT: Outcome = Gets(&[""]);
-    row(Fields::of(""), [SENT, Gets(&[]), SENT, SENT, SENT]);
+    row(Fields::of(""), &[SENT, Gets(&[]), SENT, SENT, SENT]);
 }
 
 #[test]
-fn crlf_is_two_line_ends_for_axum_and_loses_the_line_behind_it_for_warp() {
+fn crlf_is_two_line_ends_for_axum() {
     const WHOLE: Outcome = Gets(&["a\nb"]);
     row(
         Fields::of("a\r\nb"),
-        [WHOLE, Gets(&["a\n\nb"]), WHOLE, WHOLE, WHOLE],
+        &[WHOLE, Gets(&["a\n\nb"]), WHOLE, WHOLE, WHOLE],
+    );
+}
+
+#[test]
+fn what_follows_a_cr_is_lost_by_warp() {
+    const WHOLE: Outcome = Gets(&["a\nb"]);
+    row(
+        Fields::of("a\rb"),
+        &[WHOLE, WHOLE, WHOLE, WHOLE, Gets(&["a"])],
     );
 }
 
@@ -99,7 +111,7 @@ fn cr_in_data_injects_an_event_through_warp() {
     const WHOLE: Outcome = Gets(&["a\n\ndata: owned"]);
     row(
         Fields::of("a\r\rdata: owned"),
-        [WHOLE, WHOLE, WHOLE, WHOLE, Gets(&["a", "owned"])],
+        &[WHOLE, WHOLE, WHOLE, WHOLE, Gets(&["a", "owned"])],
     );
 }
 
@@ -108,14 +120,14 @@ fn a_leading_space_is_lost_by_warp() {
     const WHOLE: Outcome = Gets(&[" a"]);
     row(
         Fields::of(" a"),
-        [WHOLE, WHOLE, WHOLE, WHOLE, Gets(&["a"])],
+        &[WHOLE, WHOLE, WHOLE, WHOLE, Gets(&["a"])],
     );
 }
 
 #[test]
 fn a_trailing_line_end_is_kept_by_all() {
     const WHOLE: Outcome = Gets(&["a\n"]);
-    row(Fields::of("a\n"), [WHOLE; 5]);
+    row(Fields::of("a\n"), &[WHOLE; 5]);
 }
 
 #[test]
@@ -123,7 +135,7 @@ fn a_line_end_in_the_name_panics_in_axum_and_injects_through_warp() {
     for name in ["n\ndata: owned", "n\rdata: owned"] {
         row(
             named(name),
-            [Refuses, Panics, Refuses, Refuses, Gets(&["owned\nx"])],
+            &[Refuses, Panics, Refuses, Refuses, Gets(&["owned\nx"])],
         );
     }
 }
@@ -133,13 +145,57 @@ fn a_line_end_in_the_id_panics_in_axum_and_injects_through_warp() {
     for id in ["7\n\ndata: owned", "7\r\rdata: owned"] {
         row(
             with_id(id),
-            [Refuses, Panics, Refuses, Refuses, Gets(&["x", "owned"])],
+            &[Refuses, Panics, Refuses, Refuses, Gets(&["x", "owned"])],
         );
     }
 }
 
 #[test]
 fn a_field_set_twice_panics_in_axum() {
-    let twice = || axum::response::sse::Event::default().data("a").data("b");
+    let twice = || Event::default().data("a").data("b");
     assert!(catch_unwind(twice).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keep_alive_that_never_comes_panics_in_axum() {
+    let stream = stream::iter([Ok::<_, Infallible>(Event::default().data("x"))]);
+    let body = Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::MAX));
+    let mut body = body.into_response().into_body();
+    let mut poll = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+    assert!(catch_unwind(AssertUnwindSafe(|| poll().is_ready())).is_err());
+}
+
+/// ```text
+/// seconds     0    4    8    10
+/// data        x    x    x
+/// keep-alive  !              !
+/// ```
+#[tokio::test(start_paused = true)]
+async fn a_keep_alive_comes_while_data_flows_in_actix_web_lab() {
+    use ::actix_web_lab::sse::{Data, Sse};
+    use actix_web::body::MessageBody;
+
+    const KEEP_ALIVE: &str = ": keep-alive\n\n";
+
+    let (events, receiver) = tokio::sync::mpsc::channel(1);
+    let mut body = std::pin::pin!(
+        Sse::from_infallible_receiver(receiver).with_keep_alive(Duration::from_secs(10))
+    );
+    let mut take = || {
+        let mut frames = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(frame)) = body.as_mut().poll_next(&mut cx) {
+            frames.push(frame.unwrap());
+        }
+        frames
+    };
+
+    assert_eq!(take(), [KEEP_ALIVE]);
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(4)).await;
+        events.send(Data::new("x").into()).await.unwrap();
+        assert_eq!(take(), ["data: x\n\n"]);
+    }
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(take(), [KEEP_ALIVE], "two seconds after the last data");
 }
