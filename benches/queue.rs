@@ -40,28 +40,28 @@ fn run<S: Store>(bencher: Bencher<'_, '_>, len: usize, ahead: Ahead) {
     bencher.bench_local(|| backlog.step());
 }
 
-#[divan::bench(args = BACKLOGS)]
+#[divan::bench(args = BACKLOGS, sample_count = 1_000, sample_size = 100)]
 fn store_alone(bencher: Bencher<'_, '_>, backlog: usize) {
     run::<Ordered<Bytes>>(bencher, backlog, Ahead::None);
 }
 
-#[divan::bench(args = BACKLOGS)]
+#[divan::bench(args = BACKLOGS, sample_count = 1_000, sample_size = 100)]
 fn store_alone_with_5_percent_ahead(bencher: Bencher<'_, '_>, backlog: usize) {
     run::<Ordered<Bytes>>(bencher, backlog, Ahead::FivePercent);
 }
 
-#[divan::bench(args = BACKLOGS)]
+#[divan::bench(args = BACKLOGS, sample_count = 1_000, sample_size = 100)]
 fn store_in_a_mutex_with_5_percent_ahead(bencher: Bencher<'_, '_>, backlog: usize) {
     run::<Locked<Ordered<Bytes>>>(bencher, backlog, Ahead::FivePercent);
 }
 
-#[divan::bench(args = BACKLOGS)]
+#[divan::bench(args = BACKLOGS, sample_count = 1_000, sample_size = 100)]
 fn heap_in_a_mutex_with_5_percent_ahead(bencher: Bencher<'_, '_>, backlog: usize) {
     run::<Locked<Heap>>(bencher, backlog, Ahead::FivePercent);
 }
 
 /// The message built, pushed through the public queue with the system's clock, and taken.
-#[divan::bench(args = BACKLOGS)]
+#[divan::bench(args = BACKLOGS, sample_count = 1_000, sample_size = 100)]
 fn whole_queue(bencher: Bencher<'_, '_>, backlog: usize) {
     let queue = Queue::builder().capacity(backlog + 1).build();
     for _ in 0..backlog {
