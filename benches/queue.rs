@@ -10,17 +10,14 @@
     reason = "a benchmark may panic and documents no items"
 )]
 
-mod event {
-    pub(crate) use sse_queue::Event;
-}
-#[allow(dead_code, unreachable_pub, reason = "the store needs a part of it")]
-#[path = "../src/message.rs"]
-mod message;
 #[allow(dead_code, reason = "a push and a pop need a part of it")]
 #[path = "../src/ordered.rs"]
 mod ordered;
 #[path = "work/store.rs"]
 mod store;
+#[allow(dead_code, unreachable_pub, reason = "the store needs a part of it")]
+#[path = "../src/time.rs"]
+mod time;
 
 use bytes::Bytes;
 use divan::Bencher;

@@ -10,12 +10,6 @@
     reason = "a benchmark may panic"
 )]
 
-mod event {
-    pub(crate) use sse_queue::Event;
-}
-#[allow(dead_code, unreachable_pub, reason = "the store needs a part of it")]
-#[path = "../src/message.rs"]
-mod message;
 #[allow(dead_code, reason = "a push and a pop need a part of it")]
 #[path = "../src/ordered.rs"]
 mod ordered;
@@ -23,6 +17,9 @@ mod ordered;
 mod store;
 #[path = "work/text.rs"]
 mod text;
+#[allow(dead_code, unreachable_pub, reason = "the store needs a part of it")]
+#[path = "../src/time.rs"]
+mod time;
 
 use std::hint::black_box;
 use std::process::ExitCode;

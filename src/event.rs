@@ -148,12 +148,6 @@ impl Event {
     /// ```
     pub fn id(mut self, id: &str) -> Result<Self, EventError> {
         self.refuse(Field::Id, id)?;
-        if let Some(at) = id.bytes().position(|byte| byte == 0) {
-            return Err(EventError::Nul {
-                field: Field::Id,
-                at,
-            });
-        }
         self.put_id(id.as_bytes());
         Ok(self)
     }
@@ -310,9 +304,17 @@ impl Event {
         if !self.has_data {
             return Err(EventError::NoData { field });
         }
-        let is_end = |byte| matches!(byte, b'\r' | b'\n');
-        match value.bytes().position(is_end) {
-            Some(at) => Err(EventError::LineEnd { field, at }),
+        // Nothing above CR is refused, so one pass finds whether a closer look is needed.
+        if value.bytes().fold(u8::MAX, u8::min) > b'\r' {
+            return Ok(());
+        }
+        let refused = |(at, byte)| match byte {
+            b'\r' | b'\n' => Some(EventError::LineEnd { field, at }),
+            0 if field == Field::Id => Some(EventError::Nul { field, at }),
+            _ => None,
+        };
+        match value.bytes().enumerate().find_map(refused) {
+            Some(error) => Err(error),
             None => Ok(()),
         }
     }

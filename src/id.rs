@@ -205,17 +205,7 @@ mod tests {
     #[test]
     fn only_ids_as_written_here_have_a_number() {
         let epoch = Epoch::new("a").unwrap();
-        for id in [
-            "",
-            "a",
-            "a-",
-            "a-01",
-            "a-+1",
-            "b-1",
-            "a-1 ",
-            "a--1",
-            "a-18446744073709551616",
-        ] {
+        for id in ["", "a", "a-", "a-01", "a-+1", "b-1", "a-1 ", "a--1", "a-d1"] {
             assert_eq!(epoch.seq(id), None, "{id}");
         }
         assert_eq!(epoch.seq("a-10"), Some(10));

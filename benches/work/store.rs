@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::message::Deadline;
 use crate::ordered::{Key, Ordered};
+use crate::time::Deadline;
 
 /// Messages come this far apart.
 const STEP: Duration = Duration::from_micros(1);
