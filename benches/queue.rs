@@ -15,7 +15,12 @@
 mod ordered;
 #[path = "work/store.rs"]
 mod store;
-#[allow(dead_code, unreachable_pub, reason = "the store needs a part of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the store needs a part of it"
+)]
 #[path = "../src/time.rs"]
 mod time;
 

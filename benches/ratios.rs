@@ -17,7 +17,12 @@ mod ordered;
 mod store;
 #[path = "work/text.rs"]
 mod text;
-#[allow(dead_code, unreachable_pub, reason = "the store needs a part of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the store needs a part of it"
+)]
 #[path = "../src/time.rs"]
 mod time;
 

@@ -16,6 +16,7 @@ mod fake;
 mod frame;
 pub mod header;
 mod id;
+mod log;
 mod message;
 mod ordered;
 mod pace;
@@ -27,7 +28,9 @@ mod sync;
 mod system;
 mod time;
 mod timers;
+mod topic;
 mod waiters;
+mod wakers;
 
 pub use event::{Event, EventError, Field};
 pub use events::Events;
@@ -37,10 +40,14 @@ pub use header::LastEventId;
 pub use id::EpochError;
 pub use message::Message;
 pub use queue::{
-    Overflow, PushError, PushWhenReady, Queue, QueueBuilder, QueueStats, Receipt, Subscription,
+    Overflow, PushError, PushWhenReady, Queue, QueueBuilder, QueueStats, QueueSubscription, Receipt,
 };
 pub use remaining::Remaining;
 pub use source::{Limit, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
 pub use system::{SystemClock, ThreadTicker};
 pub use time::{Clock, Ticker};
+pub use topic::{
+    GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder, TopicStats,
+    TopicSubscription,
+};

@@ -17,8 +17,8 @@ use std::time::SystemTime;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 
-use crate::time::Deadline;
 use crate::source::Limit;
+use crate::time::Deadline;
 
 /// The most messages of a block, which is the most that is copied or evicted in one step.
 pub(crate) const BLOCK_MESSAGES: usize = 64;
@@ -187,7 +187,11 @@ impl Log {
         let (start, end) = (block.start_of(from), block.start_of(to));
 
         let expired = |(number, time): (&u64, &SystemTime)| (*time <= now).then_some(*number);
-        let mut expired = self.expiring.range(first..last).filter_map(expired).peekable();
+        let mut expired = self
+            .expiring
+            .range(first..last)
+            .filter_map(expired)
+            .peekable();
         if expired.peek().is_none() {
             let slice = block.slice(start, end);
             // The slice may end at a piece's end: the rest is read next.
@@ -198,7 +202,11 @@ impl Log {
         let mut kept = BytesMut::with_capacity(end.saturating_sub(start));
         for place in from..to {
             if expired.next_if_eq(&block.number(place)).is_none() {
-                block.copy(block.start_of(place), block.start_of(place.saturating_add(1)), &mut kept);
+                block.copy(
+                    block.start_of(place),
+                    block.start_of(place.saturating_add(1)),
+                    &mut kept,
+                );
             }
         }
         (!kept.is_empty()).then(|| kept.freeze())
@@ -209,7 +217,10 @@ impl Log {
         if let Some(block) = self.blocks.back_mut() {
             block.freeze(&mut self.open);
             // As much as the last block would have taken with all its messages.
-            let mean = block.frozen.checked_div(block.ends.len()).unwrap_or_default();
+            let mean = block
+                .frozen
+                .checked_div(block.ends.len())
+                .unwrap_or_default();
             capacity = mean.saturating_add(mean / 8).saturating_mul(BLOCK_MESSAGES);
         }
         let capacity = capacity.clamp(SMALLEST_BLOCK, LARGEST_BLOCK).max(len);
@@ -283,7 +294,9 @@ impl Block {
 
     /// Where the message at `place` starts.
     fn start_of(&self, place: usize) -> usize {
-        let before = place.checked_sub(1).and_then(|before| self.ends.get(before));
+        let before = place
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
         before.copied().unwrap_or_default()
     }
 

@@ -22,7 +22,7 @@ use crate::time::Clock;
 
 pub use builder::{Overflow, QueueBuilder};
 pub use push::{PushError, PushWhenReady, Receipt};
-pub use subscription::Subscription;
+pub use subscription::QueueSubscription;
 
 use state::{Effects, State, Taken};
 
@@ -350,8 +350,8 @@ impl Queue {
     /// assert!(queue.subscribe().is_ok());
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
-    pub fn subscribe(&self) -> Result<Subscription, TooManyStreams> {
-        Subscription::new(&self.shared)
+    pub fn subscribe(&self) -> Result<QueueSubscription, TooManyStreams> {
+        QueueSubscription::new(&self.shared)
     }
 }
 

@@ -60,6 +60,12 @@ pub trait Source {
         None
     }
 
+    /// Whether the last chunk is not all that was there when it was taken, within the limit of
+    /// messages: what follows belongs to it and goes without waiting for a gap or tick.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// Whether the source is closing: what it still gives goes out without pacing.
     fn is_closing(&self) -> bool {
         false

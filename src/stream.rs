@@ -1,5 +1,6 @@
 //! One connection's body.
 
+mod hubs;
 mod settings;
 
 use core::convert::Infallible;
@@ -15,8 +16,7 @@ use pin_project_lite::pin_project;
 use crate::event::Event;
 use crate::events::Events;
 use crate::pace::{Gate, Pace};
-use crate::queue::{Queue, Subscription};
-use crate::source::{Source, TooManyStreams};
+use crate::source::Source;
 use crate::time::{LONGEST_ARM, Ticker};
 
 pub use settings::{KeepAlive, KeepAliveError};
@@ -89,6 +89,8 @@ pin_project! {
         ends_at: Option<Duration>,
         // When the source's next message was said to fall due.
         due_at: Option<Duration>,
+        // The last chunk was not all that belongs together.
+        in_burst: bool,
         // How many looks in a row came too early.
         early: u32,
     }
@@ -126,6 +128,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             armed: None,
             ends_at: None,
             due_at: None,
+            in_burst: false,
             early: 0,
         }
     }
@@ -220,35 +223,6 @@ impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
     }
 }
 
-impl Queue {
-    /// A stream that competes for the queue's messages.
-    ///
-    /// # Errors
-    ///
-    /// [`TooManyStreams`] if the queue's cap on streams is reached: a service answers it with
-    /// status 429.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::{FakeClock, Queue};
-    ///
-    /// let queue = Queue::builder().max_streams(1).build();
-    /// let ticker = FakeClock::new().ticker();
-    /// let stream = queue.stream(ticker)?;
-    /// assert_eq!(queue.stats().streams, 1);
-    /// drop(stream);
-    /// assert_eq!(queue.stats().streams, 0);
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
-    /// ```
-    pub fn stream<T: Ticker>(
-        &self,
-        ticker: T,
-    ) -> Result<EventStream<Subscription, T>, TooManyStreams> {
-        Ok(EventStream::new(self.subscribe()?, ticker))
-    }
-}
-
 /// Yields chunks of whole frames. `None` comes when the source has ended or the stream's
 /// [age](EventStream::max_age) is reached, behind the [farewell](EventStream::farewell) if there is
 /// one, and is final.
@@ -275,7 +249,10 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
             let look_at = match self.as_mut().poll_source(cx, now) {
                 Looked::Ready(Some(chunk)) => {
                     let this = self.project();
-                    this.pace.taken(now);
+                    *this.in_burst = this.source.has_more();
+                    if !*this.in_burst {
+                        this.pace.taken(now);
+                    }
                     (*this.quiet_since, *this.due_at, *this.early) = (now, None, 0);
                     return Poll::Ready(Some(chunk));
                 }
@@ -328,6 +305,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let mut this = self.project();
         let limit = this.settings.limit();
         match this.pace.gate(now) {
+            _ if *this.in_burst => {}
             Gate::Open => {}
             Gate::Shut(until) => {
                 this.source.as_mut().park(cx);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::{Event, EventError, EventStream, FakeClock, Queue, Subscription, Ticker};
+use sse_queue::{Event, EventError, EventStream, FakeClock, Queue, QueueSubscription, Ticker};
 
 /// A ticker of no size that never ticks: what is left is the library's.
 struct Never;
@@ -26,7 +26,7 @@ impl Ticker for Never {
     }
 }
 
-type Idle = EventStream<Subscription, Never>;
+type Idle = EventStream<QueueSubscription, Never>;
 
 fn poll(stream: &mut Idle) -> Poll<Option<Bytes>> {
     Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))

@@ -16,13 +16,13 @@ use crate::waiters::Ticket;
 ///
 /// Dropping it leaves the queue at once and passes on whatever look it owed.
 #[must_use = "dropping a subscription leaves the queue"]
-pub struct Subscription {
+pub struct QueueSubscription {
     shared: Arc<Shared>,
     ticket: Ticket,
     next_due: Option<Duration>,
 }
 
-impl Subscription {
+impl QueueSubscription {
     pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, TooManyStreams> {
         let ticket = shared.with(|state, _, _| state.subscribe());
         Ok(Self {
@@ -33,7 +33,7 @@ impl Subscription {
     }
 }
 
-impl Source for Subscription {
+impl Source for QueueSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<()> {
         let ticket = self.ticket;
         let (is_due, next_due) = self.shared.with(|state, now, effects| {
@@ -95,7 +95,7 @@ impl Source for Subscription {
     }
 }
 
-impl Drop for Subscription {
+impl Drop for QueueSubscription {
     fn drop(&mut self) {
         let ticket = self.ticket;
         self.shared
@@ -103,8 +103,8 @@ impl Drop for Subscription {
     }
 }
 
-impl fmt::Debug for Subscription {
+impl fmt::Debug for QueueSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").finish_non_exhaustive()
+        f.debug_struct("QueueSubscription").finish_non_exhaustive()
     }
 }

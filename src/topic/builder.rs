@@ -1,0 +1,213 @@
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::state::{Bounds, State};
+use super::{Shared, Topic};
+use crate::id::{Epoch, EpochError};
+use crate::log::Retention;
+use crate::sync::Mutex;
+use crate::system::SystemClock;
+use crate::time::Clock;
+
+/// Settings for a new [`Topic`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Topic};
+///
+/// let topic = Topic::builder()
+///     .history(10_000)
+///     .history_bytes(64 * 1024 * 1024)
+///     .history_age(Duration::from_secs(3600))
+///     .max_streams(500)
+///     .clock(FakeClock::new())
+///     .build();
+/// assert_eq!(topic.stats().retained, 0);
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct TopicBuilder {
+    bounds: Bounds,
+    clock: Option<Arc<dyn Clock>>,
+    epoch: Option<Epoch>,
+}
+
+impl TopicBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            bounds: Bounds {
+                retention: Retention {
+                    messages: 65_536,
+                    bytes: 256 * 1024 * 1024,
+                    age: None,
+                },
+                scheduled: 65_536,
+                streams: 100_000,
+            },
+            clock: None,
+            epoch: None,
+        }
+    }
+
+    /// The most messages that are kept: 65 536 unless set, and at least 1.
+    ///
+    /// What is kept can be replayed, and is how far a slow stream can fall behind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Topic;
+    /// let topic = Topic::builder().history(2).build();
+    /// for data in ["a", "b", "c"] {
+    ///     topic.publish(data)?;
+    /// }
+    /// assert_eq!(topic.stats().retained, 2);
+    /// # Ok::<(), sse_queue::PublishError>(())
+    /// ```
+    pub fn history(mut self, messages: u64) -> Self {
+        self.bounds.retention.messages = messages.max(1);
+        self
+    }
+
+    /// The most bytes of frames that are kept: 256 MiB unless set. A message that is larger by
+    /// itself is refused as [too large](crate::PublishError::TooLarge). Scheduled messages may
+    /// take as much besides.
+    ///
+    /// Memory is given back by chunks of up to 64 messages or 64 KiB, and a stream can hold on to
+    /// one of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::{PublishError, Topic};
+    /// let topic = Topic::builder().history_bytes(64).build();
+    /// assert!(matches!(topic.publish("x".repeat(64)), Err(PublishError::TooLarge(_))));
+    /// ```
+    pub fn history_bytes(mut self, bytes: u64) -> Self {
+        self.bounds.retention.bytes = bytes;
+        self
+    }
+
+    /// How long messages are kept at most: without end unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use sse_queue::{FakeClock, Topic};
+    /// let clock = FakeClock::new();
+    /// let topic = Topic::builder().clock(clock.clone());
+    /// let topic = topic.history_age(Duration::from_secs(60)).build();
+    /// topic.publish("x")?;
+    /// clock.advance(Duration::from_secs(61));
+    /// assert_eq!(topic.stats().retained, 0);
+    /// # Ok::<(), sse_queue::PublishError>(())
+    /// ```
+    pub fn history_age(mut self, age: Duration) -> Self {
+        self.bounds.retention.age = Some(age);
+        self
+    }
+
+    /// The most messages that wait to fall due: 65 536 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use sse_queue::{Message, PublishError, Topic};
+    /// let topic = Topic::builder().max_scheduled(0).build();
+    /// let later = Message::from("x").after(Duration::from_secs(1));
+    /// assert!(matches!(topic.publish(later), Err(PublishError::Full(_))));
+    /// ```
+    pub fn max_scheduled(mut self, messages: usize) -> Self {
+        self.bounds.scheduled = messages;
+        self
+    }
+
+    /// The most streams open at once: 100 000 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::{Start, Topic};
+    /// let topic = Topic::builder().max_streams(0).build();
+    /// assert!(topic.subscribe(Start::Now).is_err());
+    /// ```
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.bounds.streams = streams;
+        self
+    }
+
+    /// The clock for due times, expiry and age: a [`SystemClock`] unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::{FakeClock, Topic};
+    /// let topic = Topic::builder().clock(FakeClock::new()).build();
+    /// assert!(!topic.is_closed());
+    /// ```
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The first part of the ids: by default one that no other topic has, also after a restart, so
+    /// that an id from before a restart is known to be foreign.
+    ///
+    /// A fixed one is for tests.
+    ///
+    /// # Errors
+    ///
+    /// [`EpochError`] if `epoch` is not 1 to 16 characters of `a-z` and `0-9`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Topic;
+    /// let topic = Topic::builder().epoch("test")?.build();
+    /// assert_eq!(topic.publish("x")?.id(), "test-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn epoch(mut self, epoch: &str) -> Result<Self, EpochError> {
+        self.epoch = Some(Epoch::new(epoch)?);
+        Ok(self)
+    }
+
+    /// Makes the topic.
+    ///
+    /// # Panics
+    ///
+    /// On `wasm32-unknown-unknown` if no clock is set: std has none there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Topic;
+    /// assert!(!Topic::builder().build().is_closed());
+    /// ```
+    #[must_use]
+    pub fn build(self) -> Topic {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let now = clock.now();
+        let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
+        Topic {
+            shared: Arc::new(Shared {
+                clock,
+                epoch,
+                state: Mutex::new(State::new(self.bounds, epoch, now)),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for TopicBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicBuilder")
+            .field("bounds", &self.bounds)
+            .field("epoch", &self.epoch)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,118 @@
+use thiserror::Error;
+
+use crate::id::Id;
+use crate::message::Message;
+
+/// What became of a message that was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    pub(super) id: Id,
+    pub(super) streams: usize,
+    pub(super) retained: u64,
+}
+
+impl Published {
+    /// The message's id: the event's own, or the one that the topic gave it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// assert_eq!(topic.publish("x")?.id(), "e-1");
+    /// let later = Message::from("y").after(Duration::from_secs(1));
+    /// assert_eq!(topic.publish(later)?.id(), "e-d1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// How many streams were open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Topic;
+    /// assert_eq!(Topic::new().publish("x")?.streams(), 0);
+    /// # Ok::<(), sse_queue::PublishError>(())
+    /// ```
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// How many messages are kept, this one included if it is due.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Topic;
+    /// let topic = Topic::new();
+    /// topic.publish("a")?;
+    /// assert_eq!(topic.publish("b")?.retained(), 2);
+    /// # Ok::<(), sse_queue::PublishError>(())
+    /// ```
+    #[must_use]
+    pub fn retained(&self) -> u64 {
+        self.retained
+    }
+}
+
+/// Why a message was not published. It is handed back.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{Message, Topic};
+///
+/// let topic = Topic::new();
+/// topic.close();
+/// let error = topic.publish("x").unwrap_err();
+/// assert_eq!(error.to_string(), "topic is closed");
+/// assert_eq!(error.into_message(), Message::from("x"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic was closed or aborted.
+    #[error("topic is closed")]
+    Closed(Message),
+    /// The message by itself is larger than all that the topic may keep.
+    #[error("message is larger than the topic's history")]
+    TooLarge(Message),
+    /// The message is scheduled, and as many scheduled messages or bytes wait as may.
+    #[error("topic has too many scheduled messages")]
+    Full(Message),
+    /// The event's own id looks like those that topics give: `EPOCH-SEQ` or `EPOCH-dSEQ`.
+    #[error("id has the form of the ids that topics give")]
+    ReservedId(Message),
+}
+
+impl PublishError {
+    /// The message that was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Message, PublishError, Topic};
+    ///
+    /// let event = Event::new("x").id("e-1")?;
+    /// let error = Topic::new().publish(event.clone()).unwrap_err();
+    /// assert!(matches!(error, PublishError::ReservedId(_)));
+    /// assert_eq!(error.into_message(), Message::from(event));
+    /// # Ok::<(), sse_queue::EventError>(())
+    /// ```
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Closed(message)
+            | Self::TooLarge(message)
+            | Self::Full(message)
+            | Self::ReservedId(message) => message,
+        }
+    }
+}

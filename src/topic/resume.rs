@@ -1,0 +1,154 @@
+use core::fmt;
+
+use crate::header::LastEventId;
+
+/// Where a new stream of a [`Topic`](crate::Topic) begins.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{FakeClock, LastEventId, Start, Topic};
+///
+/// let topic = Topic::builder().epoch("e")?.build();
+/// for data in ["a", "b", "c"] {
+///     topic.publish(data)?;
+/// }
+/// let first = |start| {
+///     let ticker = FakeClock::new().ticker();
+///     let mut stream = topic.stream(start, ticker)?.first_bytes(false).max_messages(1);
+///     Ok::<_, sse_queue::TooManyStreams>(stream.try_next())
+/// };
+/// assert_eq!(first(Start::Now)?, None);
+/// assert_eq!(first(Start::Oldest)?.unwrap(), "id: e-1\ndata: a\n\n");
+/// assert_eq!(first(Start::Last(1))?.unwrap(), "id: e-3\ndata: c\n\n");
+/// let id = LastEventId::new("e-1");
+/// assert_eq!(first(Start::After(id))?.unwrap(), "id: e-2\ndata: b\n\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// With the next message that is published.
+    Now,
+    /// With the oldest message that is kept.
+    Oldest,
+    /// With the last so many messages that are kept, and what follows.
+    Last(u64),
+    /// With whatever follows the message that a client saw last.
+    After(LastEventId),
+}
+
+/// A client that says what it saw last goes on after it; a new one begins now.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{LastEventId, Start};
+///
+/// assert_eq!(Start::from(None), Start::Now);
+/// let id = LastEventId::new("e-7");
+/// assert_eq!(Start::from(Some(id.clone())), Start::After(id));
+/// ```
+impl From<Option<LastEventId>> for Start {
+    fn from(id: Option<LastEventId>) -> Self {
+        id.map_or(Self::Now, Self::After)
+    }
+}
+
+/// How a stream of a [`Topic`](crate::Topic) begins, known before the response is made.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{FakeClock, GapCause, LastEventId, Resumption, Start, Topic};
+///
+/// let topic = Topic::builder().epoch("e")?.history(1).build();
+/// for data in ["a", "b", "c"] {
+///     topic.publish(data)?;
+/// }
+/// let resume = |id| {
+///     let start = Start::After(LastEventId::new(id));
+///     Ok::<_, sse_queue::TooManyStreams>(topic.subscribe(start)?.resumption())
+/// };
+/// assert_eq!(resume("e-2")?, Resumption::Exact);
+/// let cause = GapCause::Evicted;
+/// assert_eq!(resume("e-1")?, Resumption::Gap { missed: Some(1), cause });
+/// let cause = GapCause::ForeignEpoch;
+/// assert_eq!(resume("old-7")?, Resumption::Gap { missed: None, cause });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resumption {
+    /// There was nothing to go on from.
+    Fresh,
+    /// The stream goes on exactly where the client was.
+    Exact,
+    /// The stream goes on with the oldest message that is kept, and tells the client.
+    Gap {
+        /// How many messages the client missed, where that is known.
+        missed: Option<u64>,
+        /// Why.
+        cause: GapCause,
+    },
+}
+
+/// Why a stream could not go on exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GapCause {
+    /// What follows the id is not kept any more.
+    Evicted,
+    /// The id is from another topic, or from before a restart.
+    ForeignEpoch,
+    /// The id is nothing that this topic knows.
+    Unknown,
+    /// The id cannot be read: it is not UTF-8, or too long, or holds what no id can.
+    Malformed,
+    /// The id is of this topic, but was not given to any message yet.
+    Future,
+}
+
+/// The word that clients see in the gap event.
+impl fmt::Display for GapCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Evicted => "evicted",
+            Self::ForeignEpoch => "foreign-epoch",
+            Self::Unknown => "unknown",
+            Self::Malformed => "malformed",
+            Self::Future => "future",
+        })
+    }
+}
+
+/// What a stream of a [`Topic`](crate::Topic) does when it has fallen behind what is kept.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{FakeClock, Lag, Start, Topic};
+///
+/// let topic = Topic::builder().epoch("e")?.history(1).build();
+/// let stream = || topic.stream(Start::Now, FakeClock::new().ticker());
+/// let mut skips = stream()?.first_bytes(false);
+/// let mut ends = stream()?.first_bytes(false).lag(Lag::End);
+/// topic.publish("a")?;
+/// topic.publish("b")?;
+///
+/// let gap = "event: gap\ndata: {\"missed\":1,\"cause\":\"evicted\"}\n\n";
+/// assert_eq!(skips.try_next().unwrap(), gap);
+/// assert_eq!(skips.try_next().unwrap(), "id: e-2\ndata: b\n\n");
+/// assert_eq!(ends.try_next(), None);
+/// assert!(ends.is_terminated());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lag {
+    /// It tells the client how many messages it missed and goes on with the oldest that is kept.
+    #[default]
+    Skip,
+    /// It ends. The client comes back with the id that it saw last, and is told then.
+    End,
+}

@@ -1,0 +1,582 @@
+use core::task::Waker;
+use core::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::TopicStats;
+use super::publish::{PublishError, Published};
+use super::resume::{GapCause, Resumption, Start};
+use crate::header::LastEventId;
+use crate::id::{Epoch, Id, Read};
+use crate::log::{Log, Retention};
+use crate::message::Message;
+use crate::ordered::{Key, Ordered};
+use crate::source::{Limit, TooManyStreams};
+use crate::time::Deadline;
+use crate::wakers::{Seat, WakerSet};
+
+/// The most messages that one hold of the lock moves.
+const MOST_AT_ONCE: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) retention: Retention,
+    pub(super) scheduled: usize,
+    pub(super) streams: usize,
+}
+
+/// A message that is not due yet.
+pub(super) struct Scheduled {
+    pub(super) frame: Bytes,
+    /// `EPOCH-dSEQ`, or the event's own.
+    pub(super) id: Arc<str>,
+}
+
+/// What one stream keeps of itself. Its place in the log is all there is: nothing is queued for it.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    stream: u64,
+    /// The number of the message that it reads next.
+    position: u64,
+    /// Where the burst ends that it is reading: what was there when it began.
+    target: u64,
+    waits: Seat,
+    parked: Seat,
+}
+
+impl Cursor {
+    /// Whether the burst that it is reading goes on.
+    pub(super) fn is_in_burst(&self) -> bool {
+        self.position < self.target
+    }
+}
+
+/// Whatever is behind the topic's lock.
+///
+/// Before each step the log is brought up to the time: what fell due enters, what is beyond the
+/// bounds leaves. [`settle`](Self::settle) follows it and wakes whoever must act on it.
+pub(super) struct State {
+    bounds: Bounds,
+    epoch: Epoch,
+    log: Log,
+    scheduled: Ordered<Scheduled>,
+    /// The newest scheduled message of each id.
+    scheduled_ids: HashMap<Arc<str>, u64>,
+    scheduled_bytes: u64,
+    /// How many ids of the second series were given.
+    last_delayed: u64,
+    arrivals: u64,
+    /// The time at which the last message entered: the next does not enter before it.
+    last_due: SystemTime,
+    waiting: WakerSet,
+    /// Streams that want to hear of the end alone.
+    parked: WakerSet,
+    /// The waiting stream that arms for the next due time, and the time that it knows of.
+    timekeeper: Option<(u64, Seat, Deadline)>,
+    /// The number up to which the waiting streams have been woken.
+    told: u64,
+    told_end: bool,
+    last_stream: u64,
+    handles: usize,
+    closed: bool,
+    aborted: bool,
+    stats: TopicStats,
+}
+
+/// What a look at the log came to.
+pub(super) enum Taken {
+    Chunk(Bytes),
+    /// This many messages were evicted before the stream read them.
+    Lagged(u64),
+    /// Whatever was read had expired; there may be more.
+    Again,
+    Nothing,
+    End,
+}
+
+impl State {
+    pub(super) fn new(bounds: Bounds, epoch: Epoch, now: SystemTime) -> Self {
+        Self {
+            bounds,
+            epoch,
+            log: Log::new(bounds.retention),
+            scheduled: Ordered::default(),
+            scheduled_ids: HashMap::new(),
+            scheduled_bytes: 0,
+            last_delayed: 0,
+            arrivals: 0,
+            last_due: now,
+            waiting: WakerSet::default(),
+            parked: WakerSet::default(),
+            timekeeper: None,
+            told: 1,
+            told_end: false,
+            last_stream: 0,
+            handles: 1,
+            closed: false,
+            aborted: false,
+            stats: TopicStats::default(),
+        }
+    }
+
+    /// Brings the log up to the time, a bounded number of messages in one call; returns whether
+    /// there is more to do.
+    pub(super) fn catch_up(&mut self, now: SystemTime, effects: &mut Effects) -> bool {
+        if !self.closed {
+            for _ in 0..MOST_AT_ONCE {
+                if !self.enter_first(now, effects) {
+                    return self.log.evict(now);
+                }
+            }
+        }
+        self.log.evict(now) || !self.closed
+    }
+
+    /// Lets the first scheduled message enter the log, if it is due.
+    fn enter_first(&mut self, now: SystemTime, effects: &mut Effects) -> bool {
+        let Some((key, expires, _)) = self.scheduled.head() else {
+            return false;
+        };
+        if !key.due.has_come(now) {
+            return false;
+        }
+        let Some((key, _, message)) = self.scheduled.pop() else {
+            return false;
+        };
+        self.strike_off(key.seq, &message);
+        if expires.has_come(now) {
+            self.stats.expired = self.stats.expired.saturating_add(1);
+        } else {
+            if let Deadline::At(due) = key.due {
+                self.last_due = self.last_due.max(due);
+            }
+            let id = Some(message.id);
+            self.log.append([b"", &message.frame], id, expires, now);
+        }
+        effects.frames.push(message.frame);
+        true
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        message: Message,
+        now: SystemTime,
+        effects: &mut Effects,
+    ) -> Result<Published, PublishError> {
+        if self.closed {
+            return Err(PublishError::Closed(message));
+        }
+        let due = message.due(now, self.last_due);
+        let is_due = message.is_unscheduled() || due.has_come(now);
+        let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
+        let id = match &own_id {
+            Some(id) => Id::own(Arc::clone(id)),
+            None if is_due => self.epoch.id(self.log.next()),
+            None => self.epoch.delayed_id(self.last_delayed.saturating_add(1)),
+        };
+        let needs_id = own_id.is_none() && message.event().has_data;
+        let line = IdLine::new(if needs_id { id.as_str() } else { "" });
+        let len = message.event().frame().len();
+        let len = len.saturating_add(line.as_bytes().len());
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        if len > self.bounds.retention.bytes {
+            return Err(PublishError::TooLarge(message));
+        }
+        let expires = message.expires(due);
+        if is_due {
+            if let (true, Deadline::At(due)) = (message.is_unscheduled(), due) {
+                self.last_due = due;
+            }
+            let parts = [line.as_bytes(), message.event().frame()];
+            self.log.append(parts, own_id, expires, now);
+            // Should more than this be beyond the bounds, the next step comes to it first.
+            self.log.evict(now);
+            effects.frames.push(message.into_event().encode());
+        } else {
+            let bytes = self.scheduled_bytes.saturating_add(len);
+            let has_room = bytes <= self.bounds.retention.bytes
+                && self.scheduled.len() < self.bounds.scheduled;
+            if !has_room {
+                return Err(PublishError::Full(message));
+            }
+            self.schedule(message, needs_id, own_id, &id, due, expires, now);
+        }
+        self.stats.published = self.stats.published.saturating_add(1);
+        Ok(Published {
+            id,
+            streams: self.stats.streams,
+            retained: self.log.len(),
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what publish has worked out")]
+    fn schedule(
+        &mut self,
+        mut message: Message,
+        needs_id: bool,
+        own_id: Option<Arc<str>>,
+        id: &Id,
+        due: Deadline,
+        expires: Deadline,
+        now: SystemTime,
+    ) {
+        if own_id.is_none() {
+            self.last_delayed = self.last_delayed.saturating_add(1);
+        }
+        if needs_id {
+            message.event_mut().put_id(id.as_str().as_bytes());
+        }
+        let id = own_id.unwrap_or_else(|| Arc::from(id.as_str()));
+        let frame = message.into_event().encode();
+        self.scheduled_bytes = more(self.scheduled_bytes, frame.len());
+        self.arrivals = self.arrivals.saturating_add(1);
+        let seq = self.arrivals;
+        self.scheduled_ids.insert(Arc::clone(&id), seq);
+        let item = Scheduled { frame, id };
+        self.scheduled.insert(Key { due, seq }, expires, item, now);
+    }
+
+    /// Takes a scheduled message back.
+    pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
+        let Some(seq) = self.scheduled_ids.get(id).copied() else {
+            return false;
+        };
+        let Some((_, _, message)) = self.scheduled.remove(seq) else {
+            return false;
+        };
+        self.strike_off(seq, &message);
+        self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
+        effects.frames.push(message.frame);
+        true
+    }
+
+    pub(super) fn take_scheduled(&mut self) -> Ordered<Scheduled> {
+        let count = u64::try_from(self.scheduled.len()).unwrap_or(u64::MAX);
+        self.stats.withdrawn = self.stats.withdrawn.saturating_add(count);
+        self.scheduled_bytes = 0;
+        self.scheduled_ids.clear();
+        core::mem::take(&mut self.scheduled)
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        start: Start,
+    ) -> Result<(Cursor, Resumption), TooManyStreams> {
+        let limit = self.bounds.streams;
+        if self.stats.streams >= limit {
+            return Err(TooManyStreams { limit });
+        }
+        let next = self.log.next();
+        let oldest = self.log.oldest();
+        let (position, resumption) = match start {
+            Start::Now => (next, Resumption::Fresh),
+            Start::Oldest => (oldest, Resumption::Fresh),
+            Start::Last(count) => (next.saturating_sub(count).max(oldest), Resumption::Fresh),
+            Start::After(id) => match self.resume(&id) {
+                Ok(position) => (position, Resumption::Exact),
+                Err((missed, cause)) => (oldest, Resumption::Gap { missed, cause }),
+            },
+        };
+        if let Resumption::Gap { .. } = resumption {
+            self.stats.gaps = self.stats.gaps.saturating_add(1);
+        }
+        self.stats.streams = self.stats.streams.saturating_add(1);
+        self.last_stream = self.last_stream.saturating_add(1);
+        let cursor = Cursor {
+            stream: self.last_stream,
+            position,
+            target: position,
+            waits: Seat::default(),
+            parked: Seat::default(),
+        };
+        Ok((cursor, resumption))
+    }
+
+    /// Where to go on after an id, or how many messages were missed and why.
+    fn resume(&self, id: &LastEventId) -> Result<u64, (Option<u64>, GapCause)> {
+        let Some(id) = id.as_str() else {
+            return Err((None, GapCause::Malformed));
+        };
+        if let Some(number) = self.log.number_of(id) {
+            return Ok(number.saturating_add(1));
+        }
+        match self.epoch.read(id) {
+            Read::Numbered(number) if number >= self.log.next() => Err((None, GapCause::Future)),
+            Read::Numbered(number) => {
+                let position = number.saturating_add(1);
+                match self.log.oldest().saturating_sub(position) {
+                    0 => Ok(position),
+                    missed => Err((Some(missed), GapCause::Evicted)),
+                }
+            }
+            // What waits to fall due was not seen by anybody.
+            Read::Delayed(number)
+                if number == 0
+                    || number > self.last_delayed
+                    || self.scheduled_ids.contains_key(id) =>
+            {
+                Err((None, GapCause::Future))
+            }
+            Read::Delayed(_) => Err((None, GapCause::Evicted)),
+            Read::Foreign => Err((None, GapCause::ForeignEpoch)),
+            Read::Other => Err((None, GapCause::Unknown)),
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, cursor: &mut Cursor, effects: &mut Effects) {
+        self.leave(cursor, effects);
+        self.stats.streams = self.stats.streams.saturating_sub(1);
+    }
+
+    /// Reads what is there at the cursor.
+    pub(super) fn take(&mut self, cursor: &mut Cursor, now: SystemTime, limit: Limit) -> Taken {
+        if self.aborted {
+            return Taken::End;
+        }
+        let lag = self.log.oldest().saturating_sub(cursor.position);
+        if lag > 0 {
+            cursor.position = self.log.oldest();
+            self.stats.lagged = self.stats.lagged.saturating_add(1);
+            return Taken::Lagged(lag);
+        }
+        if cursor.position >= self.log.next() {
+            return if self.is_over() {
+                Taken::End
+            } else {
+                Taken::Nothing
+            };
+        }
+        let before = cursor.position;
+        if cursor.target <= before {
+            let most = u64::try_from(limit.messages.max(1)).unwrap_or(u64::MAX);
+            cursor.target = before.saturating_add(most).min(self.log.next());
+        }
+        let left = cursor.target.saturating_sub(before);
+        let limit = Limit::new(limit.bytes, usize::try_from(left).unwrap_or(usize::MAX));
+        match self.log.read(&mut cursor.position, limit, now) {
+            Some(chunk) => {
+                let read = cursor.position.saturating_sub(before);
+                self.stats.delivered = self.stats.delivered.saturating_add(read);
+                Taken::Chunk(chunk)
+            }
+            None => Taken::Again,
+        }
+    }
+
+    /// Whether a stream would take something, or its end.
+    pub(super) fn is_due(&self, cursor: &Cursor) -> bool {
+        self.aborted || self.is_over() || cursor.position < self.log.next()
+    }
+
+    /// Waits for the next message.
+    pub(super) fn wait(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
+        effects.old = self.waiting.put(&mut cursor.waits, waker);
+    }
+
+    /// How long until the next message falls due, if this waiting stream is the one that must look
+    /// then. It is if nobody else is.
+    pub(super) fn keep_time(&mut self, cursor: &Cursor, now: SystemTime) -> Option<Duration> {
+        let is_other = |(keeper, ..): (u64, Seat, Deadline)| keeper != cursor.stream;
+        if self.closed || self.timekeeper.is_some_and(is_other) {
+            return None;
+        }
+        let (key, ..) = self.scheduled.head()?;
+        self.timekeeper = Some((cursor.stream, cursor.waits, key.due));
+        key.due.after(now)
+    }
+
+    /// Leaves the wait set.
+    pub(super) fn leave(&mut self, cursor: &mut Cursor, effects: &mut Effects) {
+        self.resign(cursor);
+        effects.old = self.waiting.remove(&mut cursor.waits);
+        effects.older = self.parked.remove(&mut cursor.parked);
+    }
+
+    /// Leaves the wait set, to be woken by the end alone.
+    pub(super) fn park(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
+        self.resign(cursor);
+        effects.old = self.waiting.remove(&mut cursor.waits);
+        effects.older = self.parked.put(&mut cursor.parked, waker);
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn abort(&mut self) {
+        self.closed = true;
+        self.aborted = true;
+        self.told_end = false;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn add_handle(&mut self) {
+        self.handles = self.handles.saturating_add(1);
+    }
+
+    pub(super) fn remove_handle(&mut self) {
+        self.handles = self.handles.saturating_sub(1);
+    }
+
+    pub(super) fn stats(&self, now: SystemTime) -> TopicStats {
+        TopicStats {
+            retained: self.log.len(),
+            bytes: self.log.bytes(),
+            scheduled: self.scheduled.len(),
+            next_due: self
+                .scheduled
+                .head()
+                .and_then(|(key, ..)| key.due.after(now)),
+            ..self.stats
+        }
+    }
+
+    /// Wakes whoever must act on the last step.
+    pub(super) fn settle(&mut self, effects: &mut Effects) {
+        if self.is_over() && !self.told_end {
+            self.told_end = true;
+            effects.many = self.waiting.take_all();
+            effects.ending = self.parked.take_all();
+            self.timekeeper = None;
+        }
+        if self.told < self.log.next() {
+            self.told = self.log.next();
+            if !self.waiting.is_empty() {
+                effects.many = self.waiting.take_all();
+                self.timekeeper = None;
+            }
+        }
+        if !self.waiting.is_empty() && !self.closed {
+            self.settle_time(effects);
+        }
+    }
+
+    /// If something falls due later, one waiting stream shall know when.
+    fn settle_time(&mut self, effects: &mut Effects) {
+        let Some((key, ..)) = self.scheduled.head() else {
+            return;
+        };
+        match &mut self.timekeeper {
+            Some((.., known)) if *known <= key.due => {}
+            Some((_, seat, known)) => {
+                *known = key.due;
+                effects.one = self.waiting.nudge(*seat);
+            }
+            // Whoever it is finds that nobody keeps the time, and does.
+            None => effects.one = self.waiting.nudge_one(),
+        }
+    }
+
+    /// Takes an emptied list of wakers back.
+    pub(super) fn give_back(&mut self, list: Vec<Option<Waker>>) {
+        self.waiting.give_back(list);
+    }
+
+    /// Strikes a message off that is not scheduled any more.
+    fn strike_off(&mut self, seq: u64, message: &Scheduled) {
+        self.scheduled_bytes = less(self.scheduled_bytes, message.frame.len());
+        if self.scheduled_ids.get(&message.id) == Some(&seq) {
+            self.scheduled_ids.remove(&message.id);
+        }
+    }
+
+    /// Whether nothing will enter the log any more.
+    fn is_over(&self) -> bool {
+        self.closed || (self.handles == 0 && self.scheduled.len() == 0)
+    }
+
+    fn resign(&mut self, cursor: &Cursor) {
+        let is_this = |(keeper, ..): (u64, Seat, Deadline)| keeper == cursor.stream;
+        if self.timekeeper.is_some_and(is_this) {
+            self.timekeeper = None;
+        }
+    }
+}
+
+/// The line that sets an id, or nothing.
+struct IdLine {
+    line: [u8; 48],
+    len: usize,
+}
+
+impl IdLine {
+    fn new(id: &str) -> Self {
+        let mut line = [0; 48];
+        let mut len = 0_usize;
+        let parts: [&[u8]; 3] = if id.is_empty() {
+            [b""; 3]
+        } else {
+            [b"id: ", id.as_bytes(), b"\n"]
+        };
+        for part in parts {
+            let end = len.saturating_add(part.len());
+            if let Some(place) = line.get_mut(len..end) {
+                place.copy_from_slice(part);
+            }
+            len = end;
+        }
+        Self { line, len }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.line.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What a step leaves to be done outside the lock: wakers and frames run code of others when they
+/// are woken or dropped.
+#[derive(Default)]
+pub(super) struct Effects {
+    many: Vec<Option<Waker>>,
+    ending: Vec<Option<Waker>>,
+    one: Option<Waker>,
+    old: Option<Waker>,
+    older: Option<Waker>,
+    frames: Frames,
+}
+
+/// Frames to be dropped; a step mostly leaves one.
+#[derive(Default)]
+struct Frames {
+    first: Option<Bytes>,
+    rest: Vec<Bytes>,
+}
+
+impl Frames {
+    fn push(&mut self, frame: Bytes) {
+        match self.first {
+            None => self.first = Some(frame),
+            Some(_) => self.rest.push(frame),
+        }
+    }
+}
+
+impl Effects {
+    /// Wakes; returns the emptied list, for the next time.
+    pub(super) fn run(mut self) -> Option<Vec<Option<Waker>>> {
+        for waker in self.many.iter_mut().chain(&mut self.ending) {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+        if let Some(waker) = self.one.take() {
+            waker.wake();
+        }
+        self.many.clear();
+        (self.many.capacity() > 0).then_some(self.many)
+    }
+}
+
+fn more(sum: u64, len: usize) -> u64 {
+    sum.saturating_add(u64::try_from(len).unwrap_or(u64::MAX))
+}
+
+fn less(sum: u64, len: usize) -> u64 {
+    sum.saturating_sub(u64::try_from(len).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,239 @@
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Shared;
+use super::resume::{GapCause, Lag, Resumption, Start};
+use super::state::{Cursor, Taken};
+use crate::event::{Event, EventError};
+use crate::source::{Limit, Source, TooManyStreams};
+
+/// One stream's place in a topic's log: the [`Source`] of a topic's streams.
+///
+/// It queues nothing for itself. Dropping it leaves the topic at once.
+#[must_use = "dropping a subscription leaves the topic"]
+pub struct TopicSubscription {
+    shared: Arc<Shared>,
+    cursor: Cursor,
+    next_due: Option<Duration>,
+    resumption: Resumption,
+    /// A gap that the client has not been told of yet: how many, where known, and why.
+    gap: Option<(Option<u64>, GapCause)>,
+    lag: Lag,
+    gap_event: GapEvent,
+}
+
+/// How a client is told of a gap.
+enum GapEvent {
+    /// By an event named `gap`.
+    Usual,
+    Named(Box<str>),
+    Off,
+}
+
+impl TopicSubscription {
+    pub(super) fn new(shared: &Arc<Shared>, start: Start) -> Result<Self, TooManyStreams> {
+        let (cursor, resumption) = shared.with(|state, _, _| state.subscribe(start))?;
+        let gap = match resumption {
+            Resumption::Gap { missed, cause } => Some((missed, cause)),
+            Resumption::Fresh | Resumption::Exact => None,
+        };
+        Ok(Self {
+            shared: Arc::clone(shared),
+            cursor,
+            next_due: None,
+            resumption,
+            gap,
+            lag: Lag::Skip,
+            gap_event: GapEvent::Usual,
+        })
+    }
+
+    /// How this stream began.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{LastEventId, Resumption, Start, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// let id = topic.publish("x")?.id().to_owned();
+    /// let start = Start::After(LastEventId::new(&id));
+    /// assert_eq!(topic.subscribe(start)?.resumption(), Resumption::Exact);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn resumption(&self) -> Resumption {
+        self.resumption
+    }
+
+    /// What the stream does when it has fallen behind what is kept: it skips, unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{EventStream, FakeClock, Lag, Start, Topic};
+    ///
+    /// let topic = Topic::builder().history(1).build();
+    /// let source = topic.subscribe(Start::Now)?.lag(Lag::End);
+    /// let mut stream = EventStream::new(source, FakeClock::new().ticker()).first_bytes(false);
+    /// topic.publish("a")?;
+    /// topic.publish("b")?;
+    /// assert_eq!(stream.try_next(), None);
+    /// assert!(stream.is_terminated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lag(mut self, lag: Lag) -> Self {
+        self.lag = lag;
+        self
+    }
+
+    /// The name of the event that tells the client of a gap: `gap` unless set. `None` switches it
+    /// off. Its data is `{"missed":12,"cause":"evicted"}`, or `null` where the number is not known;
+    /// it has no id.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`] if the name holds a CR or LF.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{EventStream, FakeClock, LastEventId, Start, Topic};
+    ///
+    /// let topic = Topic::new();
+    /// let lost = || Start::After(LastEventId::new("old-7"));
+    /// let stream = |source| {
+    ///     EventStream::new(source, FakeClock::new().ticker()).first_bytes(false).try_next()
+    /// };
+    /// let named = topic.subscribe(lost())?.gap_event(Some("missed"))?;
+    /// let frame = "event: missed\ndata: {\"missed\":null,\"cause\":\"foreign-epoch\"}\n\n";
+    /// assert_eq!(stream(named).unwrap(), frame);
+    /// assert_eq!(stream(topic.subscribe(lost())?.gap_event(None)?), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
+        self.gap_event = match name {
+            None => GapEvent::Off,
+            Some(name) => {
+                Event::new("").name(name)?;
+                GapEvent::Named(name.into())
+            }
+        };
+        Ok(self)
+    }
+
+    /// The event that tells of a gap, if that is not switched off.
+    fn tell(&mut self) -> Option<Bytes> {
+        let (missed, cause) = self.gap.take()?;
+        let name = match &self.gap_event {
+            GapEvent::Off => return None,
+            GapEvent::Usual => "gap",
+            GapEvent::Named(name) => name,
+        };
+        let event = match missed {
+            Some(missed) => {
+                Event::display(format_args!(r#"{{"missed":{missed},"cause":"{cause}"}}"#))
+            }
+            None => Event::display(format_args!(r#"{{"missed":null,"cause":"{cause}"}}"#)),
+        };
+        // The name was tried when it was set.
+        event.name(name).ok().map(Event::encode)
+    }
+}
+
+impl Source for TopicSubscription {
+    fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
+        let this = &mut *self;
+        if this.gap.is_some() {
+            return Poll::Ready(());
+        }
+        let (is_due, next_due) = this.shared.with(|state, now, effects| {
+            if state.is_due(&this.cursor) {
+                state.park(&mut this.cursor, cx.waker(), effects);
+                return (true, None);
+            }
+            state.wait(&mut this.cursor, cx.waker(), effects);
+            (false, state.keep_time(&this.cursor, now))
+        });
+        this.next_due = next_due;
+        if is_due {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn poll_take(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        limit: Limit,
+    ) -> Poll<Option<Bytes>> {
+        let this = &mut *self;
+        this.next_due = None;
+        loop {
+            if let Some(told) = this.tell() {
+                return Poll::Ready(Some(told));
+            }
+            let (taken, next_due) = this.shared.with(|state, now, effects| {
+                let taken = state.take(&mut this.cursor, now, limit);
+                if let Taken::Nothing = taken {
+                    state.wait(&mut this.cursor, cx.waker(), effects);
+                    return (taken, state.keep_time(&this.cursor, now));
+                }
+                state.leave(&mut this.cursor, effects);
+                (taken, None)
+            });
+            this.next_due = next_due;
+            match taken {
+                Taken::Chunk(chunk) => return Poll::Ready(Some(chunk)),
+                Taken::Lagged(_) if this.lag == Lag::End => return Poll::Ready(None),
+                Taken::Lagged(missed) => this.gap = Some((Some(missed), GapCause::Evicted)),
+                Taken::Again => {}
+                Taken::Nothing => return Poll::Pending,
+                Taken::End => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.next_due
+    }
+
+    fn has_more(&self) -> bool {
+        self.cursor.is_in_burst()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.shared.state.lock().is_closed()
+    }
+
+    fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        let this = &mut *self;
+        let cursor = &mut this.cursor;
+        this.shared
+            .with(|state, _, effects| state.park(cursor, cx.waker(), effects));
+        this.next_due = None;
+    }
+}
+
+impl Drop for TopicSubscription {
+    fn drop(&mut self) {
+        let cursor = &mut self.cursor;
+        self.shared
+            .with(|state, _, effects| state.unsubscribe(cursor, effects));
+    }
+}
+
+impl fmt::Debug for TopicSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicSubscription")
+            .field("resumption", &self.resumption)
+            .field("lag", &self.lag)
+            .finish_non_exhaustive()
+    }
+}
