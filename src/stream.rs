@@ -335,18 +335,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
                     return Looked::Pending(Some(until));
                 }
             }
-            Gate::Tick(tick) => {
-                if !this.source.is_closing() {
-                    return Looked::Pending(Some(tick));
-                }
-            }
+            // Asked at each poll, also for what is promised already: this may be another task.
             Gate::Ask => {
                 if this.source.as_mut().poll_due(cx, limit).is_pending() {
                     let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
                     return Looked::Pending(look_at);
                 }
                 if !this.source.is_closing() {
-                    let tick = this.pace.promise(now);
+                    let tick = this.pace.look(now);
                     if tick > now {
                         return Looked::Pending(Some(tick));
                     }
