@@ -396,6 +396,7 @@ impl Shared {
         let mut effects = Effects::default();
         let result = {
             let mut state = self.state.lock();
+            let now = state.time(now);
             let result = work(&mut state, now, &mut effects);
             state.settle(now, &mut effects);
             result

@@ -45,8 +45,9 @@ pub(super) struct State {
     own_ids: HashMap<Arc<str>, u64>,
     bytes: usize,
     last_seq: u64,
-    /// The due time of the last unscheduled message: the next is not due before it.
-    last_due: SystemTime,
+    /// The latest reading of the clock. Readings are taken before the lock, so they can come in
+    /// another order: what was due once must stay due.
+    latest: SystemTime,
     takers: Waiters,
     /// The waiting stream that arms for the next due time, and the time that it knows of.
     timekeeper: Option<(Ticket, Deadline)>,
@@ -93,7 +94,7 @@ impl State {
             own_ids: HashMap::new(),
             bytes: 0,
             last_seq: 0,
-            last_due: now,
+            latest: now,
             takers: Waiters::default(),
             timekeeper: None,
             line: Waiters::default(),
@@ -104,6 +105,12 @@ impl State {
             told: Told::Nothing,
             stats: QueueStats::default(),
         }
+    }
+
+    /// The time of a step whose reading of the clock is `now`: never before that of the last one.
+    pub(super) fn time(&mut self, now: SystemTime) -> SystemTime {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     pub(super) fn push(
@@ -153,10 +160,7 @@ impl State {
 
         self.end_wait(place, effects);
         self.last_seq = seq;
-        let due = message.due(now, self.last_due);
-        if let (true, Deadline::At(due)) = (message.is_unscheduled(), due) {
-            self.last_due = due;
-        }
+        let due = message.due(now);
         let expires = message.expires(due);
         if needs_id {
             message.event_mut().put_id(issued.as_str().as_bytes());
@@ -169,8 +173,6 @@ impl State {
         self.bytes = self.bytes.saturating_add(frame.len());
         self.stats.pushed = self.stats.pushed.saturating_add(1);
         let item = Item { frame, own_id };
-        // Raised above what the clock said, it is due all the same.
-        let now = now.max(self.last_due);
         self.store.insert(Key { due, seq }, expires, item, now);
         Pushed::Done(Ok(Receipt { id }))
     }
@@ -335,8 +337,7 @@ impl State {
     }
 
     pub(super) fn close(&mut self, now: SystemTime) {
-        // What was pushed before is due, even if this clock's reading is older.
-        self.closed.get_or_insert(now.max(self.last_due));
+        self.closed.get_or_insert(now);
     }
 
     pub(super) fn abort(&mut self) {
@@ -456,7 +457,7 @@ impl State {
     }
 
     fn horizon(&self, now: SystemTime) -> SystemTime {
-        self.closed.unwrap_or(now.max(self.last_due))
+        self.closed.unwrap_or(now)
     }
 
     fn has_room(&self, size: usize) -> bool {

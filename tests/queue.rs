@@ -1,0 +1,73 @@
+//! The queue in memory, on a clock that the tests move.
+
+#![cfg(not(loom))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
+)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use sse_queue::{Clock, Event, FakeClock, KeepAlive, Message, Overflow, PushError, Queue};
+
+use support::{Task, bare, builder, ms, parser, queue, secs, settled, waiting};
+
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+/// A clock that is read, and then held up while something else happens.
+#[derive(Clone)]
+struct HeldUp {
+    clock: FakeClock,
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
+}
+
+impl HeldUp {
+    fn new(clock: &FakeClock) -> Self {
+        Self {
+            clock: clock.clone(),
+            meanwhile: Arc::default(),
+        }
+    }
+
+    fn at_the_next_reading(&self, what: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(what));
+    }
+}
+
+impl Clock for HeldUp {
+    fn now(&self) -> SystemTime {
+        let now = self.clock.now();
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        now
+    }
+}
+
+/// ```text
+/// close:  reads 0 ms ............................ locks
+/// push:               reads 1 ms, locks: due at 1
+/// ```
+#[test]
+fn a_close_with_an_older_reading_than_the_last_push_gives_its_message() {
+    let clock = FakeClock::new();
+    let held_up = HeldUp::new(&clock);
+    let queue = Queue::builder().clock(held_up.clone()).build();
+    let mut stream = waiting(&queue, &clock);
+    let faster = queue.clone();
+    held_up.at_the_next_reading(move || {
+        clock.advance(ms(1));
+        let message = Message::from("x").after(Duration::ZERO);
+        faster.push(message).unwrap();
+    });
+    queue.close();
+    assert_eq!(stream.data(), "x");
+    stream.is_over();
+}
