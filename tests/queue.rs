@@ -71,3 +71,25 @@ fn a_close_with_an_older_reading_than_the_last_push_gives_its_message() {
     assert_eq!(stream.data(), "x");
     stream.is_over();
 }
+
+#[test]
+fn the_number_of_a_message_with_an_id_of_its_own_cancels_nothing() {
+    let queue = queue(&FakeClock::new());
+    queue.push(Event::new("x").id("mine").unwrap()).unwrap();
+    assert!(!queue.cancel("e-1"));
+    assert!(queue.cancel("mine"));
+}
+
+#[test]
+fn the_older_of_two_with_one_id_can_be_cancelled_when_the_newer_is_gone() {
+    let queue = queue(&FakeClock::new());
+    let event = |data| Event::new(data).id("a").unwrap();
+    queue
+        .push(Message::new(event("later")).after(secs(5)))
+        .unwrap();
+    queue.push(event("now")).unwrap();
+    assert!(queue.try_next().is_some());
+    assert!(queue.cancel("a"));
+    assert!(!queue.cancel("a"));
+    assert_eq!(queue.stats().depth, 0);
+}

@@ -1,6 +1,6 @@
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -41,8 +41,8 @@ pub(super) struct State {
     bounds: Bounds,
     epoch: Epoch,
     store: Ordered<Item>,
-    /// The newest message of each id that an event brought along.
-    own_ids: HashMap<Arc<str>, u64>,
+    /// The ids that events brought along, with the numbers of their messages.
+    own_ids: BTreeSet<(Arc<str>, u64)>,
     bytes: usize,
     last_seq: u64,
     /// The latest reading of the clock. Readings are taken before the lock, so they can come in
@@ -91,7 +91,7 @@ impl State {
             bounds,
             epoch,
             store: Ordered::default(),
-            own_ids: HashMap::new(),
+            own_ids: BTreeSet::new(),
             bytes: 0,
             last_seq: 0,
             latest: now,
@@ -167,7 +167,7 @@ impl State {
         }
         let id = own_id.clone().map_or(issued, Id::own);
         if let Some(own_id) = &own_id {
-            self.own_ids.insert(Arc::clone(own_id), seq);
+            self.own_ids.insert((Arc::clone(own_id), seq));
         }
         let frame = message.into_event().encode();
         self.bytes = self.bytes.saturating_add(frame.len());
@@ -314,10 +314,8 @@ impl State {
     }
 
     pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
-        let seq = self.own_ids.get(id).copied();
-        let removed = seq
-            .or_else(|| self.epoch.seq(id))
-            .and_then(|seq| self.store.remove(seq));
+        let seq = self.newest_with_own(id).or_else(|| self.issued(id));
+        let removed = seq.and_then(|seq| self.store.remove(seq));
         let Some((key, _, item)) = removed else {
             return false;
         };
@@ -492,11 +490,25 @@ impl State {
     fn account_for(&mut self, key: Key, item: &Item) {
         self.room_came_up = true;
         self.bytes = self.bytes.saturating_sub(item.frame.len());
-        if let Some(own_id) = &item.own_id
-            && self.own_ids.get(own_id) == Some(&key.seq)
-        {
-            self.own_ids.remove(own_id);
+        if let Some(own_id) = &item.own_id {
+            self.own_ids.remove(&(Arc::clone(own_id), key.seq));
         }
+    }
+
+    fn newest_with_own(&self, id: &str) -> Option<u64> {
+        if self.own_ids.is_empty() {
+            return None;
+        }
+        let id: Arc<str> = Arc::from(id);
+        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
+        let (_, newest) = self.own_ids.range(of_this_id).next_back()?;
+        Some(*newest)
+    }
+
+    /// The number of the message to which this queue gave the id.
+    fn issued(&self, id: &str) -> Option<u64> {
+        let seq = self.epoch.seq(id)?;
+        self.store.get(seq)?.own_id.is_none().then_some(seq)
     }
 
     fn end_wait(&mut self, place: Option<Ticket>, effects: &mut Effects) {
