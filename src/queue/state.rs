@@ -263,9 +263,8 @@ impl State {
         if self.store.count_due(horizon, most) > others {
             let messages = limit.messages.max(1);
             effects.drop_later(self.takers.promise(ticket, messages, waker));
-            if self.takers.anybody_waits() {
-                self.resign(ticket);
-            }
+            // At its tick it may be late for what falls due before.
+            self.resign(ticket);
             return true;
         }
         self.wait(ticket, waker, effects);
