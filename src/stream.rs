@@ -415,7 +415,14 @@ fn look_again<S: Source>(
         return None;
     };
     if came {
-        *early = early.saturating_add(1).min(11);
+        // Far away, it needs no pause to spare us a spin, and is likely to be another message: the
+        // one that was looked for went to somebody else.
+        let is_near = after < Duration::from_millis(1 << *early);
+        *early = if is_near {
+            early.saturating_add(1).min(11)
+        } else {
+            0
+        };
     }
     let least = match early.checked_sub(1) {
         Some(doublings) => Duration::from_millis(1 << doublings),

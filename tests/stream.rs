@@ -53,3 +53,25 @@ fn a_promised_stream_that_moved_to_another_task_is_woken_there_at_the_end() {
     assert_eq!(stream.data(), "a");
     stream.is_over();
 }
+
+/// ```text
+/// ms           10   20   30   40 ...
+/// keeper      looks for each of them
+/// try_next    takes each of them first
+/// ```
+#[test]
+fn looks_at_which_others_were_faster_do_not_make_the_next_one_late() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut keeper = waiting(&queue, &clock);
+    queue.push(Message::from("x").after(ms(10))).unwrap();
+    for _ in 0..30 {
+        queue.push(Message::from("x").after(ms(20))).unwrap();
+        keeper.is_pending();
+        assert_eq!(clock.advance_to_next(), Some(ms(10)));
+        assert!(queue.try_next().is_some());
+    }
+    keeper.is_pending();
+    clock.advance(ms(10));
+    assert_eq!(keeper.data(), "x");
+}
