@@ -93,3 +93,35 @@ fn the_older_of_two_with_one_id_can_be_cancelled_when_the_newer_is_gone() {
     assert!(!queue.cancel("a"));
     assert_eq!(queue.stats().depth, 0);
 }
+
+#[test]
+fn a_message_that_never_falls_due_keeps_no_stream_open_once_nobody_can_push() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue
+        .push(Message::from("never").after(Duration::MAX))
+        .unwrap();
+    queue.push(Message::from("later").after(secs(1))).unwrap();
+    stream.is_pending();
+    drop(queue);
+    stream.is_pending();
+    clock.advance(secs(1));
+    assert_eq!(stream.data(), "later");
+    stream.is_over();
+}
+
+/// Nobody looks at a queue without streams when its messages expire: whoever comes next does.
+#[test]
+fn a_push_that_finds_others_in_line_lets_expired_messages_go() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).capacity(1).build();
+    let brief = Message::from("x").expires_after(secs(1));
+    queue.push(brief).unwrap();
+    let mut push = Task::new(queue.push_when_ready("y"));
+    assert!(push.poll().is_pending());
+    clock.advance(secs(1));
+    assert!(matches!(queue.push("z"), Err(PushError::Full(_))));
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+}

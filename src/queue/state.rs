@@ -141,6 +141,8 @@ impl State {
             self.line.is_first(place)
         });
         if !is_next {
+            // What has expired may be the room that the first in line waits for.
+            self.purge(now, effects);
             return Pushed::Done(Err(PushError::Full(message)));
         }
         if !self.has_room(size) {
@@ -443,9 +445,10 @@ impl State {
         }
     }
 
-    /// Whether nothing is left, and nobody can push.
+    /// Whether nobody can push, and nothing is left that ever falls due.
     fn is_forgotten(&self) -> bool {
-        self.handles == 0 && self.store.len() == 0
+        let next = self.store.head().and_then(|(key, ..)| key.due.time());
+        self.handles == 0 && next.is_none()
     }
 
     fn is_finished(&self, now: SystemTime) -> bool {
