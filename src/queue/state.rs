@@ -192,7 +192,7 @@ impl State {
     }
 
     pub(super) fn leave_line(&mut self, place: Ticket, effects: &mut Effects) {
-        self.room_came_up = true;
+        self.room_came_up |= self.line.is_first(place);
         effects.drop_later(self.line.remove(place));
     }
 
@@ -387,7 +387,7 @@ impl State {
             self.settle_time(now, effects);
         }
         // It stays in line until it has pushed, so that nobody overtakes it.
-        if core::mem::take(&mut self.room_came_up) && self.line.anybody_waits() {
+        if core::mem::take(&mut self.room_came_up) && self.has_room(1) {
             effects.wake(self.line.nudge_first());
         }
     }
