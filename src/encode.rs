@@ -126,12 +126,12 @@ impl Event {
 impl fmt::Write for Event {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut text = text.as_bytes();
-        if self.after_cr {
-            text = text.strip_prefix(b"\n").unwrap_or(text);
-        }
         let had_data = self.has_data;
         if had_data && text.is_empty() {
             return Ok(());
+        }
+        if self.after_cr {
+            text = text.strip_prefix(b"\n").unwrap_or(text);
         }
         self.has_data = true;
         self.after_cr = text.last() == Some(&b'\r');
@@ -397,6 +397,14 @@ mod tests {
             event.write_str(&text[cut..]).unwrap();
             assert_eq!(event, Event::new(text), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_line_end_written_alone_behind_a_cr_swallows_no_other() {
+        let mut event = Event::new("a\r");
+        event.write_str("\n").unwrap();
+        event.write_str("\nb").unwrap();
+        assert_eq!(event, Event::new("a\r\n\nb"));
     }
 
     #[test]

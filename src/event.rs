@@ -287,7 +287,10 @@ impl Event {
             let mut buf = vec![0; ROOM];
             for data in [false, true] {
                 for line in lines(frame).filter(|line| line.starts_with(b"data") == data) {
-                    buf.extend_from_slice(line);
+                    // What is written behind an empty value must not change the field's name, nor
+                    // lose its first space.
+                    let is_bare = matches!(line, b"data" | b"data:");
+                    buf.extend_from_slice(if is_bare { b"data: " } else { line });
                     buf.push(b'\n');
                 }
             }

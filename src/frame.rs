@@ -255,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn more_data_behind_a_bare_data_line_stays_data() {
+        for bare in ["data", "data:", "data: "] {
+            let mut event = Event::from_frame(format!("{bare}\n\n")).unwrap();
+            event.write_str(" b").unwrap();
+            assert_eq!(event.encode(), "data:  b\n\n");
+        }
+    }
+
+    #[test]
     fn blank_lines_around_an_event_are_dropped() {
         let encoded = |frame: &'static str| Event::from_frame(frame).unwrap().encode();
         assert_eq!(encoded("\n\ndata: x\n\n\n"), "data: x\n\n");

@@ -144,19 +144,13 @@ impl Message {
         self.event
     }
 
-    /// When the message is due, pushed at `now` behind one that was due at `last`.
-    pub(crate) fn due(&self, now: SystemTime, last: SystemTime) -> Deadline {
+    /// When the message is due, pushed at `now`.
+    pub(crate) fn due(&self, now: SystemTime) -> Deadline {
         match self.schedule {
-            // The clock was read before the lock was taken: another push may have been faster.
-            Schedule::AtPush => Deadline::At(now.max(last)),
+            Schedule::AtPush => Deadline::At(now),
             Schedule::After(delay) => Deadline::At(now).plus(delay),
             Schedule::At(time) => Deadline::At(time),
         }
-    }
-
-    /// Whether the message is due when it is pushed, because nothing else was said.
-    pub(crate) fn is_unscheduled(&self) -> bool {
-        self.schedule == Schedule::AtPush
     }
 
     pub(crate) fn expires(&self, due: Deadline) -> Deadline {
@@ -192,7 +186,7 @@ mod tests {
     #[test]
     fn a_delay_that_overflows_is_never() {
         let message = Message::from("x").after(Duration::MAX);
-        assert_eq!(message.due(START, START), Deadline::Never);
+        assert_eq!(message.due(START), Deadline::Never);
         assert_eq!(message.expires(Deadline::Never), Deadline::Never);
     }
 
@@ -200,17 +194,17 @@ mod tests {
     fn expiry_counts_from_due() {
         let message = Message::from("x").after(Duration::from_secs(2));
         let message = message.expires_after(Duration::from_secs(3));
-        let due = message.due(START, START);
+        let due = message.due(START);
         assert_eq!(due, Deadline::At(START + Duration::from_secs(2)));
         let expires = message.expires(due);
         assert_eq!(expires, Deadline::At(START + Duration::from_secs(5)));
     }
 
     #[test]
-    fn an_unscheduled_message_is_never_due_before_the_last_one() {
+    fn a_message_is_due_at_its_push_unless_it_says_otherwise() {
         let later = START + Duration::from_secs(1);
-        assert_eq!(Message::from("x").due(START, later), Deadline::At(later));
+        assert_eq!(Message::from("x").due(later), Deadline::At(later));
         let scheduled = Message::from("x").at(START);
-        assert_eq!(scheduled.due(later, later), Deadline::At(START));
+        assert_eq!(scheduled.due(later), Deadline::At(START));
     }
 }

@@ -100,6 +100,17 @@ impl<T> Ordered<T> {
         Some((key, expires, item))
     }
 
+    /// The message with the number `seq`.
+    pub(crate) fn get(&self, seq: u64) -> Option<&T> {
+        if let Some(due) = self.due.get(&seq) {
+            let (_, item) = self.scheduled.get(&Key { due: *due, seq })?;
+            return Some(item);
+        }
+        let at = self.ready.binary_search_by_key(&seq, |(key, ..)| key.seq);
+        let (.., item) = self.ready.get(at.ok()?)?;
+        item.as_ref()
+    }
+
     /// Takes the message with the number `seq` out.
     pub(crate) fn remove(&mut self, seq: u64) -> Option<(Key, Deadline, T)> {
         let (key, expires, item) = if let Some(due) = self.due.remove(&seq) {

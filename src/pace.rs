@@ -19,10 +19,8 @@ pub(crate) enum Gate {
     Open,
     /// Nothing can go before that time: there is no use in being woken.
     Shut(Duration),
-    /// Ask whether something is due; if so, [`Pace::promise`] says when to take.
+    /// Ask whether something is due; if so, [`Pace::look`] says when to take.
     Ask,
-    /// What is due is to be taken at that tick.
-    Tick(Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +32,6 @@ pub(crate) struct Pace {
     after: Duration,
     /// On a grid: the tick at which this stream takes.
     tick: Option<Duration>,
-    /// Whether it has promised to; if not, it looks on its own account and still asks.
-    promised: bool,
 }
 
 impl Pace {
@@ -49,7 +45,6 @@ impl Pace {
             origin: Duration::ZERO,
             after: Duration::ZERO,
             tick: None,
-            promised: false,
         }
     }
 
@@ -68,34 +63,23 @@ impl Pace {
             (Pacing::Spaced(_), _) if now < self.after => Gate::Shut(self.after),
             (Pacing::Immediate | Pacing::Spaced(_), _) => Gate::Open,
             (Pacing::Every(_), Some(tick)) if tick <= now => Gate::Open,
-            (Pacing::Every(_), Some(tick)) if self.promised => Gate::Tick(tick),
             (Pacing::Every(_), _) => Gate::Ask,
         }
     }
 
-    /// Something is due: returns the tick at which it is to be taken.
-    pub(crate) fn promise(&mut self, now: Duration) -> Duration {
-        let tick = self.tick_at_or_after(now);
-        self.tick = Some(tick);
-        self.promised = true;
-        tick
-    }
-
-    /// Nothing is due before `due`: returns when to look for it.
+    /// Something falls due at `due`: returns when to take it.
     pub(crate) fn look(&mut self, due: Duration) -> Duration {
         if !self.is_ticked() {
             return due;
         }
         let tick = self.tick_at_or_after(due);
         self.tick = Some(tick);
-        self.promised = false;
         tick
     }
 
     /// Nothing is due, and nothing will be without a wake-up.
     pub(crate) fn rest(&mut self) {
         self.tick = None;
-        self.promised = false;
     }
 
     /// A chunk went out.
@@ -155,25 +139,25 @@ mod tests {
     fn the_first_tick_is_one_period_after_the_first_poll() {
         let mut pace = opened(Pacing::Every(ms(1000)));
         assert_eq!(pace.gate(ms(500)), Gate::Ask);
-        assert_eq!(pace.promise(ms(500)), ms(1500));
-        assert_eq!(pace.gate(ms(1499)), Gate::Tick(ms(1500)));
+        assert_eq!(pace.look(ms(500)), ms(1500));
+        assert_eq!(pace.gate(ms(1499)), Gate::Ask);
         assert_eq!(pace.gate(ms(1500)), Gate::Open);
     }
 
     #[test]
     fn missed_ticks_are_skipped_and_the_grid_stays() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        pace.promise(ms(700));
+        pace.look(ms(700));
         pace.taken(ms(4700));
-        assert_eq!(pace.promise(ms(4700)), ms(5500));
+        assert_eq!(pace.look(ms(4700)), ms(5500));
         pace.taken(ms(5500));
-        assert_eq!(pace.promise(ms(5500)), ms(6500));
+        assert_eq!(pace.look(ms(5500)), ms(6500));
     }
 
     #[test]
     fn what_falls_due_at_a_tick_goes_with_it() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        assert_eq!(pace.promise(ms(2500)), ms(2500));
+        assert_eq!(pace.look(ms(2500)), ms(2500));
         let mut pace = opened(Pacing::Every(ms(1000)));
         assert_eq!(pace.look(ms(2501)), ms(3500));
         assert_eq!(pace.gate(ms(3000)), Gate::Ask, "something else may come");
@@ -195,7 +179,7 @@ mod tests {
             assert_eq!(opened(pacing).gate(ms(500)), Gate::Open);
         }
         let mut pace = opened(Pacing::Every(Duration::MAX));
-        assert_eq!(pace.promise(ms(700)), Duration::MAX);
+        assert_eq!(pace.look(ms(700)), Duration::MAX);
         let mut pace = opened(Pacing::Spaced(Duration::MAX));
         pace.taken(ms(600));
         assert_eq!(pace.gate(ms(700)), Gate::Shut(Duration::MAX));

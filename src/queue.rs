@@ -43,7 +43,7 @@ use state::{Effects, State, Taken};
 ///
 /// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
 /// dropped nobody can push any more: streams end once all messages have left, also those that are
-/// not due yet.
+/// not due yet, if they ever fall due.
 ///
 /// # Examples
 ///
@@ -396,6 +396,7 @@ impl Shared {
         let mut effects = Effects::default();
         let result = {
             let mut state = self.state.lock();
+            let now = state.time(now);
             let result = work(&mut state, now, &mut effects);
             state.settle(now, &mut effects);
             result

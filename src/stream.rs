@@ -313,18 +313,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
                     return Looked::Pending(Some(until));
                 }
             }
-            Gate::Tick(tick) => {
-                if !this.source.is_closing() {
-                    return Looked::Pending(Some(tick));
-                }
-            }
+            // Asked at each poll, also for what is promised already: this may be another task.
             Gate::Ask => {
                 if this.source.as_mut().poll_due(cx, limit).is_pending() {
                     let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
                     return Looked::Pending(look_at);
                 }
                 if !this.source.is_closing() {
-                    let tick = this.pace.promise(now);
+                    let tick = this.pace.look(now);
                     if tick > now {
                         return Looked::Pending(Some(tick));
                     }
@@ -397,7 +393,14 @@ fn look_again<S: Source>(
         return None;
     };
     if came {
-        *early = early.saturating_add(1).min(11);
+        // Far away, it needs no pause to spare us a spin, and is likely to be another message: the
+        // one that was looked for went to somebody else.
+        let is_near = after < Duration::from_millis(1 << *early);
+        *early = if is_near {
+            early.saturating_add(1).min(11)
+        } else {
+            0
+        };
     }
     let least = match early.checked_sub(1) {
         Some(doublings) => Duration::from_millis(1 << doublings),

@@ -1,6 +1,6 @@
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -41,12 +41,13 @@ pub(super) struct State {
     bounds: Bounds,
     epoch: Epoch,
     store: Ordered<Item>,
-    /// The newest message of each id that an event brought along.
-    own_ids: HashMap<Arc<str>, u64>,
+    /// The ids that events brought along, with the numbers of their messages.
+    own_ids: BTreeSet<(Arc<str>, u64)>,
     bytes: usize,
     last_seq: u64,
-    /// The due time of the last unscheduled message: the next is not due before it.
-    last_due: SystemTime,
+    /// The latest reading of the clock. Readings are taken before the lock, so they can come in
+    /// another order: what was due once must stay due.
+    latest: SystemTime,
     takers: Waiters,
     /// The waiting stream that arms for the next due time, and the time that it knows of.
     timekeeper: Option<(Ticket, Deadline)>,
@@ -90,10 +91,10 @@ impl State {
             bounds,
             epoch,
             store: Ordered::default(),
-            own_ids: HashMap::new(),
+            own_ids: BTreeSet::new(),
             bytes: 0,
             last_seq: 0,
-            last_due: now,
+            latest: now,
             takers: Waiters::default(),
             timekeeper: None,
             line: Waiters::default(),
@@ -104,6 +105,12 @@ impl State {
             told: Told::Nothing,
             stats: QueueStats::default(),
         }
+    }
+
+    /// The time of a step whose reading of the clock is `now`: never before that of the last one.
+    pub(super) fn time(&mut self, now: SystemTime) -> SystemTime {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     pub(super) fn push(
@@ -134,6 +141,8 @@ impl State {
             self.line.is_first(place)
         });
         if !is_next {
+            // What has expired may be the room that the first in line waits for.
+            self.purge(now, effects);
             return Pushed::Done(Err(PushError::Full(message)));
         }
         if !self.has_room(size) {
@@ -153,24 +162,19 @@ impl State {
 
         self.end_wait(place, effects);
         self.last_seq = seq;
-        let due = message.due(now, self.last_due);
-        if let (true, Deadline::At(due)) = (message.is_unscheduled(), due) {
-            self.last_due = due;
-        }
+        let due = message.due(now);
         let expires = message.expires(due);
         if needs_id {
             message.event_mut().put_id(issued.as_str().as_bytes());
         }
         let id = own_id.clone().map_or(issued, Id::own);
         if let Some(own_id) = &own_id {
-            self.own_ids.insert(Arc::clone(own_id), seq);
+            self.own_ids.insert((Arc::clone(own_id), seq));
         }
         let frame = message.into_event().encode();
         self.bytes = self.bytes.saturating_add(frame.len());
         self.stats.pushed = self.stats.pushed.saturating_add(1);
         let item = Item { frame, own_id };
-        // Raised above what the clock said, it is due all the same.
-        let now = now.max(self.last_due);
         self.store.insert(Key { due, seq }, expires, item, now);
         Pushed::Done(Ok(Receipt { id }))
     }
@@ -188,7 +192,7 @@ impl State {
     }
 
     pub(super) fn leave_line(&mut self, place: Ticket, effects: &mut Effects) {
-        self.room_came_up = true;
+        self.room_came_up |= self.line.is_first(place);
         effects.drop_later(self.line.remove(place));
     }
 
@@ -261,9 +265,8 @@ impl State {
         if self.store.count_due(horizon, most) > others {
             let messages = limit.messages.max(1);
             effects.drop_later(self.takers.promise(ticket, messages, waker));
-            if self.takers.anybody_waits() {
-                self.resign(ticket);
-            }
+            // At its tick it may be late for what falls due before.
+            self.resign(ticket);
             return true;
         }
         self.wait(ticket, waker, effects);
@@ -312,10 +315,8 @@ impl State {
     }
 
     pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
-        let seq = self.own_ids.get(id).copied();
-        let removed = seq
-            .or_else(|| self.epoch.seq(id))
-            .and_then(|seq| self.store.remove(seq));
+        let seq = self.newest_with_own(id).or_else(|| self.issued(id));
+        let removed = seq.and_then(|seq| self.store.remove(seq));
         let Some((key, _, item)) = removed else {
             return false;
         };
@@ -335,8 +336,7 @@ impl State {
     }
 
     pub(super) fn close(&mut self, now: SystemTime) {
-        // What was pushed before is due, even if this clock's reading is older.
-        self.closed.get_or_insert(now.max(self.last_due));
+        self.closed.get_or_insert(now);
     }
 
     pub(super) fn abort(&mut self) {
@@ -387,7 +387,7 @@ impl State {
             self.settle_time(now, effects);
         }
         // It stays in line until it has pushed, so that nobody overtakes it.
-        if core::mem::take(&mut self.room_came_up) && self.line.anybody_waits() {
+        if core::mem::take(&mut self.room_came_up) && self.has_room(1) {
             effects.wake(self.line.nudge_first());
         }
     }
@@ -445,9 +445,10 @@ impl State {
         }
     }
 
-    /// Whether nothing is left, and nobody can push.
+    /// Whether nobody can push, and nothing is left that ever falls due.
     fn is_forgotten(&self) -> bool {
-        self.handles == 0 && self.store.len() == 0
+        let next = self.store.head().and_then(|(key, ..)| key.due.time());
+        self.handles == 0 && next.is_none()
     }
 
     fn is_finished(&self, now: SystemTime) -> bool {
@@ -456,7 +457,7 @@ impl State {
     }
 
     fn horizon(&self, now: SystemTime) -> SystemTime {
-        self.closed.unwrap_or(now.max(self.last_due))
+        self.closed.unwrap_or(now)
     }
 
     fn has_room(&self, size: usize) -> bool {
@@ -491,11 +492,25 @@ impl State {
     fn account_for(&mut self, key: Key, item: &Item) {
         self.room_came_up = true;
         self.bytes = self.bytes.saturating_sub(item.frame.len());
-        if let Some(own_id) = &item.own_id
-            && self.own_ids.get(own_id) == Some(&key.seq)
-        {
-            self.own_ids.remove(own_id);
+        if let Some(own_id) = &item.own_id {
+            self.own_ids.remove(&(Arc::clone(own_id), key.seq));
         }
+    }
+
+    fn newest_with_own(&self, id: &str) -> Option<u64> {
+        if self.own_ids.is_empty() {
+            return None;
+        }
+        let id: Arc<str> = Arc::from(id);
+        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
+        let (_, newest) = self.own_ids.range(of_this_id).next_back()?;
+        Some(*newest)
+    }
+
+    /// The number of the message to which this queue gave the id.
+    fn issued(&self, id: &str) -> Option<u64> {
+        let seq = self.epoch.seq(id)?;
+        self.store.get(seq)?.own_id.is_none().then_some(seq)
     }
 
     fn end_wait(&mut self, place: Option<Ticket>, effects: &mut Effects) {
