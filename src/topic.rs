@@ -336,6 +336,7 @@ impl Shared {
         loop {
             let mut effects = Effects::default();
             let mut state = self.state.lock();
+            let now = state.time(now);
             if state.catch_up(now, &mut effects) {
                 state.settle(&mut effects);
                 drop(state);

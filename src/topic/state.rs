@@ -69,8 +69,8 @@ pub(super) struct State {
     /// How many ids of the second series were given.
     last_delayed: u64,
     arrivals: u64,
-    /// The time at which the last message entered: the next does not enter before it.
-    last_due: SystemTime,
+    /// The time of the last step.
+    latest: SystemTime,
     waiting: WakerSet,
     /// Streams that want to hear of the end alone.
     parked: WakerSet,
@@ -108,7 +108,7 @@ impl State {
             scheduled_bytes: 0,
             last_delayed: 0,
             arrivals: 0,
-            last_due: now,
+            latest: now,
             waiting: WakerSet::default(),
             parked: WakerSet::default(),
             timekeeper: None,
@@ -120,6 +120,12 @@ impl State {
             aborted: false,
             stats: TopicStats::default(),
         }
+    }
+
+    /// The time of a step whose reading of the clock is `now`: never before that of the last one.
+    pub(super) fn time(&mut self, now: SystemTime) -> SystemTime {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     /// Brings the log up to the time, a bounded number of messages in one call; returns whether
@@ -150,9 +156,6 @@ impl State {
         if expires.has_come(now) {
             self.stats.expired = self.stats.expired.saturating_add(1);
         } else {
-            if let Deadline::At(due) = key.due {
-                self.last_due = self.last_due.max(due);
-            }
             let id = Some(message.id);
             self.log.append([b"", &message.frame], id, expires, now);
         }
@@ -169,8 +172,8 @@ impl State {
         if self.closed {
             return Err(PublishError::Closed(message));
         }
-        let due = message.due(now, self.last_due);
-        let is_due = message.is_unscheduled() || due.has_come(now);
+        let due = message.due(now);
+        let is_due = due.has_come(now);
         let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
         let id = match &own_id {
             Some(id) => Id::own(Arc::clone(id)),
@@ -187,9 +190,6 @@ impl State {
         }
         let expires = message.expires(due);
         if is_due {
-            if let (true, Deadline::At(due)) = (message.is_unscheduled(), due) {
-                self.last_due = due;
-            }
             let parts = [line.as_bytes(), message.event().frame()];
             self.log.append(parts, own_id, expires, now);
             // Should more than this be beyond the bounds, the next step comes to it first.

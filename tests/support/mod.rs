@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::{EventStream, FakeClock, FakeTicker, Queue, QueueBuilder, Subscription};
+use sse_queue::{EventStream, FakeClock, FakeTicker, Queue, QueueBuilder, QueueSubscription};
 
 pub mod parser;
 
-pub type QueueStream = EventStream<Subscription, FakeTicker>;
+pub type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
