@@ -1,0 +1,123 @@
+//! The requests, apart from how a framework routes them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
+use serde_json::json;
+use sse_queue::{Receipt, header};
+use tokio::time::timeout;
+
+use super::answer::{Refusal, discard, json_response};
+use super::args::Args;
+use super::hub::{Frames, Hub};
+use super::message::Kind;
+use super::site::is_cross_site;
+
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// The page needs no more than itself, and nobody may put it into a frame.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
+    style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// What both servers answer from.
+pub(crate) struct App {
+    hub: Hub,
+    max_body: usize,
+}
+
+impl App {
+    pub(crate) fn new(args: &Args) -> Self {
+        Self {
+            hub: Hub::new(args),
+            max_body: args.max_body,
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// `GET /`
+    pub(crate) fn page() -> Response<String> {
+        let mut response = Response::new(include_str!("page.html").to_owned());
+        let headers = response.headers_mut();
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        headers.insert(CONTENT_TYPE, html);
+        let policy = HeaderValue::from_static(PAGE_POLICY);
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+        response
+    }
+
+    /// `GET /stats`
+    pub(crate) fn stats(&self) -> Response<String> {
+        json_response(StatusCode::OK, &self.hub.stats())
+    }
+
+    /// `GET /events`: the stream, if the client takes one. For `HEAD`, an empty one: a real one
+    /// would count as open and take messages that nobody gets.
+    pub(crate) fn events<B>(&self, request: &Request<B>) -> Result<Frames, Refusal> {
+        if !header::accepts(request.headers()) {
+            return Err(Refusal::NotAcceptable);
+        }
+        if request.method() == Method::HEAD {
+            return Ok(Box::pin(stream::empty()));
+        }
+        self.hub.stream()
+    }
+
+    /// `POST /messages`
+    pub(crate) async fn publish<B>(&self, request: Request<B>) -> Response<String>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, mut body) = request.into_parts();
+        match self.receive(&head, &mut body).await {
+            Ok(receipt) => json_response(StatusCode::ACCEPTED, &json!({ "id": receipt.id() })),
+            Err(refusal) => {
+                discard(&head.headers, body);
+                refusal.into()
+            }
+        }
+    }
+
+    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Receipt, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if is_cross_site(head) {
+            return Err(Refusal::CrossSite);
+        }
+        let kind = Kind::of(&head.headers)?;
+        let body = self.read(body).await?;
+        self.hub.push(kind.message(&body)?)
+    }
+
+    /// The whole body. One that is announced to be too large is refused before it is read.
+    async fn read<B>(&self, body: &mut B) -> Result<Bytes, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let too_large =
+            || Refusal::TooLarge(format!("the body is larger than {} bytes", self.max_body));
+        if body.size_hint().lower() > self.max_body as u64 {
+            return Err(too_large());
+        }
+        match timeout(BODY_TIME, Limited::new(body, self.max_body).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(error)) => Err(Refusal::BadMessage(error.to_string())),
+            Err(_) => Err(Refusal::BodyTimeout(BODY_TIME)),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The flags.
+
+use std::fmt::Display;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::process;
+use std::time::Duration;
+
+use lexopt::Arg::Long;
+use lexopt::{Error, Parser, ValueExt};
+use sse_queue::{KeepAlive, Overflow};
+
+const HELP: &str = "\
+Messages go in by POST /messages and come out as Server-Sent Events by GET /events.
+
+  --listen ADDR                  default 127.0.0.1:3000; port 0 picks a free one
+  --mode queue|broadcast         each message to one stream, or to every stream; default queue
+  --interval MS                  tick length; 0 delivers at once
+                                 default 1000 in queue mode, 0 in broadcast mode
+  --batch N                      messages a tick, default 1
+  --spacing MS                   with --interval 0: least time between two chunks of a stream,
+                                 default 0
+  --capacity N                   messages that the queue holds, default 65536 (and 256 MiB)
+  --overflow reject|drop-oldest  what a full queue does, default reject
+  --history N                    messages kept for replay in broadcast mode, default 65536
+                                 (and 256 MiB)
+  --keep-alive MS                default 15000; 0 switches it off
+  --max-body BYTES               largest body of POST /messages, default 1048576
+  --max-streams N                streams open at once, default 100000
+  --at-least-once MS             lease time in queue mode, default off
+  --help                         prints this";
+
+/// What the command line says.
+#[derive(Debug)]
+pub(crate) struct Args {
+    pub(crate) listen: SocketAddr,
+    pub(crate) pacing: Pacing,
+    pub(crate) capacity: NonZeroUsize,
+    pub(crate) overflow: Overflow,
+    pub(crate) keep_alive: KeepAlive,
+    pub(crate) max_body: usize,
+    pub(crate) max_streams: usize,
+}
+
+/// How a stream's chunks are spread over time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pacing {
+    Immediate,
+    Spaced(Duration),
+    Every {
+        period: Duration,
+        batch: NonZeroUsize,
+    },
+}
+
+impl Args {
+    /// Reads the command line; ends the process where that is wrong or asks for help.
+    pub(crate) fn from_env() -> Self {
+        Flags::parse(Parser::from_env())
+            .and_then(Self::try_from)
+            .unwrap_or_else(|error| {
+                eprintln!("error: {error}");
+                process::exit(2)
+            })
+    }
+}
+
+impl TryFrom<Flags> for Args {
+    type Error = Error;
+
+    fn try_from(flags: Flags) -> Result<Self, Error> {
+        if flags.mode == Mode::Broadcast {
+            return Err("--mode broadcast is not built yet".into());
+        }
+        if flags.lease.is_some() {
+            return Err("--at-least-once is not built yet".into());
+        }
+        let interval = Duration::from_millis(flags.interval.unwrap_or(1000));
+        let spacing = Duration::from_millis(flags.spacing);
+        let pacing = match (interval.is_zero(), spacing.is_zero()) {
+            (true, true) => Pacing::Immediate,
+            (true, false) => Pacing::Spaced(spacing),
+            (false, true) => Pacing::Every {
+                period: interval,
+                batch: flags.batch,
+            },
+            (false, false) => return Err("--spacing needs --interval 0".into()),
+        };
+        Ok(Self {
+            listen: flags.listen,
+            pacing,
+            capacity: flags.capacity,
+            overflow: flags.overflow,
+            // A period of zero is off.
+            keep_alive: KeepAlive::every(Duration::from_millis(flags.keep_alive)),
+            max_body: flags.max_body,
+            max_streams: flags.max_streams,
+        })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Queue,
+    Broadcast,
+}
+
+/// The flags one by one, each valid by itself.
+struct Flags {
+    listen: SocketAddr,
+    mode: Mode,
+    interval: Option<u64>,
+    batch: NonZeroUsize,
+    spacing: u64,
+    capacity: NonZeroUsize,
+    overflow: Overflow,
+    keep_alive: u64,
+    max_body: usize,
+    max_streams: usize,
+    lease: Option<u64>,
+}
+
+impl Flags {
+    fn parse(mut args: Parser) -> Result<Self, Error> {
+        let mut flags = Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+            mode: Mode::Queue,
+            interval: None,
+            batch: NonZeroUsize::MIN,
+            spacing: 0,
+            capacity: NonZeroUsize::MIN.saturating_add(65_535),
+            overflow: Overflow::Reject,
+            keep_alive: 15_000,
+            max_body: 1 << 20,
+            max_streams: 100_000,
+            lease: None,
+        };
+        while let Some(arg) = args.next()? {
+            match arg {
+                Long("listen") => flags.listen = value(&mut args, "listen", address)?,
+                Long("mode") => flags.mode = value(&mut args, "mode", mode)?,
+                Long("interval") => {
+                    flags.interval = Some(value(&mut args, "interval", str::parse)?);
+                }
+                Long("batch") => flags.batch = value(&mut args, "batch", str::parse)?,
+                Long("spacing") => flags.spacing = value(&mut args, "spacing", str::parse)?,
+                Long("capacity") => flags.capacity = value(&mut args, "capacity", str::parse)?,
+                Long("overflow") => flags.overflow = value(&mut args, "overflow", overflow)?,
+                // The log it is for is not built yet.
+                Long("history") => drop(value(&mut args, "history", str::parse::<usize>)?),
+                Long("keep-alive") => {
+                    flags.keep_alive = value(&mut args, "keep-alive", str::parse)?;
+                }
+                Long("max-body") => flags.max_body = value(&mut args, "max-body", str::parse)?,
+                Long("max-streams") => {
+                    flags.max_streams = value(&mut args, "max-streams", str::parse)?;
+                }
+                Long("at-least-once") => {
+                    flags.lease = Some(value(&mut args, "at-least-once", str::parse)?);
+                }
+                Long("help") => {
+                    println!("{HELP}");
+                    process::exit(0)
+                }
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(flags)
+    }
+}
+
+/// The value of a flag; an error names the flag.
+fn value<T, E: Display>(
+    args: &mut Parser,
+    flag: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Error> {
+    let text = args.value()?.string()?;
+    parse(&text).map_err(|error| format!("--{flag} {text:?}: {error}").into())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut addresses = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    addresses.next().ok_or_else(|| "no such host".to_owned())
+}
+
+fn mode(text: &str) -> Result<Mode, &'static str> {
+    match text {
+        "queue" => Ok(Mode::Queue),
+        "broadcast" => Ok(Mode::Broadcast),
+        _ => Err("expected queue or broadcast"),
+    }
+}
+
+fn overflow(text: &str) -> Result<Overflow, &'static str> {
+    match text {
+        "reject" => Ok(Overflow::Reject),
+        "drop-oldest" => Ok(Overflow::DropOldest),
+        _ => Err("expected reject or drop-oldest"),
+    }
+}

@@ -1,0 +1,117 @@
+//! From the body of a request to a message.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde::{Deserialize, Deserializer};
+use sse_queue::{Event, EventError, Message};
+
+use super::answer::Refusal;
+
+/// What a body is to be read as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Text,
+    Json,
+}
+
+impl Kind {
+    /// From `Content-Type: type/subtype; charset=...`.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let value = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let mut parts = value.unwrap_or_default().split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        match essence.as_str() {
+            _ if headers.contains_key(CONTENT_ENCODING) => Err(Refusal::UnsupportedType),
+            "text/plain" if parts.all(is_not_foreign_charset) => Ok(Self::Text),
+            "application/json" => Ok(Self::Json),
+            _ => Err(Refusal::UnsupportedType),
+        }
+    }
+
+    pub(crate) fn message(self, body: &[u8]) -> Result<Message, Refusal> {
+        match self {
+            Self::Text => from_text(body),
+            Self::Json => from_json(body),
+        }
+        .map_err(Refusal::BadMessage)
+    }
+}
+
+fn is_not_foreign_charset(parameter: &str) -> bool {
+    parameter.split_once('=').is_none_or(|(name, value)| {
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset") || value.eq_ignore_ascii_case("utf-8")
+    })
+}
+
+fn from_text(body: &[u8]) -> Result<Message, String> {
+    let data = str::from_utf8(body).map_err(|error| format!("data: {error}"))?;
+    Ok(Message::from(data))
+}
+
+fn from_json(body: &[u8]) -> Result<Message, String> {
+    // serde would take an array of the fields' values as well.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err("expected a JSON object with the field `data`".to_owned());
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let fields: Fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (field, error) = (error.path().to_string(), error.inner().to_string());
+        let is_known = field == "." || field == "?" || error.contains(&format!("`{field}`"));
+        if is_known {
+            error
+        } else {
+            format!("{field}: {error}")
+        }
+    })?;
+    json.end().map_err(|error| error.to_string())?;
+    fields.into_message().map_err(|error| error.to_string())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    data: String,
+    #[serde(default, deserialize_with = "present")]
+    event: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    retry_ms: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
+    delay_ms: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
+    ttl_ms: Option<u64>,
+}
+
+/// A field may be left out, but not be null.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(json).map(Some)
+}
+
+impl Fields {
+    fn into_message(self) -> Result<Message, EventError> {
+        let mut event = Event::new(&self.data);
+        if let Some(name) = &self.event {
+            event = event.name(name)?;
+        }
+        if let Some(id) = &self.id {
+            event = event.id(id)?;
+        }
+        if let Some(millis) = self.retry_ms {
+            event = event.retry(Duration::from_millis(millis));
+        }
+        let mut message = Message::new(event);
+        if let Some(millis) = self.delay_ms {
+            message = message.after(Duration::from_millis(millis));
+        }
+        if let Some(millis) = self.ttl_ms {
+            message = message.expires_after(Duration::from_millis(millis));
+        }
+        Ok(message)
+    }
+}
