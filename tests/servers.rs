@@ -10,14 +10,15 @@
     reason = "a test that panics fails, as it should"
 )]
 
-mod http;
+mod outside;
 
 use std::collections::BTreeSet;
 use std::thread;
 
 use serde_json::json;
 
-use http::{Event, Server, run};
+use outside::client::Event;
+use outside::server::{Server, run};
 
 /// Makes each check a test of both servers.
 macro_rules! on_both_servers {

@@ -1,0 +1,4 @@
+//! The example servers as processes, and a client small enough to misbehave.
+
+pub(crate) mod client;
+pub(crate) mod server;
