@@ -16,11 +16,13 @@ mod fake;
 mod frame;
 pub mod header;
 mod id;
+mod lease;
 mod log;
 mod message;
 mod ordered;
 mod pace;
 mod queue;
+mod ranges;
 mod remaining;
 mod source;
 mod stream;
@@ -38,9 +40,11 @@ pub use fake::{FakeClock, FakeTicker};
 pub use frame::FrameError;
 pub use header::LastEventId;
 pub use id::EpochError;
+pub use lease::{Lease, Reason};
 pub use message::Message;
 pub use queue::{
-    Overflow, PushError, PushWhenReady, Queue, QueueBuilder, QueueStats, QueueSubscription, Receipt,
+    AckError, DeadLetter, Drain, Overflow, PushError, PushWhenReady, Queue, QueueBuilder,
+    QueueStats, QueueSubscription, Receipt,
 };
 pub use remaining::Remaining;
 pub use source::{Limit, Source, TooManyStreams};

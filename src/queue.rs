@@ -1,6 +1,8 @@
 //! Competing consumers: each message goes to exactly one stream, the earliest due first.
 
 mod builder;
+mod drain;
+mod lending;
 mod push;
 mod state;
 mod subscription;
@@ -13,14 +15,18 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::chunk::Chunk;
-use crate::id::{Epoch, Id};
+use crate::header::LastEventId;
+use crate::id::Epoch;
 use crate::message::Message;
+use crate::ordered::Key;
 use crate::remaining::Remaining;
 use crate::source::{Limit, TooManyStreams};
 use crate::sync::Mutex;
-use crate::time::Clock;
+use crate::time::{Clock, Ticker};
 
 pub use builder::{Overflow, QueueBuilder};
+pub use drain::Drain;
+pub use lending::{AckError, DeadLetter};
 pub use push::{PushError, PushWhenReady, Receipt};
 pub use subscription::QueueSubscription;
 
@@ -181,7 +187,7 @@ impl Queue {
         let mut chunk = Chunk::default();
         while let Taken::Again = self
             .shared
-            .with(|state, now, effects| state.take(&mut chunk, now, one, effects))
+            .with(|state, now, effects| state.take(&mut chunk, None, now, one, effects))
         {}
         chunk.join()
     }
@@ -299,15 +305,175 @@ impl Queue {
     #[must_use = "the messages are gone from the queue"]
     pub fn take_remaining(&self) -> Vec<Remaining> {
         self.shared.purge();
-        let mut store = self.shared.with(|state, _, _| state.take_all());
+        let (mut store, lent) = self
+            .shared
+            .with(|state, _, effects| state.take_all(effects));
+        if let Some((leases, dead)) = lent {
+            let dead = dead.into_iter().map(|(lent, _)| lent);
+            for mut lent in leases.into_lent().chain(dead) {
+                lent.item.attempts = lent.attempts;
+                let (due, seq) = (lent.due, lent.seq);
+                let key = Key { due, seq };
+                store.insert(key, lent.expires, lent.item, SystemTime::UNIX_EPOCH);
+            }
+        }
         let epoch = self.shared.epoch;
-        let taken = core::iter::from_fn(|| store.pop());
-        taken
-            .map(|(key, expires, item)| {
-                let id = item.own_id.map_or_else(|| epoch.id(key.seq), Id::own);
-                Remaining::new(item.frame, id, key.due, expires)
+        core::iter::from_fn(|| store.pop())
+            .map(|(key, expires, item)| item.remaining(epoch, key, expires))
+            .collect()
+    }
+
+    /// Confirms a message that was handed out: its client is done with it.
+    ///
+    /// A message that is confirmed may be confirmed again.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the message is not in flight any more, or never was; also in a queue that
+    /// delivers at most once, where nothing ever is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{AckError, Lease, Queue};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// queue.try_next();
+    /// queue.ack(receipt.id())?;
+    /// queue.ack(receipt.id())?;
+    /// assert_eq!(queue.stats().confirmed, 1);
+    /// assert_eq!(queue.ack("nonsense"), Err(AckError::Unknown));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ack(&self, id: &str) -> Result<(), AckError> {
+        self.shared.with(|state, _, effects| state.ack(id, effects))
+    }
+
+    /// Gives a message back that was handed out: it stands where it stood, or is due `delay` from
+    /// now unless that is zero. After its last attempt it goes to the dead letters.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the message is not in flight any more, or never was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// let first = queue.try_next();
+    /// queue.nack(receipt.id(), Duration::from_secs(1))?;
+    /// assert_eq!(queue.try_next(), None);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(queue.try_next(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn nack(&self, id: &str, delay: Duration) -> Result<(), AckError> {
+        self.shared
+            .with(|state, now, effects| state.nack(id, delay, now, effects))
+    }
+
+    /// Makes the lease of a message that was handed out end later, by `by`.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the message is not in flight any more, or never was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// queue.try_next();
+    /// queue.extend(receipt.id(), Duration::from_secs(30))?;
+    /// clock.advance(Duration::from_secs(59));
+    /// assert_eq!(queue.ack(receipt.id()), Ok(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn extend(&self, id: &str, by: Duration) -> Result<(), AckError> {
+        self.shared.with(|state, _, _| state.extend(id, by))
+    }
+
+    /// Takes the messages out that were handed out as often as they may be, the oldest first.
+    ///
+    /// Until they are taken they count against the queue's bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue, Reason};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// queue.push("job")?;
+    /// queue.try_next();
+    /// clock.advance(Duration::from_secs(30));
+    /// let letters = queue.dead_letters();
+    /// assert_eq!((letters[0].attempts(), letters[0].reason()), (1, Reason::LeaseEnded));
+    /// assert!(queue.dead_letters().is_empty());
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    #[must_use = "the messages are gone from the queue"]
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let dead = self.shared.with(|state, _, _| state.take_dead());
+        let epoch = self.shared.epoch;
+        dead.into_iter()
+            .map(|(mut lent, reason)| {
+                lent.item.attempts = lent.attempts;
+                let (due, seq) = (lent.due, lent.seq);
+                let key = Key { due, seq };
+                DeadLetter::new(lent.item.remaining(epoch, key, lent.expires), reason)
             })
             .collect()
+    }
+
+    /// Waits until nothing is in flight: whatever was handed out is confirmed, or its lease has
+    /// ended.
+    ///
+    /// Behind [`close`](Self::close) this lets clients confirm what they have.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// queue.try_next();
+    /// queue.close();
+    /// let mut drain = pin!(queue.drain(clock.ticker()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(drain.as_mut().poll(&mut cx).is_pending());
+    /// queue.ack(receipt.id())?;
+    /// assert!(drain.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain<T: Ticker>(&self, ticker: T) -> Drain<T> {
+        Drain::new(self.clone(), ticker)
     }
 
     /// The queue's counters.
@@ -353,6 +519,46 @@ impl Queue {
     pub fn subscribe(&self) -> Result<QueueSubscription, TooManyStreams> {
         QueueSubscription::new(&self.shared)
     }
+
+    /// Joins the competing consumers for a client that has seen `id`.
+    ///
+    /// In a queue that [delivers at least once](QueueBuilder::at_least_once) this confirms what was
+    /// handed to the client's stream before, up to that id; what was handed to it behind that comes
+    /// first, again. An id that is not in flight confirms nothing, and in other queues an id means
+    /// nothing.
+    ///
+    /// Ids can be guessed: pass on the id of a client that you have authenticated. Of two streams
+    /// that claim the same id the first takes over; the second begins anew, and what it missed is
+    /// leased to the first, so nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyStreams`] if the queue's cap on streams is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, LastEventId, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
+    /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+    /// queue.push("seen")?;
+    /// queue.push("lost on the way")?;
+    /// stream.try_next();
+    /// drop(stream);
+    ///
+    /// let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker())?;
+    /// assert_eq!(queue.stats().confirmed, 1);
+    /// let again = stream.first_bytes(false).try_next().unwrap();
+    /// assert_eq!(again, "id: e-2\ndata: lost on the way\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn subscribe_after(&self, id: &LastEventId) -> Result<QueueSubscription, TooManyStreams> {
+        QueueSubscription::after(&self.shared, id)
+    }
 }
 
 impl Default for Queue {
@@ -393,16 +599,23 @@ impl Shared {
     /// Works on the state, then brings it to rest; wakes and drops outside the lock.
     fn with<R>(&self, work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R) -> R {
         let now = self.clock.now();
-        let mut effects = Effects::default();
-        let result = {
+        loop {
+            let mut effects = Effects::default();
             let mut state = self.state.lock();
             let now = state.time(now);
+            // What is not leased any more may be much: the lock is let go of in between.
+            if state.reclaim(now, &mut effects) {
+                state.settle(now, &mut effects);
+                drop(state);
+                effects.run();
+                continue;
+            }
             let result = work(&mut state, now, &mut effects);
             state.settle(now, &mut effects);
-            result
-        };
-        effects.run();
-        result
+            drop(state);
+            effects.run();
+            return result;
+        }
     }
 
     /// Lets go of whatever has expired, a bounded number in one hold of the lock.
@@ -413,7 +626,9 @@ impl Shared {
 
 /// A queue's counters at one moment.
 ///
-/// `pushed` is the sum of `delivered`, `dropped`, `expired`, `withdrawn` and `depth`.
+/// `pushed` is the sum of `dropped`, `expired`, `withdrawn`, `depth`, and of `delivered` in a queue
+/// that delivers at most once. In one that delivers at least once it is the sum of `confirmed`,
+/// `in_flight` and `dead` in its place; what has no id there is counted as `confirmed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {
@@ -425,8 +640,17 @@ pub struct QueueStats {
     pub dropped: u64,
     /// Messages that expired before anybody took them.
     pub expired: u64,
-    /// Messages taken back by [`Queue::cancel`] or [`Queue::take_remaining`].
+    /// Messages taken out by [`Queue::cancel`], [`Queue::take_remaining`] or
+    /// [`Queue::dead_letters`].
     pub withdrawn: u64,
+    /// Messages that were handed out again, counted each time.
+    pub redelivered: u64,
+    /// Messages that were confirmed.
+    pub confirmed: u64,
+    /// Messages that are leased.
+    pub in_flight: usize,
+    /// Dead letters that were not taken yet.
+    pub dead: usize,
     /// Messages in the queue, due or not.
     pub depth: usize,
     /// Bytes of their frames.

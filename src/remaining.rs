@@ -20,15 +20,23 @@ pub struct Remaining {
     id: Id,
     due: Deadline,
     expires: Deadline,
+    attempts: u32,
 }
 
 impl Remaining {
-    pub(crate) fn new(frame: Bytes, id: Id, due: Deadline, expires: Deadline) -> Self {
+    pub(crate) fn new(
+        frame: Bytes,
+        id: Id,
+        due: Deadline,
+        expires: Deadline,
+        attempts: u32,
+    ) -> Self {
         Self {
             frame,
             id,
             due,
             expires,
+            attempts,
         }
     }
 
@@ -93,7 +101,7 @@ impl Remaining {
         self.expires.time()
     }
 
-    /// How often it was handed out before; a queue that delivers at most once never tries again.
+    /// How often it was handed out before.
     ///
     /// # Examples
     ///
@@ -105,7 +113,7 @@ impl Remaining {
     /// ```
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        0
+        self.attempts
     }
 }
 
@@ -135,6 +143,7 @@ impl fmt::Debug for Remaining {
             .field("bytes", &self.frame.len())
             .field("due", &self.due)
             .field("expires", &self.expires)
-            .finish()
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::event::Event;
 use crate::events::Events;
-use crate::pace::{Gate, Pace};
+use crate::pace::{Gate, Pace, Pacing};
 use crate::source::Source;
 use crate::time::{LONGEST_ARM, Ticker};
 
@@ -117,12 +117,11 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn new(source: S, ticker: T) -> Self {
-        let settings = Settings::default();
         Self {
             source,
             ticker,
-            pace: Pace::new(settings.pacing),
-            settings,
+            pace: Pace::new(Pacing::Immediate),
+            settings: Settings::default(),
             phase: Phase::New,
             quiet_since: Duration::ZERO,
             armed: None,
@@ -295,7 +294,6 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     fn open(self: Pin<&mut Self>, now: Duration) {
         let this = self.project();
         *this.phase = Phase::Open;
-        *this.pace = Pace::new(this.settings.pacing);
         this.pace.open(now);
         *this.quiet_since = now;
         *this.ends_at = this.settings.age().and_then(|age| now.checked_add(age));
@@ -303,7 +301,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 
     fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, now: Duration) -> Looked {
         let mut this = self.project();
-        let limit = this.settings.limit();
+        let limit = this.settings.limit(this.pace.is_ticked());
         match this.pace.gate(now) {
             _ if *this.in_burst => {}
             Gate::Open => {}
@@ -349,7 +347,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
                 *this.armed = None;
                 this.ticker.arm(None);
             }
-            (Some(next), Some(armed)) if armed <= next => {}
+            (Some(next), Some(armed)) if now < armed && armed <= next => {}
             (Some(next), _) => {
                 let after = next.saturating_sub(now).min(LONGEST_ARM);
                 *this.armed = Some(now.saturating_add(after));
@@ -415,6 +413,7 @@ impl<S, T> fmt::Debug for EventStream<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventStream")
             .field("settings", &self.settings)
+            .field("pace", &self.pace)
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }

@@ -248,7 +248,7 @@ impl Topic {
         let mut store = self.shared.with(|state, _, _| state.take_scheduled());
         core::iter::from_fn(|| store.pop())
             .map(|(key, expires, message)| {
-                Remaining::new(message.frame, Id::own(message.id), key.due, expires)
+                Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
             })
             .collect()
     }

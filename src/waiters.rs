@@ -16,17 +16,17 @@ use core::task::Waker;
 /// Names a slot; a slot that was given to somebody else does not answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    slot: usize,
-    generation: u64,
+    slot: u32,
+    generation: u32,
 }
 
 /// A slab of wakers, with a line through those that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     slots: Vec<Slot>,
-    free: Option<usize>,
-    first: Option<usize>,
-    last: Option<usize>,
+    free: Option<u32>,
+    first: Option<u32>,
+    last: Option<u32>,
     len: usize,
     /// How many are woken.
     woken: usize,
@@ -37,11 +37,11 @@ pub(crate) struct Waiters {
 #[derive(Debug)]
 struct Slot {
     waker: Option<Waker>,
-    generation: u64,
+    generation: u32,
     state: State,
     /// Neighbours in line; of a free slot, `next` is the next free one.
-    previous: Option<usize>,
-    next: Option<usize>,
+    previous: Option<u32>,
+    next: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Waiters {
     pub(crate) fn insert(&mut self) -> Ticket {
         self.len = self.len.saturating_add(1);
         if let Some(free) = self.free
-            && let Some(slot) = self.slots.get_mut(free)
+            && let Some(slot) = self.slots.get_mut(free as usize)
         {
             self.free = slot.next.take();
             slot.state = State::Away;
@@ -74,7 +74,8 @@ impl Waiters {
             next: None,
         });
         Ticket {
-            slot: self.slots.len().saturating_sub(1),
+            // More slots than that would take a quarter of a terabyte.
+            slot: u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX),
             generation: 0,
         }
     }
@@ -151,14 +152,14 @@ impl Waiters {
         let first = self.first?;
         self.unlink(first);
         self.woken = self.woken.saturating_add(1);
-        let slot = self.slots.get_mut(first)?;
+        let slot = self.slots.get_mut(first as usize)?;
         slot.state = State::Woken;
         slot.waker.take()
     }
 
     /// The waker of the longest waiting, which stays in line.
     pub(crate) fn nudge_first(&mut self) -> Option<Waker> {
-        self.slots.get_mut(self.first?)?.waker.take()
+        self.slots.get_mut(self.first? as usize)?.waker.take()
     }
 
     /// Whether this one is the longest waiting.
@@ -169,7 +170,7 @@ impl Waiters {
     /// The one that came into line last.
     pub(crate) fn last(&self) -> Option<Ticket> {
         let slot = self.last?;
-        let generation = self.slots.get(slot)?.generation;
+        let generation = self.slots.get(slot as usize)?.generation;
         Some(Ticket { slot, generation })
     }
 
@@ -191,6 +192,15 @@ impl Waiters {
         self.woken > 0
     }
 
+    /// Whether nobody comes before this one: it owes a look, or nobody else does and it waits
+    /// longest, or nobody waits.
+    pub(crate) fn is_its_turn(&mut self, ticket: Ticket) -> bool {
+        match self.slot(ticket).map(|slot| slot.state) {
+            Some(State::Woken | State::Promised(_)) => true,
+            _ => !self.anybody_is_woken() && (!self.anybody_waits() || self.is_first(ticket)),
+        }
+    }
+
     /// How many messages those who promised to look will take.
     pub(crate) fn promised(&self) -> usize {
         self.promised
@@ -209,33 +219,33 @@ impl Waiters {
     }
 
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(ticket.slot)?;
+        let slot = self.slots.get_mut(ticket.slot as usize)?;
         (slot.generation == ticket.generation && slot.state != State::Free).then_some(slot)
     }
 
-    fn link(&mut self, index: usize) {
+    fn link(&mut self, index: u32) {
         let last = self.last.replace(index);
-        if let Some(slot) = self.slots.get_mut(index) {
+        if let Some(slot) = self.slots.get_mut(index as usize) {
             slot.state = State::Waiting;
             slot.previous = last;
             slot.next = None;
         }
-        match last.and_then(|last| self.slots.get_mut(last)) {
+        match last.and_then(|last| self.slots.get_mut(last as usize)) {
             Some(slot) => slot.next = Some(index),
             None => self.first = Some(index),
         }
     }
 
-    fn unlink(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index) else {
+    fn unlink(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize) else {
             return;
         };
         let (previous, next) = (slot.previous.take(), slot.next.take());
-        match previous.and_then(|at| self.slots.get_mut(at)) {
+        match previous.and_then(|at| self.slots.get_mut(at as usize)) {
             Some(slot) => slot.next = next,
             None => self.first = next,
         }
-        match next.and_then(|at| self.slots.get_mut(at)) {
+        match next.and_then(|at| self.slots.get_mut(at as usize)) {
             Some(slot) => slot.previous = previous,
             None => self.last = previous,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::state::{Bounds, State};
 use super::{Queue, Shared};
 use crate::id::{Epoch, EpochError};
+use crate::lease::Lease;
 use crate::sync::Mutex;
 use crate::system::SystemClock;
 use crate::time::Clock;
@@ -40,6 +41,7 @@ pub struct QueueBuilder {
     bounds: Bounds,
     clock: Option<Arc<dyn Clock>>,
     epoch: Option<Epoch>,
+    lease: Option<Lease>,
 }
 
 impl QueueBuilder {
@@ -53,6 +55,7 @@ impl QueueBuilder {
             },
             clock: None,
             epoch: None,
+            lease: None,
         }
     }
 
@@ -159,6 +162,32 @@ impl QueueBuilder {
         Ok(self)
     }
 
+    /// Delivers at least once: what is handed out is leased until it is confirmed, and comes back
+    /// if it is not.
+    ///
+    /// Messages in flight and dead letters count against the queue's bounds. Ids that events bring
+    /// along must be unique. Comments and reconnection times have no id that a client could
+    /// confirm, and are delivered at most once all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use sse_queue::{Lease, Queue};
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// assert!(queue.try_next().is_some());
+    /// assert_eq!(queue.stats().in_flight, 1);
+    /// queue.ack(receipt.id())?;
+    /// assert_eq!(queue.stats().in_flight, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn at_least_once(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
     /// Makes the queue.
     ///
     /// # Panics
@@ -176,7 +205,7 @@ impl QueueBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
-        let state = Mutex::new(State::new(self.bounds, epoch, now));
+        let state = Mutex::new(State::new(self.bounds, epoch, self.lease, now));
         Queue {
             shared: Arc::new(Shared {
                 clock,

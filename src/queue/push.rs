@@ -61,6 +61,9 @@ pub enum PushError {
     /// The queue was closed or aborted.
     #[error("queue is closed")]
     Closed(Message),
+    /// The queue delivers at least once and has a message with this id of its own already.
+    #[error("queue has a message with this id already")]
+    DuplicateId(Message),
 }
 
 impl PushError {
@@ -77,7 +80,10 @@ impl PushError {
     #[must_use]
     pub fn into_message(self) -> Message {
         match self {
-            Self::Full(message) | Self::TooLarge(message) | Self::Closed(message) => message,
+            Self::Full(message)
+            | Self::TooLarge(message)
+            | Self::Closed(message)
+            | Self::DuplicateId(message) => message,
         }
     }
 }

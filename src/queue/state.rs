@@ -1,20 +1,24 @@
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::lending::Lending;
 use super::push::{PushError, Receipt};
 use super::{Overflow, QueueStats};
 use crate::chunk::Chunk;
 use crate::id::{Epoch, Id};
+use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
 use crate::ordered::{Key, Ordered};
+use crate::remaining::Remaining;
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::waiters::{Ticket, Waiters};
+use crate::wakers::Seat;
 
 /// The most messages that one hold of the lock lets go of on the way.
 const MOST_AT_ONCE: usize = 64;
@@ -31,6 +35,17 @@ pub(super) struct Bounds {
 pub(super) struct Item {
     pub(super) frame: Bytes,
     pub(super) own_id: Option<Arc<str>>,
+    /// How often it was handed out before.
+    pub(super) attempts: u32,
+    /// Whether its id goes over the wire, so that a client can confirm it.
+    pub(super) has_id: bool,
+}
+
+impl Item {
+    pub(super) fn remaining(self, epoch: Epoch, key: Key, expires: Deadline) -> Remaining {
+        let id = self.own_id.map_or_else(|| epoch.id(key.seq), Id::own);
+        Remaining::new(self.frame, id, key.due, expires, self.attempts)
+    }
 }
 
 /// Whatever is behind the queue's lock.
@@ -40,7 +55,7 @@ pub(super) struct Item {
 pub(super) struct State {
     bounds: Bounds,
     epoch: Epoch,
-    store: Ordered<Item>,
+    pub(super) store: Ordered<Item>,
     /// The ids that events brought along, with the numbers of their messages.
     own_ids: BTreeSet<(Arc<str>, u64)>,
     bytes: usize,
@@ -48,7 +63,7 @@ pub(super) struct State {
     /// The latest reading of the clock. Readings are taken before the lock, so they can come in
     /// another order: what was due once must stay due.
     latest: SystemTime,
-    takers: Waiters,
+    pub(super) takers: Waiters,
     /// The waiting stream that arms for the next due time, and the time that it knows of.
     timekeeper: Option<(Ticket, Deadline)>,
     /// Those who wait for room to push.
@@ -61,7 +76,10 @@ pub(super) struct State {
     aborted: bool,
     /// What everybody has been woken for already.
     told: Told,
-    stats: QueueStats,
+    pub(super) stats: QueueStats,
+    last_stream: u64,
+    /// What a queue has that delivers at least once.
+    pub(super) lending: Option<Box<Lending>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,11 +100,23 @@ pub(super) enum Taken {
     Done,
     /// There was more to let go of than one hold of the lock allows.
     Again,
+    /// The stream has as much in flight as it may.
+    Full,
     End,
 }
 
+/// What is in flight, and what is dead.
+pub(super) type AllLent = (Leases<Item>, VecDeque<(Lent<Item>, Reason)>);
+
+/// The answer to whether something is due.
+pub(super) enum Asked {
+    Due,
+    /// Not now; how long until it may be, where this stream must look then.
+    Wait(Option<Duration>),
+}
+
 impl State {
-    pub(super) fn new(bounds: Bounds, epoch: Epoch, now: SystemTime) -> Self {
+    pub(super) fn new(bounds: Bounds, epoch: Epoch, lease: Option<Lease>, now: SystemTime) -> Self {
         Self {
             bounds,
             epoch,
@@ -104,6 +134,8 @@ impl State {
             aborted: false,
             told: Told::Nothing,
             stats: QueueStats::default(),
+            last_stream: 0,
+            lending: lease.map(|lease| Box::new(Lending::new(lease))),
         }
     }
 
@@ -137,6 +169,14 @@ impl State {
             self.end_wait(place, effects);
             return Pushed::Done(Err(PushError::TooLarge(message)));
         }
+        if self.lending.is_some()
+            && own_id
+                .as_ref()
+                .is_some_and(|id| self.newest_with_own(id).is_some())
+        {
+            self.end_wait(place, effects);
+            return Pushed::Done(Err(PushError::DuplicateId(message)));
+        }
         let is_next = place.map_or(!self.line.anybody_waits(), |place| {
             self.line.is_first(place)
         });
@@ -150,6 +190,10 @@ impl State {
                 return Pushed::Again(message);
             }
             match self.bounds.overflow {
+                // What is in flight or dead is not dropped.
+                Overflow::DropOldest if self.store.len() == 0 && !self.has_room(size) => {
+                    return Pushed::Done(Err(PushError::Full(message)));
+                }
                 Overflow::DropOldest => {
                     if !self.drop_oldest(size, effects) {
                         return Pushed::Again(message);
@@ -171,10 +215,16 @@ impl State {
         if let Some(own_id) = &own_id {
             self.own_ids.insert((Arc::clone(own_id), seq));
         }
+        let has_id = needs_id || own_id.is_some();
         let frame = message.into_event().encode();
         self.bytes = self.bytes.saturating_add(frame.len());
         self.stats.pushed = self.stats.pushed.saturating_add(1);
-        let item = Item { frame, own_id };
+        let item = Item {
+            frame,
+            own_id,
+            attempts: 0,
+            has_id,
+        };
         self.store.insert(Key { due, seq }, expires, item, now);
         Pushed::Done(Ok(Receipt { id }))
     }
@@ -200,6 +250,7 @@ impl State {
     pub(super) fn take(
         &mut self,
         chunk: &mut Chunk,
+        holder: Option<HolderId>,
         now: SystemTime,
         limit: Limit,
         effects: &mut Effects,
@@ -207,8 +258,9 @@ impl State {
         if self.aborted {
             return Taken::End;
         }
-        match self.gather(chunk, now, limit, effects) {
+        match self.gather(chunk, holder, now, limit, effects) {
             Taken::Done if chunk.is_empty() && self.is_finished(now) => Taken::End,
+            Taken::Full if self.is_closed() => Taken::End,
             taken => taken,
         }
     }
@@ -216,12 +268,20 @@ impl State {
     fn gather(
         &mut self,
         chunk: &mut Chunk,
+        holder: Option<HolderId>,
         now: SystemTime,
         limit: Limit,
         effects: &mut Effects,
     ) -> Taken {
         let horizon = self.horizon(now);
         for _ in 0..MOST_AT_ONCE {
+            if let Some(holder) = holder {
+                match self.gather_owed(chunk, holder, now, limit, effects) {
+                    Some(true) => continue,
+                    Some(false) => return Taken::Done,
+                    None => {}
+                }
+            }
             let head = self.store.head();
             let Some((key, expires, item)) = head.filter(|_| chunk.has_place(limit)) else {
                 return Taken::Done;
@@ -236,13 +296,118 @@ impl State {
             if !chunk.fits(&item.frame, limit) {
                 return Taken::Done;
             }
-            if let Some((key, _, item)) = self.store.pop() {
-                self.account_for(key, &item);
-                self.stats.delivered = self.stats.delivered.saturating_add(1);
-                chunk.push(item.frame);
+            if holder.is_some_and(|holder| item.has_id && self.room(holder) == 0) {
+                return if chunk.is_empty() {
+                    Taken::Full
+                } else {
+                    Taken::Done
+                };
+            }
+            let Some((key, expires, item)) = self.store.pop() else {
+                return Taken::Done;
+            };
+            self.stats.delivered = self.stats.delivered.saturating_add(1);
+            match &mut self.lending {
+                Some(lending) if item.has_id => {
+                    let again = u64::from(item.attempts > 0);
+                    self.stats.redelivered = self.stats.redelivered.saturating_add(again);
+                    chunk.push(item.frame.clone());
+                    let lent = Lent {
+                        seq: key.seq,
+                        due: key.due,
+                        expires,
+                        attempts: item.attempts,
+                        item,
+                    };
+                    lending.leases.lend(lent, holder, now);
+                }
+                lending => {
+                    // Nobody can confirm it.
+                    let confirmed = u64::from(lending.is_some());
+                    self.stats.confirmed = self.stats.confirmed.saturating_add(confirmed);
+                    self.account_for(key, &item);
+                    chunk.push(item.frame);
+                }
             }
         }
         Taken::Again
+    }
+
+    /// Adds a message that the client has not seen, sent to a stream before. `None` if there is
+    /// none, false if it does not fit.
+    fn gather_owed(
+        &mut self,
+        chunk: &mut Chunk,
+        holder: HolderId,
+        now: SystemTime,
+        limit: Limit,
+        effects: &mut Effects,
+    ) -> Option<bool> {
+        let lending = self.lending.as_mut()?;
+        let (seq, attempts, item) = lending.leases.owed(holder)?;
+        if attempts >= lending.leases.terms().max_attempts {
+            self.bury(seq, now, effects);
+            return Some(true);
+        }
+        if !chunk.has_place(limit) || !chunk.fits(&item.frame, limit) {
+            return Some(false);
+        }
+        chunk.push(item.frame.clone());
+        lending.leases.lend_owed(holder, now);
+        self.stats.delivered = self.stats.delivered.saturating_add(1);
+        self.stats.redelivered = self.stats.redelivered.saturating_add(1);
+        Some(true)
+    }
+
+    fn is_owed(&self, holder: HolderId) -> bool {
+        let lending = self.lending.as_ref();
+        lending.is_some_and(|lending| lending.leases.owed(holder).is_some())
+    }
+
+    /// How many more messages a holder may have in flight.
+    fn room(&self, holder: HolderId) -> usize {
+        let lending = self.lending.as_ref();
+        lending.map_or(usize::MAX, |lending| lending.leases.room(holder))
+    }
+
+    /// What a stream holds, in a queue that delivers at least once.
+    pub(super) fn holder_of(&mut self, stream: u64, holder: Option<HolderId>) -> Option<HolderId> {
+        let lending = self.lending.as_mut()?;
+        Some(lending.leases.holder_of(stream, holder))
+    }
+
+    /// Waits until something that the stream holds is confirmed or comes back; returns how long
+    /// until that may be.
+    pub(super) fn wait_for_place(
+        &mut self,
+        ticket: Ticket,
+        holder: HolderId,
+        now: SystemTime,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) -> Option<Duration> {
+        self.park(ticket, waker, effects);
+        let lending = self.lending.as_mut()?;
+        lending.is_full(holder, ticket);
+        lending.leases.next_end()?.after(now)
+    }
+
+    /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
+    /// nothing is.
+    pub(super) fn drain(
+        &mut self,
+        seat: &mut Seat,
+        now: SystemTime,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) -> Option<Duration> {
+        let lending = self.lending.as_mut()?;
+        if lending.leases.len() == 0 {
+            return None;
+        }
+        effects.drop_later(lending.drains.put(seat, waker));
+        let next = lending.leases.next_end()?;
+        Some(next.after(now).unwrap_or(Duration::MAX))
     }
 
     /// Whether something is due that nobody else has promised to take. If so, this one promises to
@@ -250,27 +415,40 @@ impl State {
     pub(super) fn ask(
         &mut self,
         ticket: Ticket,
+        holder: Option<HolderId>,
         now: SystemTime,
         limit: Limit,
         waker: &Waker,
         effects: &mut Effects,
-    ) -> bool {
+    ) -> Asked {
         if self.aborted || self.is_closed() || self.is_finished(now) {
-            return true;
+            return Asked::Due;
+        }
+        let mut room = usize::MAX;
+        if let Some(holder) = holder {
+            if self.is_owed(holder) {
+                effects.drop_later(self.takers.set_waker(ticket, waker));
+                return Asked::Due;
+            }
+            room = self.room(holder);
+            if room == 0 {
+                return Asked::Wait(self.wait_for_place(ticket, holder, now, waker, effects));
+            }
         }
         let horizon = self.horizon(now);
         let others = self.takers.promised();
         let others = others.saturating_sub(self.takers.promised_by(ticket));
         let most = others.saturating_add(1);
-        if self.store.count_due(horizon, most) > others {
-            let messages = limit.messages.max(1);
+        // One that has just taken leaves the rest to those who wait: they may have an earlier tick.
+        if self.takers.is_its_turn(ticket) && self.store.count_due(horizon, most) > others {
+            let messages = limit.messages.clamp(1, room);
             effects.drop_later(self.takers.promise(ticket, messages, waker));
             // At its tick it may be late for what falls due before.
             self.resign(ticket);
-            return true;
+            return Asked::Due;
         }
         self.wait(ticket, waker, effects);
-        false
+        Asked::Wait(self.keep_time(ticket, now))
     }
 
     /// Waits for something to fall due, having found nothing.
@@ -284,7 +462,7 @@ impl State {
         if self.is_closed() || self.timekeeper.is_some_and(|(keeper, _)| keeper != ticket) {
             return None;
         }
-        let next = self.store.next_due(now)?;
+        let next = self.next_due(now)?;
         self.timekeeper = Some((ticket, next));
         next.after(now)
     }
@@ -301,15 +479,31 @@ impl State {
         effects.drop_later(self.takers.set_waker(ticket, waker));
     }
 
-    pub(super) fn subscribe(&mut self) -> Result<Ticket, TooManyStreams> {
+    pub(super) fn subscribe(&mut self) -> Result<(Ticket, u64), TooManyStreams> {
         if self.takers.len() >= self.bounds.streams {
             let limit = self.bounds.streams;
             return Err(TooManyStreams { limit });
         }
-        Ok(self.takers.insert())
+        self.last_stream = self.last_stream.saturating_add(1);
+        Ok((self.takers.insert(), self.last_stream))
     }
 
-    pub(super) fn unsubscribe(&mut self, ticket: Ticket, effects: &mut Effects) {
+    pub(super) fn unsubscribe(
+        &mut self,
+        ticket: Ticket,
+        stream: u64,
+        holder: Option<HolderId>,
+        now: SystemTime,
+        effects: &mut Effects,
+    ) {
+        let is_closed = self.is_closed();
+        if let (Some(lending), Some(holder)) = (&mut self.lending, holder) {
+            // Once it is closed nobody can come back: then the lease alone counts.
+            let grace = Deadline::At(now).plus(lending.leases.terms().grace);
+            let grace = (!is_closed).then_some(grace);
+            lending.leases.orphan(holder, stream, grace);
+            lending.leaves(holder);
+        }
         self.resign(ticket);
         effects.drop_later(self.takers.remove(ticket));
     }
@@ -320,19 +514,33 @@ impl State {
         let Some((key, _, item)) = removed else {
             return false;
         };
+        self.forget(key.seq, &item);
         self.account_for(key, &item);
         self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
         effects.frames.push(item.frame);
         true
     }
 
-    pub(super) fn take_all(&mut self) -> Ordered<Item> {
-        let depth = u64::try_from(self.store.len()).unwrap_or(u64::MAX);
+    /// Remembers that a message has left which was handed out before.
+    fn forget(&mut self, seq: u64, item: &Item) {
+        if let Some(lending) = &mut self.lending {
+            lending.forget(seq, item);
+        }
+    }
+
+    pub(super) fn take_all(&mut self, effects: &mut Effects) -> (Ordered<Item>, Option<AllLent>) {
+        let depth = u64::try_from(self.held()).unwrap_or(u64::MAX);
         self.stats.withdrawn = self.stats.withdrawn.saturating_add(depth);
         self.bytes = 0;
         self.room_came_up = true;
         self.own_ids.clear();
-        core::mem::take(&mut self.store)
+        let lent = self.lending.as_mut().map(|lending| {
+            for ticket in lending.no_longer_full() {
+                effects.wake(self.takers.nudge(ticket));
+            }
+            (lending.leases.renew(), core::mem::take(&mut lending.dead))
+        });
+        (core::mem::take(&mut self.store), lent)
     }
 
     pub(super) fn close(&mut self, now: SystemTime) {
@@ -359,6 +567,14 @@ impl State {
         let head = self.store.head().and_then(|(key, ..)| key.due.time());
         QueueStats {
             depth: self.store.len(),
+            in_flight: self
+                .lending
+                .as_ref()
+                .map_or(0, |lending| lending.leases.len()),
+            dead: self
+                .lending
+                .as_ref()
+                .map_or(0, |lending| lending.dead.len()),
             bytes: self.bytes,
             streams: self.takers.len(),
             oldest_age: head.and_then(|due| now.duration_since(due).ok()),
@@ -372,6 +588,7 @@ impl State {
             let Some((key, item)) = self.store.pop_expired(now) else {
                 return false;
             };
+            self.forget(key.seq, &item);
             self.account_for(key, &item);
             self.stats.expired = self.stats.expired.saturating_add(1);
             effects.frames.push(item.frame);
@@ -409,7 +626,7 @@ impl State {
         if self.is_closed() {
             return;
         }
-        let Some(next) = self.store.next_due(now) else {
+        let Some(next) = self.next_due(now) else {
             return;
         };
         match &mut self.timekeeper {
@@ -448,7 +665,11 @@ impl State {
     /// Whether nobody can push, and nothing is left that ever falls due.
     fn is_forgotten(&self) -> bool {
         let next = self.store.head().and_then(|(key, ..)| key.due.time());
-        self.handles == 0 && next.is_none()
+        let is_all_confirmed = self
+            .lending
+            .as_ref()
+            .is_none_or(|lending| lending.leases.len() == 0);
+        self.handles == 0 && next.is_none() && is_all_confirmed
     }
 
     fn is_finished(&self, now: SystemTime) -> bool {
@@ -462,7 +683,25 @@ impl State {
 
     fn has_room(&self, size: usize) -> bool {
         let bytes = self.bytes.saturating_add(size);
-        self.store.len() < self.bounds.messages && bytes <= self.bounds.bytes
+        self.held() < self.bounds.messages && bytes <= self.bounds.bytes
+    }
+
+    /// How many messages the queue answers for.
+    fn held(&self) -> usize {
+        let lent = self.lending.as_ref().map_or(0, |lending| {
+            lending.leases.len().saturating_add(lending.dead.len())
+        });
+        self.store.len().saturating_add(lent)
+    }
+
+    /// When the next message falls due, or may come back.
+    fn next_due(&self, now: SystemTime) -> Option<Deadline> {
+        let next_end = self
+            .lending
+            .as_ref()
+            .and_then(|lending| lending.leases.next_end());
+        let next_due = self.store.next_due(now);
+        next_end.into_iter().chain(next_due).min()
     }
 
     /// Returns whether there is room now.
@@ -472,6 +711,7 @@ impl State {
                 return true;
             }
             if let Some((key, _, item)) = self.store.pop() {
+                self.forget(key.seq, &item);
                 self.account_for(key, &item);
                 self.stats.dropped = self.stats.dropped.saturating_add(1);
                 effects.frames.push(item.frame);
@@ -482,6 +722,7 @@ impl State {
 
     fn expire_head(&mut self, effects: &mut Effects) {
         if let Some((key, _, item)) = self.store.pop() {
+            self.forget(key.seq, &item);
             self.account_for(key, &item);
             self.stats.expired = self.stats.expired.saturating_add(1);
             effects.frames.push(item.frame);
@@ -489,7 +730,7 @@ impl State {
     }
 
     /// Strikes a message off that has left the store.
-    fn account_for(&mut self, key: Key, item: &Item) {
+    pub(super) fn account_for(&mut self, key: Key, item: &Item) {
         self.room_came_up = true;
         self.bytes = self.bytes.saturating_sub(item.frame.len());
         if let Some(own_id) = &item.own_id {
@@ -497,7 +738,7 @@ impl State {
         }
     }
 
-    fn newest_with_own(&self, id: &str) -> Option<u64> {
+    pub(super) fn newest_with_own(&self, id: &str) -> Option<u64> {
         if self.own_ids.is_empty() {
             return None;
         }
@@ -511,6 +752,11 @@ impl State {
     fn issued(&self, id: &str) -> Option<u64> {
         let seq = self.epoch.seq(id)?;
         self.store.get(seq)?.own_id.is_none().then_some(seq)
+    }
+
+    /// The number in an id of this queue's form, unless the message goes by another id.
+    pub(super) fn epoch_seq(&self, id: &str) -> Option<u64> {
+        self.epoch.seq(id).filter(|seq| *seq <= self.last_seq)
     }
 
     fn end_wait(&mut self, place: Option<Ticket>, effects: &mut Effects) {
@@ -533,7 +779,7 @@ pub(super) struct Effects {
     few: [Option<Waker>; 4],
     many: Vec<Waker>,
     old: Option<Waker>,
-    frames: Vec<Bytes>,
+    pub(super) frames: Vec<Bytes>,
 }
 
 impl Effects {
@@ -543,7 +789,7 @@ impl Effects {
         }
     }
 
-    fn wake(&mut self, waker: Option<Waker>) {
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
         let Some(waker) = waker else {
             return;
         };
@@ -553,7 +799,7 @@ impl Effects {
         }
     }
 
-    fn wake_all(&mut self, wakers: impl Iterator<Item = Waker>) {
+    pub(super) fn wake_all(&mut self, wakers: impl Iterator<Item = Waker>) {
         self.many.extend(wakers);
     }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Shared;
-use super::state::Taken;
+use super::state::{Asked, Taken};
 use crate::chunk::Chunk;
+use crate::header::LastEventId;
+use crate::lease::HolderId;
 use crate::source::{Limit, Source, TooManyStreams};
 use crate::waiters::Ticket;
 
@@ -19,34 +21,51 @@ use crate::waiters::Ticket;
 pub struct QueueSubscription {
     shared: Arc<Shared>,
     ticket: Ticket,
+    /// Tells this stream from all others of the queue.
+    stream: u64,
+    holder: Option<HolderId>,
     next_due: Option<Duration>,
 }
 
 impl QueueSubscription {
     pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, TooManyStreams> {
-        let ticket = shared.with(|state, _, _| state.subscribe());
+        let (ticket, stream) = shared.with(|state, _, _| state.subscribe())?;
         Ok(Self {
             shared: Arc::clone(shared),
-            ticket: ticket?,
+            ticket,
+            stream,
+            holder: None,
             next_due: None,
         })
+    }
+
+    /// Goes on after what the client has seen, which confirms that.
+    pub(super) fn after(shared: &Arc<Shared>, id: &LastEventId) -> Result<Self, TooManyStreams> {
+        let mut this = Self::new(shared)?;
+        let (stream, holder) = (this.stream, &mut this.holder);
+        if let Some(id) = id.as_str() {
+            while shared.with(|state, _, effects| state.take_over(id, stream, holder, effects)) {}
+        }
+        Ok(this)
     }
 }
 
 impl Source for QueueSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<()> {
-        let ticket = self.ticket;
-        let (is_due, next_due) = self.shared.with(|state, now, effects| {
-            if state.ask(ticket, now, limit, cx.waker(), effects) {
-                return (true, None);
-            }
-            (false, state.keep_time(ticket, now))
+        let this = &mut *self;
+        let asked = this.shared.with(|state, now, effects| {
+            this.holder = state.holder_of(this.stream, this.holder);
+            state.ask(this.ticket, this.holder, now, limit, cx.waker(), effects)
         });
-        self.next_due = next_due;
-        if is_due {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        match asked {
+            Asked::Due => {
+                this.next_due = None;
+                Poll::Ready(())
+            }
+            Asked::Wait(next_due) => {
+                this.next_due = next_due;
+                Poll::Pending
+            }
         }
     }
 
@@ -55,23 +74,32 @@ impl Source for QueueSubscription {
         cx: &mut Context<'_>,
         limit: Limit,
     ) -> Poll<Option<Bytes>> {
-        let ticket = self.ticket;
+        let this = &mut *self;
+        let (ticket, waker) = (this.ticket, cx.waker());
         let mut chunk = Chunk::default();
         loop {
-            let (taken, next_due) = self.shared.with(|state, now, effects| {
-                let taken = state.take(&mut chunk, now, limit, effects);
-                match taken {
-                    Taken::Done if chunk.is_empty() => {
-                        state.wait(ticket, cx.waker(), effects);
-                        return (taken, state.keep_time(ticket, now));
+            let (taken, next_due) = this.shared.with(|state, now, effects| {
+                this.holder = state.holder_of(this.stream, this.holder);
+                let taken = state.take(&mut chunk, this.holder, now, limit, effects);
+                let next_due = match (&taken, this.holder) {
+                    (Taken::Done, _) if chunk.is_empty() => {
+                        state.wait(ticket, waker, effects);
+                        state.keep_time(ticket, now)
                     }
-                    Taken::Done | Taken::End => state.leave(ticket),
-                    Taken::Again => {}
-                }
-                (taken, None)
+                    (Taken::Full, Some(holder)) => {
+                        state.wait_for_place(ticket, holder, now, waker, effects)
+                    }
+                    (Taken::Again, _) => None,
+                    (Taken::Done | Taken::End | Taken::Full, _) => {
+                        state.leave(ticket);
+                        None
+                    }
+                };
+                (taken, next_due)
             });
-            self.next_due = next_due;
+            this.next_due = next_due;
             match taken {
+                Taken::Full => return Poll::Pending,
                 Taken::Done if chunk.is_empty() => return Poll::Pending,
                 Taken::Done | Taken::End => return Poll::Ready(chunk.join()),
                 Taken::Again => {}
@@ -97,9 +125,10 @@ impl Source for QueueSubscription {
 
 impl Drop for QueueSubscription {
     fn drop(&mut self) {
-        let ticket = self.ticket;
-        self.shared
-            .with(|state, _, effects| state.unsubscribe(ticket, effects));
+        let (ticket, stream, holder) = (self.ticket, self.stream, self.holder);
+        self.shared.with(|state, now, effects| {
+            state.unsubscribe(ticket, stream, holder, now, effects);
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 use super::EventStream;
 use crate::event::EventError;
+use crate::header::LastEventId;
 use crate::queue::{Queue, QueueSubscription};
 use crate::source::TooManyStreams;
 use crate::time::Ticker;
@@ -31,6 +32,31 @@ impl Queue {
         ticker: T,
     ) -> Result<EventStream<QueueSubscription, T>, TooManyStreams> {
         Ok(EventStream::new(self.subscribe()?, ticker))
+    }
+
+    /// A stream for a client that comes back: see [`Queue::subscribe_after`].
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyStreams`] if the queue's cap on streams is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, LastEventId, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let id = LastEventId::new("unheard of");
+    /// let mut stream = queue.stream_after(&id, FakeClock::new().ticker())?;
+    /// assert_eq!(stream.try_next().unwrap(), ":\n");
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    pub fn stream_after<T: Ticker>(
+        &self,
+        id: &LastEventId,
+        ticker: T,
+    ) -> Result<EventStream<QueueSubscription, T>, TooManyStreams> {
+        Ok(EventStream::new(self.subscribe_after(id)?, ticker))
     }
 }
 

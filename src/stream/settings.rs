@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::EventStream;
 use crate::event::Event;
-use crate::pace::Pacing;
+use crate::pace::{Pace, Pacing};
 use crate::source::{Limit, Source};
 use crate::time::Ticker;
 
@@ -135,7 +135,6 @@ pub struct KeepAliveError;
 /// What can be set on a stream; rare settings are kept apart, since there is one of these for each
 /// connection.
 pub(super) struct Settings {
-    pub(super) pacing: Pacing,
     batch: usize,
     max_chunk: usize,
     max_messages: usize,
@@ -156,7 +155,6 @@ struct Rare {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            pacing: Pacing::Immediate,
             batch: 1,
             max_chunk: 64 * 1024,
             max_messages: 16,
@@ -169,10 +167,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn limit(&self) -> Limit {
-        let messages = match self.pacing {
-            Pacing::Every(period) if !period.is_zero() => self.batch,
-            _ => self.max_messages,
+    pub(super) fn limit(&self, is_ticked: bool) -> Limit {
+        let messages = if is_ticked {
+            self.batch
+        } else {
+            self.max_messages
         };
         Limit::new(self.max_chunk, messages)
     }
@@ -228,8 +227,7 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
-            .field("pacing", &self.pacing)
-            .field("limit", &self.limit())
+            .field("max_chunk", &self.max_chunk)
             .field("keep_alive", &self.keep_alive)
             .field("retry", &self.retry)
             .field("first_bytes", &self.first_bytes)
@@ -280,7 +278,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spaced(mut self, gap: Duration) -> Self {
-        self.settings.pacing = Pacing::Spaced(gap);
+        self.pace = Pace::new(Pacing::Spaced(gap));
         self
     }
 
@@ -308,7 +306,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn every(mut self, period: Duration) -> Self {
-        self.settings.pacing = Pacing::Every(period);
+        self.pace = Pace::new(Pacing::Every(period));
         self
     }
 

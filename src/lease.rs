@@ -1,0 +1,475 @@
+//! What was handed out and is not confirmed yet.
+//!
+//! Pure: no lock, no clock; `now` is an argument.
+//!
+//! | from \ by | hand out | ack | nack | extend | resume | drop | lease end, grace end | expiry | close |
+//! |---|---|---|---|---|---|---|---|---|---|
+//! | queued | in flight | – | – | – | – | – | – | gone | queued |
+//! | in flight | – | gone | queued or dead | in flight | in flight (seen: gone) | orphaned | queued, dead or gone | in flight | in flight |
+//! | orphaned | – | gone | queued or dead | orphaned | in flight (seen: gone) | – | queued, dead or gone | gone | orphaned |
+//! | dead | – | – | – | – | – | – | – | dead | dead |
+//!
+//! Queued or dead: dead once it was handed out as often as it may be. Gone at the end of a lease:
+//! if it has expired by then. Dead ones are taken by the caller. A dash changes nothing.
+
+use core::num::NonZeroU64;
+use core::time::Duration;
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
+
+use crate::time::Deadline;
+
+/// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
+///
+/// [`QueueBuilder::at_least_once`]: crate::QueueBuilder::at_least_once
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{Lease, Queue};
+///
+/// let lease = Lease::new(Duration::from_secs(30))
+///     .grace(Duration::from_secs(2))
+///     .max_attempts(5)
+///     .max_in_flight(8);
+/// let queue = Queue::builder().at_least_once(lease).build();
+/// assert_eq!(queue.stats().in_flight, 0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a lease does nothing until a queue is built with it"]
+pub struct Lease {
+    pub(crate) timeout: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) max_attempts: u32,
+    pub(crate) max_in_flight: usize,
+}
+
+impl Lease {
+    /// A lease that ends `timeout` after a message was handed out, unless it is confirmed before
+    /// or extended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// queue.push("x")?;
+    /// let first = queue.try_next();
+    /// assert_eq!(queue.try_next(), None);
+    /// clock.advance(Duration::from_secs(30));
+    /// assert_eq!(queue.try_next(), first);
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    pub fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            grace: Duration::from_secs(5),
+            max_attempts: 16,
+            max_in_flight: 64,
+        }
+    }
+
+    /// How long what was handed to a stream that is dropped waits for its client to come back:
+    /// 5 s unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30)).grace(Duration::ZERO);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// queue.push("x")?;
+    /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+    /// let first = stream.try_next();
+    /// drop(stream);
+    /// assert_eq!(queue.try_next(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How often a message is handed out before it goes to the dead letters: 16 times unless set,
+    /// and at least once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Lease, Queue};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let receipt = queue.push("x")?;
+    /// queue.try_next();
+    /// queue.nack(receipt.id(), Duration::ZERO)?;
+    /// assert_eq!(queue.dead_letters().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// How many unconfirmed messages one stream may have: 64 unless set, and at least 1. A stream
+    /// that has as many waits, and others go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30)).max_in_flight(1);
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let a = queue.push("a")?;
+    /// queue.push("b")?;
+    /// let mut stream = queue.stream(FakeClock::new().ticker())?.first_bytes(false);
+    /// assert!(stream.try_next().unwrap().ends_with(b"data: a\n\n"));
+    /// assert_eq!(stream.try_next(), None);
+    /// queue.ack(a.id())?;
+    /// assert!(stream.try_next().unwrap().ends_with(b"data: b\n\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_in_flight(mut self, messages: usize) -> Self {
+        self.max_in_flight = messages.max(1);
+        self
+    }
+}
+
+/// Why a message came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Its lease ended.
+    LeaseEnded,
+    /// Its stream was dropped and the client did not come back in time.
+    Dropped,
+    /// It was given back.
+    Nacked,
+}
+
+/// Names those who were handed messages, one after the other, by a stream or its successors.
+pub(crate) type HolderId = NonZeroU64;
+
+/// What was handed out, by the number of the message.
+#[derive(Debug)]
+pub(crate) struct Leases<T> {
+    terms: Lease,
+    flights: HashMap<u64, Box<Flight<T>>>,
+    /// When each lease ends.
+    ends: BTreeSet<(Deadline, u64)>,
+    holders: HashMap<HolderId, Holder>,
+    /// When the grace of each holder ends whose stream is gone.
+    graces: BTreeSet<(Deadline, HolderId)>,
+    last_holder: u64,
+}
+
+/// A message in flight. It stands in its holder's list, in the order of handing out.
+#[derive(Debug)]
+struct Flight<T> {
+    due: Deadline,
+    expires: Deadline,
+    until: Deadline,
+    attempts: u32,
+    /// Without one, it was handed to nobody in particular.
+    holder: Option<HolderId>,
+    previous: Option<u64>,
+    next: Option<u64>,
+    item: T,
+}
+
+impl<T> Flight<T> {
+    fn lent(self, seq: u64) -> Lent<T> {
+        Lent {
+            seq,
+            due: self.due,
+            expires: self.expires,
+            attempts: self.attempts,
+            item: self.item,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Holder {
+    /// The stream that holds; without one, the messages are orphaned.
+    stream: Option<u64>,
+    grace: Option<Deadline>,
+    first: Option<u64>,
+    last: Option<u64>,
+    count: usize,
+    /// What a client that came back has not seen: from here on it is sent again, first.
+    owed: Option<u64>,
+}
+
+/// A message whose lease is over, or about to begin.
+#[derive(Debug)]
+pub(crate) struct Lent<T> {
+    pub(crate) seq: u64,
+    pub(crate) due: Deadline,
+    pub(crate) expires: Deadline,
+    pub(crate) attempts: u32,
+    pub(crate) item: T,
+}
+
+impl<T> Leases<T> {
+    pub(crate) fn new(terms: Lease) -> Self {
+        Self {
+            terms,
+            flights: HashMap::new(),
+            ends: BTreeSet::new(),
+            holders: HashMap::new(),
+            graces: BTreeSet::new(),
+            last_holder: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.flights.len()
+    }
+
+    pub(crate) fn terms(&self) -> Lease {
+        self.terms
+    }
+
+    pub(crate) fn contains(&self, seq: u64) -> bool {
+        self.flights.contains_key(&seq)
+    }
+
+    /// The holder of a stream: the one that it has, if nobody took it over, or a new one.
+    pub(crate) fn holder_of(&mut self, stream: u64, holder: Option<HolderId>) -> HolderId {
+        let own = holder.filter(|id| self.is_held_by(*id, stream));
+        own.unwrap_or_else(|| {
+            self.last_holder = self.last_holder.saturating_add(1);
+            let holder = Holder {
+                stream: Some(stream),
+                ..Holder::default()
+            };
+            let id = HolderId::new(self.last_holder).unwrap_or(HolderId::MAX);
+            self.holders.insert(id, holder);
+            id
+        })
+    }
+
+    /// How many more messages the holder may be handed.
+    pub(crate) fn room(&self, holder: HolderId) -> usize {
+        let count = self.holders.get(&holder).map_or(0, |holder| holder.count);
+        self.terms.max_in_flight.saturating_sub(count)
+    }
+
+    /// Leases a message to a holder, or to nobody in particular. `attempts` is how often it was
+    /// handed out before.
+    pub(crate) fn lend(&mut self, lent: Lent<T>, holder: Option<HolderId>, now: SystemTime) {
+        let until = Deadline::At(now).plus(self.terms.timeout);
+        let flight = Flight {
+            due: lent.due,
+            expires: lent.expires,
+            until,
+            attempts: lent.attempts.saturating_add(1),
+            holder,
+            previous: None,
+            next: None,
+            item: lent.item,
+        };
+        self.flights.insert(lent.seq, Box::new(flight));
+        self.ends.insert((until, lent.seq));
+        if let Some(holder) = holder {
+            self.link(holder, lent.seq);
+        }
+    }
+
+    /// The message that the holder is to be sent again, if there is one: returns its number, item
+    /// and attempts before.
+    pub(crate) fn owed(&self, holder: HolderId) -> Option<(u64, u32, &T)> {
+        let seq = self.holders.get(&holder)?.owed?;
+        let flight = self.flights.get(&seq)?;
+        Some((seq, flight.attempts, &flight.item))
+    }
+
+    /// Leases the owed message anew.
+    pub(crate) fn lend_owed(&mut self, holder: HolderId, now: SystemTime) {
+        let until = Deadline::At(now).plus(self.terms.timeout);
+        let Some(seq) = self.holders.get(&holder).and_then(|holder| holder.owed) else {
+            return;
+        };
+        let Some(flight) = self.flights.get_mut(&seq) else {
+            return;
+        };
+        self.ends.remove(&(flight.until, seq));
+        self.ends.insert((until, seq));
+        flight.until = until;
+        flight.attempts = flight.attempts.saturating_add(1);
+        if let Some(holder) = self.holders.get_mut(&holder) {
+            holder.owed = flight.next;
+        }
+    }
+
+    /// Ends the lease of a message and takes it out. Returns the holder that has more room now.
+    pub(crate) fn end(&mut self, seq: u64) -> Option<(Lent<T>, Option<HolderId>)> {
+        let flight = self.flights.remove(&seq)?;
+        self.ends.remove(&(flight.until, seq));
+        self.unlink(seq, &flight);
+        let holder = flight.holder;
+        Some((flight.lent(seq), holder))
+    }
+
+    /// Ends one lease that is over at `now`, if any is.
+    pub(crate) fn end_due(
+        &mut self,
+        now: SystemTime,
+    ) -> Option<(Lent<T>, Option<HolderId>, Reason)> {
+        while let Some((grace, holder)) = self.graces.first().copied() {
+            if !grace.has_come(now) {
+                break;
+            }
+            if let Some(seq) = self.holders.get(&holder).and_then(|holder| holder.first) {
+                let (lent, holder) = self.end(seq)?;
+                return Some((lent, holder, Reason::Dropped));
+            }
+            self.graces.pop_first();
+        }
+        let (until, seq) = *self.ends.first()?;
+        if !until.has_come(now) {
+            return None;
+        }
+        let (lent, holder) = self.end(seq)?;
+        Some((lent, holder, Reason::LeaseEnded))
+    }
+
+    /// When the next lease or grace ends.
+    pub(crate) fn next_end(&self) -> Option<Deadline> {
+        let grace = self.graces.first().map(|(grace, _)| *grace);
+        let end = self.ends.first().map(|(end, _)| *end);
+        grace.into_iter().chain(end).min()
+    }
+
+    /// Makes a lease end later.
+    pub(crate) fn extend(&mut self, seq: u64, by: Duration) -> bool {
+        let Some(flight) = self.flights.get_mut(&seq) else {
+            return false;
+        };
+        self.ends.remove(&(flight.until, seq));
+        flight.until = flight.until.plus(by);
+        self.ends.insert((flight.until, seq));
+        true
+    }
+
+    /// The stream is gone: what it holds waits for `grace`, or to the end of the leases.
+    pub(crate) fn orphan(&mut self, holder: HolderId, stream: u64, grace: Option<Deadline>) {
+        if !self.is_held_by(holder, stream) {
+            return;
+        }
+        let Some(held) = self.holders.get_mut(&holder) else {
+            return;
+        };
+        held.stream = None;
+        held.owed = None;
+        if held.count == 0 {
+            self.holders.remove(&holder);
+        } else if let Some(grace) = grace {
+            held.grace = Some(grace);
+            self.graces.insert((grace, holder));
+        }
+    }
+
+    /// A stream takes over from the one that the message was handed to. Returns the holder, whose
+    /// messages up to this one are [to be confirmed](Self::seen), and the rest [owed](Self::owe).
+    pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<HolderId> {
+        let id = self.flights.get(&seq)?.holder?;
+        let holder = self.holders.get_mut(&id)?;
+        holder.stream = Some(stream);
+        if let Some(grace) = holder.grace.take() {
+            self.graces.remove(&(grace, id));
+        }
+        Some(id)
+    }
+
+    /// The first message of the holder, unless `last` is not in flight.
+    pub(crate) fn seen(&self, holder: HolderId, last: u64) -> Option<u64> {
+        self.flights.get(&last)?;
+        self.holders.get(&holder)?.first
+    }
+
+    /// All that the holder still has is sent again.
+    pub(crate) fn owe(&mut self, holder: HolderId) {
+        if let Some(holder) = self.holders.get_mut(&holder) {
+            holder.owed = holder.first;
+        }
+    }
+
+    /// Begins anew; returns what was.
+    pub(crate) fn renew(&mut self) -> Self {
+        let mut new = Self::new(self.terms);
+        new.last_holder = self.last_holder;
+        core::mem::replace(self, new)
+    }
+
+    /// All that is in flight.
+    pub(crate) fn into_lent(self) -> impl Iterator<Item = Lent<T>> {
+        let flights = self.flights.into_iter();
+        flights.map(|(seq, flight)| flight.lent(seq))
+    }
+
+    fn is_held_by(&self, holder: HolderId, stream: u64) -> bool {
+        let holder = self.holders.get(&holder);
+        holder.is_some_and(|holder| holder.stream == Some(stream))
+    }
+
+    fn link(&mut self, id: HolderId, seq: u64) {
+        let Some(holder) = self.holders.get_mut(&id) else {
+            return;
+        };
+        holder.count = holder.count.saturating_add(1);
+        let previous = holder.last.replace(seq);
+        if previous.is_none() {
+            holder.first = Some(seq);
+        }
+        if let Some(flight) = previous.and_then(|seq| self.flights.get_mut(&seq)) {
+            flight.next = Some(seq);
+        }
+        if let Some(flight) = self.flights.get_mut(&seq) {
+            flight.previous = previous;
+        }
+    }
+
+    fn unlink(&mut self, seq: u64, flight: &Flight<T>) {
+        let Some(id) = flight.holder else {
+            return;
+        };
+        let Some(holder) = self.holders.get_mut(&id) else {
+            return;
+        };
+        holder.count = holder.count.saturating_sub(1);
+        if holder.owed == Some(seq) {
+            holder.owed = flight.next;
+        }
+        if holder.first == Some(seq) {
+            holder.first = flight.next;
+        }
+        if holder.last == Some(seq) {
+            holder.last = flight.previous;
+        }
+        if holder.count == 0 && holder.stream.is_none() {
+            if let Some(grace) = holder.grace {
+                self.graces.remove(&(grace, id));
+            }
+            self.holders.remove(&id);
+        }
+        if let Some(previous) = flight.previous.and_then(|seq| self.flights.get_mut(&seq)) {
+            previous.next = flight.next;
+        }
+        if let Some(next) = flight.next.and_then(|seq| self.flights.get_mut(&seq)) {
+            next.previous = flight.previous;
+        }
+    }
+}
