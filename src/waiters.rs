@@ -191,6 +191,15 @@ impl Waiters {
         self.woken > 0
     }
 
+    /// Whether nobody comes before this one: it owes a look, or nobody else does and it waits
+    /// longest, or nobody waits.
+    pub(crate) fn is_its_turn(&mut self, ticket: Ticket) -> bool {
+        match self.slot(ticket).map(|slot| slot.state) {
+            Some(State::Woken | State::Promised(_)) => true,
+            _ => !self.anybody_is_woken() && (!self.anybody_waits() || self.is_first(ticket)),
+        }
+    }
+
     /// How many messages those who promised to look will take.
     pub(crate) fn promised(&self) -> usize {
         self.promised

@@ -262,7 +262,8 @@ impl State {
         let others = self.takers.promised();
         let others = others.saturating_sub(self.takers.promised_by(ticket));
         let most = others.saturating_add(1);
-        if self.store.count_due(horizon, most) > others {
+        // One that has just taken leaves the rest to those who wait: they may have an earlier tick.
+        if self.takers.is_its_turn(ticket) && self.store.count_due(horizon, most) > others {
             let messages = limit.messages.max(1);
             effects.drop_later(self.takers.promise(ticket, messages, waker));
             // At its tick it may be late for what falls due before.
