@@ -349,7 +349,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
                 *this.armed = None;
                 this.ticker.arm(None);
             }
-            (Some(next), Some(armed)) if armed <= next => {}
+            (Some(next), Some(armed)) if now < armed && armed <= next => {}
             (Some(next), _) => {
                 let after = next.saturating_sub(now).min(LONGEST_ARM);
                 *this.armed = Some(now.saturating_add(after));
