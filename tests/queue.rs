@@ -238,7 +238,7 @@ fn nothing_leaves_a_nanosecond_before_it_is_due() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     queue.push(Message::from("x").after(secs(1))).unwrap();
-    clock.advance(secs(1) - Duration::from_nanos(1));
+    clock.advance(Duration::new(0, 999_999_999));
     assert_eq!(rest(&queue), "");
     clock.advance(Duration::from_nanos(1));
     assert_eq!(rest(&queue), "x");
@@ -250,7 +250,7 @@ fn a_message_leaves_until_the_nanosecond_before_it_expires() {
     let queue = queue(&clock);
     let brief = |data| Message::from(data).after(secs(1)).expires_after(secs(1));
     queue.push(brief("a")).unwrap();
-    clock.advance(secs(2) - Duration::from_nanos(1));
+    clock.advance(Duration::new(1, 999_999_999));
     assert_eq!(rest(&queue), "a");
     queue.push(brief("b")).unwrap();
     clock.advance(secs(2));

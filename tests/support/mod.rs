@@ -1,6 +1,14 @@
 //! What the tests of streams share: a connection that counts its wake-ups, and a client's parser.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "each test file uses its part; a test that panics fails, as it should"
+)]
 
 use std::future::Future;
 use std::pin::Pin;
