@@ -263,7 +263,7 @@ fn hard_data_arrives_with_lf_for_each_line_end() {
         (&lines, &lines),
         (&crlf, &lines),
     ] {
-        assert!(arrives(data) == expected, "{:.20?}", data);
+        assert!(arrives(data) == expected, "{data:.20?}");
     }
 }
 

@@ -8,7 +8,9 @@
 
 #![cfg(loom)]
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::panic,
+    clippy::similar_names,
     clippy::unwrap_used,
     reason = "a test that panics fails, as it should"
 )]
@@ -24,10 +26,10 @@ use futures_core::Stream;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use sse_queue::{
-    EventStream, FakeClock, FakeTicker, KeepAlive, Message, PushError, Queue, Subscription,
+    EventStream, FakeClock, FakeTicker, KeepAlive, Message, PushError, Queue, QueueSubscription,
 };
 
-type QueueStream = EventStream<Subscription, FakeTicker>;
+type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 
 /// Not `park` and `unpark`: those of loom lose a token to a thread that waits for a lock.
 #[derive(Default)]

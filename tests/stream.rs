@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::{FusedStream, Stream};
 use sse_queue::{
     Clock, Event, EventStream, Events, FakeClock, FakeTicker, KeepAlive, Limit, Message, PushError,
-    PushWhenReady, Queue, Remaining, Source, Subscription, SystemClock, ThreadTicker,
+    PushWhenReady, Queue, QueueSubscription, Remaining, Source, SystemClock, ThreadTicker,
     TryEventStream,
 };
 
@@ -913,8 +913,8 @@ fn is_unpin_and_crosses_threads<T: Send + Sync + Unpin>() {}
 #[test]
 fn every_public_type_crosses_threads_and_can_be_moved() {
     is_unpin_and_crosses_threads::<QueueStream>();
-    is_unpin_and_crosses_threads::<EventStream<Subscription, ThreadTicker>>();
-    is_unpin_and_crosses_threads::<TryEventStream<Subscription, FakeTicker>>();
+    is_unpin_and_crosses_threads::<EventStream<QueueSubscription, ThreadTicker>>();
+    is_unpin_and_crosses_threads::<TryEventStream<QueueSubscription, FakeTicker>>();
     is_unpin_and_crosses_threads::<EventStream<Events<Fed>, FakeTicker>>();
     is_unpin_and_crosses_threads::<Queue>();
     is_unpin_and_crosses_threads::<PushWhenReady>();
