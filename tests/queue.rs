@@ -1031,3 +1031,26 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     }
     assert_eq!(clock.wakes() - before, 10 * 240);
 }
+
+/// ```text
+/// s        0       1           2
+/// x        push    cancelled
+/// y                push        due: who waits knows of it
+/// ```
+#[test]
+fn a_timekeeper_whose_message_went_away_misses_the_next_no_more() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue.push(Message::from("x").after(secs(1))).unwrap();
+    stream.is_pending();
+    assert!(queue.cancel("e-1"));
+    clock.advance(secs(1));
+    stream.is_pending();
+    stream.wakes();
+    queue.push(Message::from("y").after(secs(1))).unwrap();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    assert_eq!(clock.advance_to_next(), Some(secs(1)));
+    assert_eq!(stream.data(), "y");
+}

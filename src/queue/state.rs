@@ -462,8 +462,9 @@ impl State {
         if self.is_closed() || self.timekeeper.is_some_and(|(keeper, _)| keeper != ticket) {
             return None;
         }
-        let next = self.next_due(now)?;
-        self.timekeeper = Some((ticket, next));
+        // Whoever keeps the time of nothing keeps none: the next message finds another.
+        self.timekeeper = self.next_due(now).map(|next| (ticket, next));
+        let (_, next) = self.timekeeper?;
         next.after(now)
     }
 
