@@ -1032,6 +1032,49 @@ mod waking {
         assert_eq!(other.data(), "x");
     }
 
+    /// ```text
+    /// s         0    1      5        6
+    /// keeper    arms        looks
+    ///                cancel          y published, due at 7
+    /// ```
+    #[test]
+    fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        let published = topic.publish(later("x", secs(5))).unwrap();
+        stream.is_pending();
+        assert!(topic.cancel(published.id()));
+        clock.advance(secs(5));
+        stream.is_pending();
+        stream.wakes();
+
+        topic.publish(later("y", secs(2))).unwrap();
+        assert_eq!(stream.wakes(), 1, "to be told of the due time");
+        stream.is_pending();
+        clock.advance(secs(2));
+        assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    }
+
+    #[test]
+    fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic
+            .publish(later("x", secs(5)).expires_after(secs(0)))
+            .unwrap();
+        stream.is_pending();
+        clock.advance(secs(5));
+        stream.is_pending();
+        stream.wakes();
+        topic.publish(later("y", secs(2))).unwrap();
+        assert_eq!(stream.wakes(), 1, "to be told of the due time");
+        stream.is_pending();
+        clock.advance(secs(2));
+        assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    }
+
     #[test]
     fn an_idle_stream_arms_nothing() {
         let clock = FakeClock::new();

@@ -383,7 +383,11 @@ impl State {
         if self.closed || self.timekeeper.is_some_and(is_other) {
             return None;
         }
-        let (key, ..) = self.scheduled.head()?;
+        let Some((key, ..)) = self.scheduled.head() else {
+            // Else nobody would be told of the next one.
+            self.timekeeper = None;
+            return None;
+        };
         self.timekeeper = Some((cursor.stream, cursor.waits, key.due));
         key.due.after(now)
     }
