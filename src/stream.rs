@@ -385,9 +385,9 @@ fn look_again<S: Source>(
     now: Duration,
 ) -> Option<Duration> {
     let came = due_at.is_some_and(|due| due <= now);
+    pace.rest();
     let Some(after) = source.next_due() else {
         (*due_at, *early) = (None, 0);
-        pace.rest();
         return None;
     };
     if came {
@@ -406,7 +406,8 @@ fn look_again<S: Source>(
     };
     let due = now.checked_add(after.max(least))?;
     *due_at = Some(due);
-    Some(pace.look(due))
+    // Not at the tick behind it: this stream may be the one that looks for others, too.
+    Some(due)
 }
 
 impl<S, T> fmt::Debug for EventStream<S, T> {

@@ -830,6 +830,30 @@ mod pacing {
         assert_eq!(stream.data(), "101");
     }
 
+    /// ```text
+    /// s      0    0.5       1      1.5   2    10
+    /// x, y   x    x expires nothing            y due
+    /// b                            b     sent
+    /// ```
+    #[test]
+    fn a_tick_that_came_to_nothing_leaves_the_grid_as_it_is() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).every(secs(1)));
+        topic
+            .publish(Message::from("x").expires_after(ms(500)))
+            .unwrap();
+        topic.publish(later("y", secs(10))).unwrap();
+        stream.is_pending();
+        clock.advance(secs(1));
+        stream.is_pending();
+        clock.advance(ms(500));
+        topic.publish("b").unwrap();
+        stream.is_pending();
+        clock.advance(ms(500));
+        assert_eq!(stream.data(), "b");
+    }
+
     #[test]
     fn a_batch_on_a_grid_crosses_the_borders_of_blocks() {
         let clock = FakeClock::new();
@@ -1073,6 +1097,27 @@ mod waking {
         stream.is_pending();
         clock.advance(secs(2));
         assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    }
+
+    /// ```text
+    /// s        0     1        3600
+    /// x        |-----due
+    /// slow                    tick
+    /// fast           x
+    /// ```
+    #[test]
+    fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        let mut slow = settled(bare(&topic, &clock, Start::Now).every(secs(3600)));
+        let mut fast = waiting(&topic, &clock);
+        clock.advance(secs(1));
+        assert_eq!(slow.wakes(), 1, "it keeps the time");
+        slow.is_pending();
+        assert_eq!((fast.wakes(), fast.data()), (1, "x".into()));
+        clock.advance(secs(3599));
+        assert_eq!(slow.data(), "x");
     }
 
     #[test]
