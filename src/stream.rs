@@ -327,13 +327,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         }
         match this.source.as_mut().poll_take(cx, limit) {
             Poll::Ready(chunk) => Looked::Ready(chunk),
-            Poll::Pending => Looked::Pending(look_again(
-                &this.source,
-                this.pace,
-                this.due_at,
-                this.early,
-                now,
-            )),
+            Poll::Pending => {
+                if core::mem::take(this.in_burst) {
+                    // What was left of it expired: it ended with its last chunk.
+                    this.pace.taken(*this.quiet_since);
+                }
+                let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
+                Looked::Pending(look_at)
+            }
         }
     }
 

@@ -831,6 +831,50 @@ mod pacing {
     }
 
     /// ```text
+    /// ms    0               1               10
+    ///       64 of 100 sent  rest expires    b
+    ///                         b?
+    /// ```
+    #[test]
+    fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        for number in 1..=100_u64 {
+            let message = Message::from(number.to_string()).expires_after(ms(1));
+            topic.publish(message).unwrap();
+        }
+        assert!(stream.data().starts_with("1,2,"));
+        clock.advance(ms(1));
+        stream.is_pending();
+        topic.publish("b").unwrap();
+        stream.is_pending();
+        clock.advance(ms(10));
+        assert_eq!(stream.data(), "b");
+    }
+
+    #[test]
+    fn a_burst_on_a_grid_whose_rest_expired_is_over() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = bare(&topic, &clock, Start::Now).every(secs(1)).batch(100);
+        let mut stream = settled(stream);
+        for number in 1..=100_u64 {
+            let message = Message::from(number.to_string()).expires_after(ms(1_500));
+            topic.publish(message).unwrap();
+        }
+        stream.is_pending();
+        clock.advance(secs(1));
+        assert!(stream.data().starts_with("1,2,"));
+        clock.advance(ms(600));
+        stream.is_pending();
+        topic.publish("b").unwrap();
+        stream.is_pending();
+        clock.advance(ms(400));
+        assert_eq!(stream.data(), "b");
+    }
+
+    /// ```text
     /// s      0    0.5       1      1.5   2    10
     /// x, y   x    x expires nothing            y due
     /// b                            b     sent
