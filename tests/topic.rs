@@ -1278,6 +1278,18 @@ mod end {
     }
 
     #[test]
+    fn a_stream_on_a_grid_that_has_a_gap_to_tell_is_woken_by_the_end() {
+        for end in [Topic::close, Topic::abort] {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let stream = bare(&topic, &clock, after("old-7")).every(secs(3600));
+            let stream = settled(stream);
+            end(&topic);
+            assert_eq!(stream.wakes(), 1);
+        }
+    }
+
+    #[test]
     fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
         let clock = FakeClock::new();
         let topic = topic(&clock);

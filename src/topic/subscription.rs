@@ -149,11 +149,9 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
         let this = &mut *self;
-        if this.gap.is_some() {
-            return Poll::Ready(());
-        }
+        let has_gap = this.gap.is_some();
         let (is_due, next_due) = this.shared.with(|state, now, effects| {
-            if state.is_due(&this.cursor) {
+            if has_gap || state.is_due(&this.cursor) {
                 state.park(&mut this.cursor, cx.waker(), effects);
                 return (true, None);
             }
