@@ -1266,6 +1266,17 @@ mod end {
     }
 
     #[test]
+    fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
+        for (name, pace) in PACES {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let mut stream = paced(&topic, &clock, pace, after("old-7"));
+            topic.abort();
+            assert_eq!(stream.data(), "bye", "{name}");
+        }
+    }
+
+    #[test]
     fn an_abort_behind_a_close_cuts_what_is_left() {
         let clock = FakeClock::new();
         let topic = topic(&clock);

@@ -420,6 +420,10 @@ impl State {
         self.closed
     }
 
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
     pub(super) fn add_handle(&mut self) {
         self.handles = self.handles.saturating_add(1);
     }

@@ -174,7 +174,10 @@ impl Source for TopicSubscription {
         let this = &mut *self;
         this.next_due = None;
         loop {
-            if let Some(told) = this.tell() {
+            if this.gap.is_some()
+                && !this.shared.state.lock().is_aborted()
+                && let Some(told) = this.tell()
+            {
                 return Poll::Ready(Some(told));
             }
             let (taken, next_due) = this.shared.with(|state, now, effects| {
