@@ -1249,6 +1249,22 @@ mod end {
     }
 
     #[test]
+    fn a_stream_that_waits_behind_its_gap_is_woken_by_the_end_once() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        publish_all(&topic, &["a"]);
+        stream.bytes();
+        stream.is_pending();
+        clock.advance(ms(10));
+        stream.is_pending();
+        stream.wakes();
+        topic.close();
+        assert_eq!(stream.wakes(), 1);
+        stream.is_over();
+    }
+
+    #[test]
     fn an_aborted_topic_gives_the_farewell_alone() {
         for (name, pace) in PACES {
             let clock = FakeClock::new();

@@ -374,6 +374,7 @@ impl State {
     /// Waits for the next message.
     pub(super) fn wait(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
         effects.old = self.waiting.put(&mut cursor.waits, waker);
+        effects.older = self.parked.remove(&mut cursor.parked);
     }
 
     /// How long until the next message falls due, if this waiting stream is the one that must look
