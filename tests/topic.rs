@@ -288,6 +288,22 @@ mod history {
         assert_eq!((by_age.stats().retained, by_age.stats().bytes), (0, 0));
     }
 
+    /// ```text
+    /// s        0            10      60     71
+    /// due                   x
+    /// kept                  |--------------|
+    /// looked                               here
+    /// ```
+    #[test]
+    fn the_age_counts_from_the_due_time_however_late_somebody_looks() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history_age(secs(60)).build();
+        topic.publish(later("x", secs(10))).unwrap();
+        clock.advance(secs(71));
+        assert_eq!(topic.stats().retained, 0);
+        assert_eq!(replay(&topic, Start::Oldest), "");
+    }
+
     #[test]
     fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
         let clock = FakeClock::new();

@@ -157,7 +157,9 @@ impl State {
             self.stats.expired = self.stats.expired.saturating_add(1);
         } else {
             let id = Some(message.id);
-            self.log.append([b"", &message.frame], id, expires, now);
+            // However late somebody looks, it came when it was due.
+            let came = key.due.time().unwrap_or(now);
+            self.log.append([b"", &message.frame], id, expires, came);
         }
         effects.frames.push(message.frame);
         true
