@@ -50,7 +50,7 @@ use state::{Effects, State};
 ///
 /// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
 /// dropped nobody can publish any more: streams end once they have read all, also what is not due
-/// yet.
+/// yet, if it ever falls due.
 ///
 /// # Examples
 ///

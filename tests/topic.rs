@@ -1385,6 +1385,20 @@ mod end {
     }
 
     #[test]
+    fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        topic.publish(later("never", Duration::MAX)).unwrap();
+        stream.is_pending();
+        drop(topic);
+        clock.advance(secs(1));
+        assert_eq!(stream.data(), "x");
+        stream.is_over();
+    }
+
+    #[test]
     fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
         let clock = FakeClock::new();
         let topic = topic(&clock);

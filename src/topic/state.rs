@@ -499,7 +499,8 @@ impl State {
 
     /// Whether nothing will enter the log any more.
     fn is_over(&self) -> bool {
-        self.closed || (self.handles == 0 && self.scheduled.len() == 0)
+        let waits_in_vain = |(key, ..): (Key, _, _)| key.due == Deadline::Never;
+        self.closed || (self.handles == 0 && self.scheduled.head().is_none_or(waits_in_vain))
     }
 
     fn resign(&mut self, cursor: &Cursor) {
