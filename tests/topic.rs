@@ -647,6 +647,22 @@ mod lagging {
     }
 
     #[test]
+    fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
+        use core::pin::Pin;
+        use core::task::{Context, Poll, Waker};
+        use sse_queue::{Limit, Source};
+
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(1).build();
+        let mut source = topic.subscribe(Start::Now).unwrap().lag(Lag::End);
+        publish_numbers(&topic, 1..=2);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut take = || Pin::new(&mut source).poll_take(&mut cx, Limit::new(1_000, 10));
+        assert_eq!(take(), Poll::Ready(None));
+        assert_eq!(take(), Poll::Ready(None), "for good");
+    }
+
+    #[test]
     fn messages_that_left_by_age_are_told_too() {
         let clock = FakeClock::new();
         let topic = builder(&clock).history_age(secs(5)).build();
