@@ -143,7 +143,8 @@ impl Topic {
             .with(|state, now, effects| state.publish(message, now, effects))
     }
 
-    /// Takes a message back that is not due yet; returns whether there was one.
+    /// Takes a message back that is not due yet, the newest where several have this id; returns
+    /// whether there was one.
     ///
     /// # Examples
     ///

@@ -786,6 +786,21 @@ mod schedule {
     }
 
     #[test]
+    fn messages_with_one_own_id_are_cancelled_newest_first() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        for data in ["a", "b", "c"] {
+            let message = Message::from(with_id(data, "same"));
+            topic.publish(message.after(secs(1))).unwrap();
+        }
+        assert!(topic.cancel("same"));
+        assert!(topic.cancel("same"));
+        clock.advance(secs(1));
+        assert_eq!(replay(&topic, Start::Oldest), "a");
+        assert!(!topic.cancel("same"));
+    }
+
+    #[test]
     fn remaining_messages_come_out_by_due_time_with_all_they_had() {
         let clock = FakeClock::new();
         let topic = topic(&clock);

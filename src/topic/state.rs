@@ -1,6 +1,6 @@
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -63,8 +63,8 @@ pub(super) struct State {
     epoch: Epoch,
     log: Log,
     scheduled: Ordered<Scheduled>,
-    /// The newest scheduled message of each id.
-    scheduled_ids: HashMap<Arc<str>, u64>,
+    /// The ids of the scheduled messages, with their arrivals.
+    scheduled_ids: BTreeSet<(Arc<str>, u64)>,
     scheduled_bytes: u64,
     /// How many ids of the second series were given.
     last_delayed: u64,
@@ -104,7 +104,7 @@ impl State {
             epoch,
             log: Log::new(bounds.retention),
             scheduled: Ordered::default(),
-            scheduled_ids: HashMap::new(),
+            scheduled_ids: BTreeSet::new(),
             scheduled_bytes: 0,
             last_delayed: 0,
             arrivals: 0,
@@ -236,14 +236,14 @@ impl State {
         self.scheduled_bytes = more(self.scheduled_bytes, frame.len());
         self.arrivals = self.arrivals.saturating_add(1);
         let seq = self.arrivals;
-        self.scheduled_ids.insert(Arc::clone(&id), seq);
+        self.scheduled_ids.insert((Arc::clone(&id), seq));
         let item = Scheduled { frame, id };
         self.scheduled.insert(Key { due, seq }, expires, item, now);
     }
 
     /// Takes a scheduled message back.
     pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
-        let Some(seq) = self.scheduled_ids.get(id).copied() else {
+        let Some(seq) = self.newest_scheduled(id) else {
             return false;
         };
         let Some((_, _, message)) = self.scheduled.remove(seq) else {
@@ -318,7 +318,7 @@ impl State {
             Read::Delayed(number)
                 if number == 0
                     || number > self.last_delayed
-                    || self.scheduled_ids.contains_key(id) =>
+                    || self.newest_scheduled(id).is_some() =>
             {
                 Err((None, GapCause::Future))
             }
@@ -492,9 +492,15 @@ impl State {
     /// Strikes a message off that is not scheduled any more.
     fn strike_off(&mut self, seq: u64, message: &Scheduled) {
         self.scheduled_bytes = less(self.scheduled_bytes, message.frame.len());
-        if self.scheduled_ids.get(&message.id) == Some(&seq) {
-            self.scheduled_ids.remove(&message.id);
-        }
+        self.scheduled_ids.remove(&(Arc::clone(&message.id), seq));
+    }
+
+    /// The newest scheduled message with this id.
+    fn newest_scheduled(&self, id: &str) -> Option<u64> {
+        let id: Arc<str> = Arc::from(id);
+        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
+        let (_, newest) = self.scheduled_ids.range(of_this_id).next_back()?;
+        Some(*newest)
     }
 
     /// Whether nothing will enter the log any more.
