@@ -261,6 +261,8 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
             // 2. So does a sign of life, if nothing else did for long.
             let quiet_until = self.settings.quiet_until(self.quiet_since);
             if quiet_until.is_some_and(|end| end <= now) {
+                // Whoever reads slowly polls again much later: till then nobody counts on it.
+                self.as_mut().project().source.park(cx);
                 *self.as_mut().project().quiet_since = now;
                 return Poll::Ready(Some(self.settings.sign_of_life()));
             }

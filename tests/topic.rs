@@ -1211,6 +1211,23 @@ mod waking {
         assert_eq!(slow.data(), "x");
     }
 
+    /// The keeper's client does not read: its keep-alive is taken, and it is not polled again.
+    #[test]
+    fn a_stream_that_gave_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let keep_alive = KeepAlive::every(secs(1));
+        topic.publish(later("x", secs(5))).unwrap();
+        let mut stuck = settled(bare(&topic, &clock, Start::Now).keep_alive(keep_alive));
+        let mut other = waiting(&topic, &clock);
+        clock.advance(secs(1));
+        assert_eq!(stuck.bytes(), ":\n");
+        assert_eq!(other.wakes(), 1, "to keep the time");
+        other.is_pending();
+        clock.advance(secs(4));
+        assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    }
+
     #[test]
     fn an_idle_stream_arms_nothing() {
         let clock = FakeClock::new();
