@@ -181,7 +181,7 @@ impl Source for TopicSubscription {
                 return Poll::Ready(None);
             }
             if this.gap.is_some()
-                && !this.shared.state.lock().is_aborted()
+                && !this.shared.with(|state, _, _| state.is_aborted())
                 && let Some(told) = this.tell()
             {
                 return Poll::Ready(Some(told));
