@@ -366,3 +366,7 @@ fn to_u64(number: usize) -> u64 {
 fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

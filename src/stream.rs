@@ -261,6 +261,8 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
             // 2. So does a sign of life, if nothing else did for long.
             let quiet_until = self.settings.quiet_until(self.quiet_since);
             if quiet_until.is_some_and(|end| end <= now) {
+                // Whoever reads slowly polls again much later: till then nobody counts on it.
+                self.as_mut().project().source.park(cx);
                 *self.as_mut().project().quiet_since = now;
                 return Poll::Ready(Some(self.settings.sign_of_life()));
             }
@@ -327,13 +329,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         }
         match this.source.as_mut().poll_take(cx, limit) {
             Poll::Ready(chunk) => Looked::Ready(chunk),
-            Poll::Pending => Looked::Pending(look_again(
-                &this.source,
-                this.pace,
-                this.due_at,
-                this.early,
-                now,
-            )),
+            Poll::Pending => {
+                if core::mem::take(this.in_burst) {
+                    // What was left of it expired: it ended with its last chunk.
+                    this.pace.taken(*this.quiet_since);
+                }
+                let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
+                Looked::Pending(look_at)
+            }
         }
     }
 
@@ -385,9 +388,9 @@ fn look_again<S: Source>(
     now: Duration,
 ) -> Option<Duration> {
     let came = due_at.is_some_and(|due| due <= now);
+    pace.rest();
     let Some(after) = source.next_due() else {
         (*due_at, *early) = (None, 0);
-        pace.rest();
         return None;
     };
     if came {
@@ -406,7 +409,8 @@ fn look_again<S: Source>(
     };
     let due = now.checked_add(after.max(least))?;
     *due_at = Some(due);
-    Some(pace.look(due))
+    // Not at the tick behind it: this stream may be the one that looks for others, too.
+    Some(due)
 }
 
 impl<S, T> fmt::Debug for EventStream<S, T> {

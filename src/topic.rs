@@ -50,7 +50,7 @@ use state::{Effects, State};
 ///
 /// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
 /// dropped nobody can publish any more: streams end once they have read all, also what is not due
-/// yet.
+/// yet, if it ever falls due.
 ///
 /// # Examples
 ///
@@ -143,7 +143,8 @@ impl Topic {
             .with(|state, now, effects| state.publish(message, now, effects))
     }
 
-    /// Takes a message back that is not due yet; returns whether there was one.
+    /// Takes a message back that is not due yet, the newest where several have this id; returns
+    /// whether there was one.
     ///
     /// # Examples
     ///

@@ -1,6 +1,6 @@
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -63,8 +63,8 @@ pub(super) struct State {
     epoch: Epoch,
     log: Log,
     scheduled: Ordered<Scheduled>,
-    /// The newest scheduled message of each id.
-    scheduled_ids: HashMap<Arc<str>, u64>,
+    /// The ids of the scheduled messages, with their arrivals.
+    scheduled_ids: BTreeSet<(Arc<str>, u64)>,
     scheduled_bytes: u64,
     /// How many ids of the second series were given.
     last_delayed: u64,
@@ -104,7 +104,7 @@ impl State {
             epoch,
             log: Log::new(bounds.retention),
             scheduled: Ordered::default(),
-            scheduled_ids: HashMap::new(),
+            scheduled_ids: BTreeSet::new(),
             scheduled_bytes: 0,
             last_delayed: 0,
             arrivals: 0,
@@ -157,7 +157,9 @@ impl State {
             self.stats.expired = self.stats.expired.saturating_add(1);
         } else {
             let id = Some(message.id);
-            self.log.append([b"", &message.frame], id, expires, now);
+            // However late somebody looks, it came when it was due.
+            let came = key.due.time().unwrap_or(now);
+            self.log.append([b"", &message.frame], id, expires, came);
         }
         effects.frames.push(message.frame);
         true
@@ -234,14 +236,14 @@ impl State {
         self.scheduled_bytes = more(self.scheduled_bytes, frame.len());
         self.arrivals = self.arrivals.saturating_add(1);
         let seq = self.arrivals;
-        self.scheduled_ids.insert(Arc::clone(&id), seq);
+        self.scheduled_ids.insert((Arc::clone(&id), seq));
         let item = Scheduled { frame, id };
         self.scheduled.insert(Key { due, seq }, expires, item, now);
     }
 
     /// Takes a scheduled message back.
     pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
-        let Some(seq) = self.scheduled_ids.get(id).copied() else {
+        let Some(seq) = self.newest_scheduled(id) else {
             return false;
         };
         let Some((_, _, message)) = self.scheduled.remove(seq) else {
@@ -316,7 +318,7 @@ impl State {
             Read::Delayed(number)
                 if number == 0
                     || number > self.last_delayed
-                    || self.scheduled_ids.contains_key(id) =>
+                    || self.newest_scheduled(id).is_some() =>
             {
                 Err((None, GapCause::Future))
             }
@@ -374,6 +376,7 @@ impl State {
     /// Waits for the next message.
     pub(super) fn wait(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
         effects.old = self.waiting.put(&mut cursor.waits, waker);
+        effects.older = self.parked.remove(&mut cursor.parked);
     }
 
     /// How long until the next message falls due, if this waiting stream is the one that must look
@@ -383,7 +386,11 @@ impl State {
         if self.closed || self.timekeeper.is_some_and(is_other) {
             return None;
         }
-        let (key, ..) = self.scheduled.head()?;
+        let Some((key, ..)) = self.scheduled.head() else {
+            // Else nobody would be told of the next one.
+            self.timekeeper = None;
+            return None;
+        };
         self.timekeeper = Some((cursor.stream, cursor.waits, key.due));
         key.due.after(now)
     }
@@ -414,6 +421,10 @@ impl State {
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted
     }
 
     pub(super) fn add_handle(&mut self) {
@@ -481,14 +492,21 @@ impl State {
     /// Strikes a message off that is not scheduled any more.
     fn strike_off(&mut self, seq: u64, message: &Scheduled) {
         self.scheduled_bytes = less(self.scheduled_bytes, message.frame.len());
-        if self.scheduled_ids.get(&message.id) == Some(&seq) {
-            self.scheduled_ids.remove(&message.id);
-        }
+        self.scheduled_ids.remove(&(Arc::clone(&message.id), seq));
+    }
+
+    /// The newest scheduled message with this id.
+    fn newest_scheduled(&self, id: &str) -> Option<u64> {
+        let id: Arc<str> = Arc::from(id);
+        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
+        let (_, newest) = self.scheduled_ids.range(of_this_id).next_back()?;
+        Some(*newest)
     }
 
     /// Whether nothing will enter the log any more.
     fn is_over(&self) -> bool {
-        self.closed || (self.handles == 0 && self.scheduled.len() == 0)
+        let waits_in_vain = |(key, ..): (Key, _, _)| key.due == Deadline::Never;
+        self.closed || (self.handles == 0 && self.scheduled.head().is_none_or(waits_in_vain))
     }
 
     fn resign(&mut self, cursor: &Cursor) {

@@ -25,6 +25,8 @@ pub struct TopicSubscription {
     gap: Option<(Option<u64>, GapCause)>,
     lag: Lag,
     gap_event: GapEvent,
+    /// It fell behind and was to end then.
+    ended: bool,
 }
 
 /// How a client is told of a gap.
@@ -50,6 +52,7 @@ impl TopicSubscription {
             gap,
             lag: Lag::Skip,
             gap_event: GapEvent::Usual,
+            ended: false,
         })
     }
 
@@ -149,11 +152,9 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
         let this = &mut *self;
-        if this.gap.is_some() {
-            return Poll::Ready(());
-        }
+        let is_ready = this.ended || this.gap.is_some();
         let (is_due, next_due) = this.shared.with(|state, now, effects| {
-            if state.is_due(&this.cursor) {
+            if is_ready || state.is_due(&this.cursor) {
                 state.park(&mut this.cursor, cx.waker(), effects);
                 return (true, None);
             }
@@ -176,7 +177,13 @@ impl Source for TopicSubscription {
         let this = &mut *self;
         this.next_due = None;
         loop {
-            if let Some(told) = this.tell() {
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            if this.gap.is_some()
+                && !this.shared.with(|state, _, _| state.is_aborted())
+                && let Some(told) = this.tell()
+            {
                 return Poll::Ready(Some(told));
             }
             let (taken, next_due) = this.shared.with(|state, now, effects| {
@@ -191,7 +198,7 @@ impl Source for TopicSubscription {
             this.next_due = next_due;
             match taken {
                 Taken::Chunk(chunk) => return Poll::Ready(Some(chunk)),
-                Taken::Lagged(_) if this.lag == Lag::End => return Poll::Ready(None),
+                Taken::Lagged(_) if this.lag == Lag::End => this.ended = true,
                 Taken::Lagged(missed) => this.gap = Some((Some(missed), GapCause::Evicted)),
                 Taken::Again => {}
                 Taken::Nothing => return Poll::Pending,

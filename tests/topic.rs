@@ -1,0 +1,1478 @@
+//! Topics and their streams in memory, on a clock that the tests move.
+
+#![cfg(not(loom))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
+)]
+
+mod support;
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue};
+use sse_queue::{
+    Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, Lag, LastEventId, Message,
+    PublishError, Queue, Resumption, Start, Topic, TopicBuilder, TopicSubscription,
+};
+
+use support::{Task, ms, parser, secs, settled};
+
+type TopicStream = EventStream<TopicSubscription, FakeTicker>;
+
+fn builder(clock: &FakeClock) -> TopicBuilder {
+    Topic::builder().clock(clock.clone()).epoch("e").unwrap()
+}
+
+fn topic(clock: &FakeClock) -> Topic {
+    builder(clock).build()
+}
+
+/// A stream that yields nothing but messages and gaps.
+fn bare(topic: &Topic, clock: &FakeClock, start: Start) -> TopicStream {
+    topic
+        .stream(start, clock.ticker())
+        .unwrap()
+        .first_bytes(false)
+        .keep_alive(KeepAlive::off())
+}
+
+/// Such a stream from now on, with a waker, that has been polled and waits.
+#[track_caller]
+fn waiting(topic: &Topic, clock: &FakeClock) -> Task<TopicStream> {
+    settled(bare(topic, clock, Start::Now))
+}
+
+fn reader(topic: &Topic, clock: &FakeClock, start: Start) -> Task<TopicStream> {
+    Task::new(bare(topic, clock, start))
+}
+
+fn after(id: &str) -> Start {
+    Start::After(LastEventId::new(id))
+}
+
+fn publish_all(topic: &Topic, data: &[&str]) {
+    for data in data {
+        topic.publish(*data).unwrap();
+    }
+}
+
+fn publish_numbers(topic: &Topic, numbers: core::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        topic.publish(number.to_string()).unwrap();
+    }
+}
+
+fn later(data: &str, after: Duration) -> Message {
+    Message::from(data).after(after)
+}
+
+fn with_id(data: &str, id: &str) -> Event {
+    Event::new(data).id(id).unwrap()
+}
+
+/// The data of all that is there, with commas between chunks and events.
+fn drain(stream: &mut Task<TopicStream>) -> String {
+    let mut all = Vec::new();
+    while let core::task::Poll::Ready(Some(chunk)) = stream.poll_next() {
+        let events = parser::parse(&chunk).events;
+        all.extend(events.into_iter().map(|event| event.data));
+    }
+    all.join(",")
+}
+
+/// What a stream from `start` on would give now.
+fn replay(topic: &Topic, start: Start) -> String {
+    drain(&mut reader(topic, &FakeClock::new(), start))
+}
+
+fn gap(missed: Option<u64>, cause: GapCause) -> Resumption {
+    Resumption::Gap { missed, cause }
+}
+
+fn evicted(missed: u64) -> String {
+    format!("event: gap\ndata: {{\"missed\":{missed},\"cause\":\"evicted\"}}\n\n")
+}
+
+mod broadcast {
+    use super::*;
+
+    #[test]
+    fn every_stream_gets_every_message_in_one_order() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 3].map(|()| waiting(&topic, &clock));
+        publish_all(&topic, &["a", "b"]);
+        assert_eq!(streams[0].data(), "a,b");
+        publish_all(&topic, &["c"]);
+        assert_eq!(drain(&mut streams[1]), "a,b,c");
+        assert_eq!(drain(&mut streams[0]), "c");
+        assert_eq!(drain(&mut streams[2]), "a,b,c");
+    }
+
+    #[test]
+    fn the_receipt_says_id_streams_and_what_is_kept() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        let _one = topic.subscribe(Start::Now).unwrap();
+        let published = [(); 3].map(|()| topic.publish("x").unwrap());
+        let seen = published.map(|it| (it.id().to_owned(), it.streams(), it.retained()));
+        let expected = [("e-1", 1, 1), ("e-2", 1, 2), ("e-3", 1, 2)];
+        assert_eq!(seen, expected.map(|(id, a, b)| (id.to_owned(), a, b)));
+    }
+
+    #[test]
+    fn each_start_begins_where_it_says() {
+        for (start, seen) in [
+            (Start::Now, ""),
+            (Start::Oldest, "b,c,d,e"),
+            (Start::Last(0), ""),
+            (Start::Last(1), "e"),
+            (Start::Last(4), "b,c,d,e"),
+            (Start::Last(5), "b,c,d,e"),
+            (Start::Last(u64::MAX), "b,c,d,e"),
+            (after("e-3"), "d,e"),
+            (after("e-5"), ""),
+        ] {
+            let clock = FakeClock::new();
+            let topic = builder(&clock).history(4).build();
+            publish_all(&topic, &["a", "b", "c", "d", "e"]);
+            let mut stream = reader(&topic, &clock, start.clone());
+            assert_eq!(drain(&mut stream), seen, "{start:?}");
+            topic.publish("live").unwrap();
+            assert_eq!(drain(&mut stream), "live", "{start:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_begins_with_the_subscription_not_with_the_first_poll() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = reader(&topic, &clock, Start::Now);
+        publish_all(&topic, &["a"]);
+        assert_eq!(drain(&mut stream), "a");
+    }
+
+    #[test]
+    fn a_comment_goes_to_all_and_has_no_id() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(Event::comment("note")).unwrap();
+        topic.publish("a").unwrap();
+        assert_eq!(stream.bytes(), ": note\nid: e-2\ndata: a\n\n");
+    }
+
+    #[test]
+    fn ids_as_topics_give_them_are_refused_as_own_ones() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        for id in ["e-1", "e-d1", "other-7", "other-d7", "e-0"] {
+            let error = topic.publish(with_id("x", id)).unwrap_err();
+            assert!(matches!(error, PublishError::ReservedId(_)), "{id}");
+            assert_eq!(error.into_message(), Message::from(with_id("x", id)));
+        }
+        for id in ["1", "e-", "E-1", "e-01", "e-d", "e-1-1", "…"] {
+            assert_eq!(topic.publish(with_id("x", id)).unwrap().id(), id);
+        }
+        assert_eq!(topic.stats().published, 7);
+    }
+
+    #[test]
+    fn a_refused_message_comes_back_as_it_was() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history_bytes(30).max_scheduled(1).build();
+        let large = Message::from("x".repeat(30));
+        let error = topic.publish(large.clone()).unwrap_err();
+        assert_eq!(error, PublishError::TooLarge(large));
+
+        topic.publish(later("a", secs(1))).unwrap();
+        let more = later("b", secs(1)).expires_after(secs(9));
+        let error = topic.publish(more.clone()).unwrap_err();
+        assert_eq!(error, PublishError::Full(more));
+
+        topic.close();
+        let error = topic.publish("c").unwrap_err();
+        assert_eq!(error, PublishError::Closed("c".into()));
+        assert_eq!(topic.stats().published, 1);
+    }
+
+    #[test]
+    fn refused_messages_use_up_no_ids() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history_bytes(40).build();
+        for message in [Message::from("x".repeat(40)), later("y", secs(1))] {
+            let _ = topic.publish(message);
+        }
+        assert_eq!(topic.publish("a").unwrap().id(), "e-1");
+        assert!(
+            topic.publish(later(&"x".repeat(25), secs(1))).is_err(),
+            "no room"
+        );
+        assert_eq!(topic.publish(later("z", secs(1))).unwrap().id(), "e-d2");
+    }
+
+    #[test]
+    fn the_cap_on_streams_is_told_and_freed_by_a_drop() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).max_streams(2).build();
+        let one = bare(&topic, &clock, Start::Now);
+        let _two = bare(&topic, &clock, Start::Oldest);
+        let error = topic.subscribe(Start::Now).unwrap_err();
+        assert_eq!((error.limit, topic.stats().streams), (2, 2));
+        drop(one);
+        assert!(topic.subscribe(after("?")).is_ok());
+        assert_eq!(topic.stats().gaps, 1);
+    }
+
+    #[test]
+    fn the_counters_count() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        let mut slow = waiting(&topic, &clock);
+        let mut fast = waiting(&topic, &clock);
+        for data in ["a", "b", "c"] {
+            topic.publish(data).unwrap();
+            fast.bytes();
+        }
+        assert_eq!(slow.bytes(), evicted(1));
+        assert_eq!(drain(&mut slow), "b,c");
+        let late = later("late", secs(5));
+        topic.publish(late.clone().expires_after(secs(0))).unwrap();
+        let id = topic.publish(late.clone()).unwrap();
+        assert!(topic.cancel(id.id()));
+        topic.publish(later("last", secs(9))).unwrap();
+        clock.advance(secs(6));
+        let _unknown = topic.subscribe(after("?")).unwrap();
+
+        let stats = topic.stats();
+        assert_eq!((stats.published, stats.delivered), (6, 5));
+        assert_eq!((stats.expired, stats.withdrawn), (1, 1));
+        assert_eq!((stats.lagged, stats.gaps, stats.streams), (1, 1, 3));
+        assert_eq!((stats.retained, stats.bytes), (2, 2 * 17));
+        assert_eq!((stats.scheduled, stats.next_due), (1, Some(secs(3))));
+    }
+}
+
+mod history {
+    use super::*;
+
+    #[test]
+    fn history_is_exact_by_messages_bytes_and_age() {
+        let clock = FakeClock::new();
+        let by_messages = builder(&clock).history(100).build();
+        let by_bytes = builder(&clock).history_bytes(1_000).build();
+        let by_age = builder(&clock).history_age(secs(100)).build();
+        for number in 1..=500_u64 {
+            for topic in [&by_messages, &by_bytes, &by_age] {
+                topic.publish(number.to_string()).unwrap();
+            }
+            clock.advance(secs(1));
+        }
+        assert_eq!(by_messages.stats().retained, 100);
+        let each = "id: e-500\ndata: 500\n\n".len();
+        let fits = 1_000 / u64::try_from(each).unwrap();
+        assert_eq!(by_bytes.stats().retained, fits);
+        assert!(by_bytes.stats().bytes <= 1_000);
+        assert_eq!(
+            by_age.stats().retained,
+            100,
+            "0 to 100 s ago, the last 1 s ago"
+        );
+        clock.advance(secs(1));
+        assert_eq!(by_age.stats().retained, 99);
+        clock.advance(secs(1_000));
+        assert_eq!((by_age.stats().retained, by_age.stats().bytes), (0, 0));
+    }
+
+    /// ```text
+    /// s        0            10      60     71
+    /// due                   x
+    /// kept                  |--------------|
+    /// looked                               here
+    /// ```
+    #[test]
+    fn the_age_counts_from_the_due_time_however_late_somebody_looks() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history_age(secs(60)).build();
+        topic.publish(later("x", secs(10))).unwrap();
+        clock.advance(secs(71));
+        assert_eq!(topic.stats().retained, 0);
+        assert_eq!(replay(&topic, Start::Oldest), "");
+    }
+
+    #[test]
+    fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish("a").unwrap();
+        topic
+            .publish(Message::from("b").expires_after(secs(2)))
+            .unwrap();
+        topic.publish("c").unwrap();
+        let mut slow = reader(&topic, &clock, Start::Oldest);
+        assert_eq!(replay(&topic, Start::Oldest), "a,b,c");
+        clock.advance(secs(2));
+        assert_eq!(drain(&mut slow), "a,c");
+        assert_eq!(replay(&topic, after("e-1")), "c");
+    }
+
+    #[test]
+    fn a_stream_that_finds_only_expired_messages_waits_for_the_next() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = reader(&topic, &clock, Start::Oldest);
+        for _ in 0..200 {
+            topic
+                .publish(Message::from("x").expires_after(secs(1)))
+                .unwrap();
+        }
+        clock.advance(secs(1));
+        stream.is_pending();
+        topic.publish("a").unwrap();
+        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.data(), "a");
+    }
+
+    #[test]
+    fn expired_messages_leave_a_batch_to_the_others() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic
+            .publish(Message::from("a").expires_after(secs(1)))
+            .unwrap();
+        publish_all(&topic, &["b"]);
+        let mut stream = settled(bare(&topic, &clock, Start::Oldest).every(secs(1)));
+        clock.advance(secs(1));
+        assert_eq!(stream.data(), "b");
+    }
+
+    #[test]
+    fn a_stream_that_never_reads_holds_no_memory() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(100).build();
+        let mut stuck = Task::new(bare(&topic, &clock, Start::Now));
+        publish_numbers(&topic, 1..=10_000);
+        let stats = topic.stats();
+        assert_eq!((stats.retained, stats.streams), (100, 1));
+        assert_eq!(stuck.bytes(), evicted(9_900));
+        assert!(drain(&mut stuck).starts_with("9901,"));
+    }
+
+    #[test]
+    fn a_slow_stream_takes_nothing_from_the_others() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(10).build();
+        let mut slow = waiting(&topic, &clock);
+        let mut fast = waiting(&topic, &clock);
+        for number in 1..=1_000_u64 {
+            topic.publish(number.to_string()).unwrap();
+            assert_eq!(fast.data(), number.to_string());
+            fast.is_pending();
+        }
+        assert_eq!(slow.wakes(), 1, "woken once, not for each message");
+        assert_eq!(slow.bytes(), evicted(990));
+    }
+}
+
+mod resuming {
+    use super::*;
+
+    /// `EPOCH-SEQ` 1 to 5 were given, 3 to 5 are kept. `own` is the id of 2 and 4, `gone` that of 1.
+    fn five(clock: &FakeClock) -> Topic {
+        let topic = builder(clock).history(3).build();
+        topic.publish(with_id("1", "gone")).unwrap();
+        topic.publish(with_id("2", "own")).unwrap();
+        topic.publish("3").unwrap();
+        topic.publish(with_id("4", "own")).unwrap();
+        topic.publish("5").unwrap();
+        topic
+    }
+
+    #[test]
+    fn last_event_ids_are_read_as_the_table_says() {
+        use GapCause::{Evicted, ForeignEpoch, Future, Malformed, Unknown};
+        use Resumption::Exact;
+
+        let clock = FakeClock::new();
+        let topic = five(&clock);
+        let huge = "9".repeat(1_000);
+        let longest = "x".repeat(1_024);
+        let too_long = "x".repeat(1_025);
+        let table: &[(&[u8], Resumption, &str)] = &[
+            // Of this epoch.
+            (b"e-5", Exact, ""),
+            (b"e-4", Exact, "5"),
+            (b"e-3", Exact, "4,5"),
+            (b"e-2", Exact, "3,4,5"),
+            (b"e-1", gap(Some(1), Evicted), "3,4,5"),
+            (b"e-0", gap(Some(2), Evicted), "3,4,5"),
+            (b"e-6", gap(None, Future), "3,4,5"),
+            (b"e-18446744073709551615", gap(None, Future), "3,4,5"),
+            (b"e-18446744073709551616", gap(None, Future), "3,4,5"),
+            (
+                &[b"e-", huge.as_bytes()].concat(),
+                gap(None, Future),
+                "3,4,5",
+            ),
+            // Scheduled ones were never given.
+            (b"e-d0", gap(None, Future), "3,4,5"),
+            (b"e-d1", gap(None, Future), "3,4,5"),
+            (
+                &[b"e-d", huge.as_bytes()].concat(),
+                gap(None, Future),
+                "3,4,5",
+            ),
+            // Own ones.
+            (b"own", Exact, "5"),
+            (b"gone", gap(None, Unknown), "3,4,5"),
+            // Of another epoch.
+            (b"old-5", gap(None, ForeignEpoch), "3,4,5"),
+            (b"old-d5", gap(None, ForeignEpoch), "3,4,5"),
+            (
+                &[b"f-", huge.as_bytes()].concat(),
+                gap(None, ForeignEpoch),
+                "3,4,5",
+            ),
+            // Of no shape.
+            (b"5", gap(None, Unknown), "3,4,5"),
+            (b"-1", gap(None, Unknown), "3,4,5"),
+            (b"e-", gap(None, Unknown), "3,4,5"),
+            (b"e-05", gap(None, Unknown), "3,4,5"),
+            (b"e-+5", gap(None, Unknown), "3,4,5"),
+            (b"e-5-5", gap(None, Unknown), "3,4,5"),
+            (b"E-5", gap(None, Unknown), "3,4,5"),
+            ("…".as_bytes(), gap(None, Unknown), "3,4,5"),
+            (longest.as_bytes(), gap(None, Unknown), "3,4,5"),
+            // Not to be read at all.
+            (too_long.as_bytes(), gap(None, Malformed), "3,4,5"),
+            (b"e-5\xff", gap(None, Malformed), "3,4,5"),
+            (b"\xe2\x80", gap(None, Malformed), "3,4,5"),
+        ];
+        for (value, resumption, seen) in table {
+            let name = String::from_utf8_lossy(value);
+            let mut headers = HeaderMap::new();
+            headers.insert("last-event-id", HeaderValue::from_bytes(value).unwrap());
+            let start = Start::from(LastEventId::from_headers(&headers));
+            let mut stream = reader(&topic, &clock, start);
+            assert_eq!(stream.inner.resumption(), *resumption, "{name}");
+            if let Resumption::Gap { missed, cause } = resumption {
+                let missed = missed.map_or("null".into(), |missed| missed.to_string());
+                let told = format!("{{\"missed\":{missed},\"cause\":\"{cause}\"}}");
+                assert_eq!(stream.data(), told, "{name}");
+            }
+            assert_eq!(drain(&mut stream), *seen, "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_header_can_hold_are_malformed_too() {
+        let clock = FakeClock::new();
+        let topic = five(&clock);
+        for query in ["last_event_id=e%00", "lastEventId=%0a", "last_event_id=%ff"] {
+            let start = Start::from(LastEventId::from_query(query));
+            let subscription = topic.subscribe(start).unwrap();
+            assert_eq!(subscription.resumption(), gap(None, GapCause::Malformed));
+        }
+    }
+
+    #[test]
+    fn no_id_begins_now() {
+        let clock = FakeClock::new();
+        let topic = five(&clock);
+        let start = Start::from(LastEventId::from_headers(&HeaderMap::new()));
+        let mut stream = reader(&topic, &clock, start);
+        assert_eq!(stream.inner.resumption(), Resumption::Fresh);
+        stream.is_pending();
+    }
+
+    #[test]
+    fn the_first_message_of_all_can_be_missed_and_counted() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+        assert_eq!(resume("e-0"), Resumption::Exact);
+        assert_eq!(resume("e-1"), gap(None, GapCause::Future));
+    }
+
+    /// ```text
+    /// s        0      5        6
+    /// e-d1            due
+    /// resumed  Future Exact    Evicted
+    /// ```
+    #[test]
+    fn a_scheduled_id_can_be_resumed_from_while_its_message_is_kept() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        assert_eq!(topic.publish(later("x", secs(5))).unwrap().id(), "e-d1");
+        topic.publish("a").unwrap();
+        let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+        assert_eq!(resume("e-d1"), gap(None, GapCause::Future));
+        assert_eq!(resume("e-d2"), gap(None, GapCause::Future));
+        clock.advance(secs(5));
+        assert_eq!(resume("e-d1"), Resumption::Exact);
+        publish_all(&topic, &["b"]);
+        assert_eq!(replay(&topic, after("e-d1")), "b");
+        assert_eq!(replay(&topic, after("e-1")), "x,b");
+        publish_all(&topic, &["c"]);
+        assert_eq!(resume("e-d1"), gap(None, GapCause::Evicted));
+    }
+
+    #[test]
+    fn an_own_id_used_again_is_the_newest_message() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(3).build();
+        for data in ["1", "2", "3"] {
+            topic.publish(with_id(data, "same")).unwrap();
+        }
+        assert_eq!(replay(&topic, after("same")), "");
+        publish_all(&topic, &["4", "5"]);
+        assert_eq!(replay(&topic, after("same")), "4,5");
+        publish_all(&topic, &["6"]);
+        let resumption = topic.subscribe(after("same")).unwrap().resumption();
+        assert_eq!(resumption, gap(None, GapCause::Unknown));
+    }
+
+    #[test]
+    fn a_restarted_topic_knows_that_an_id_is_not_its_own() {
+        let [before, now] = [Topic::new(), Topic::new()];
+        let id = before.publish("x").unwrap();
+        now.publish("y").unwrap();
+        let resumption = now.subscribe(after(id.id())).unwrap().resumption();
+        assert_eq!(resumption, gap(None, GapCause::ForeignEpoch));
+    }
+
+    #[test]
+    fn nothing_lies_between_replay_and_live() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        publish_all(&topic, &["a", "b"]);
+        let mut stream = reader(&topic, &clock, after("e-1"));
+        publish_all(&topic, &["c"]);
+        assert_eq!(drain(&mut stream), "b,c");
+        publish_all(&topic, &["d"]);
+        assert_eq!(drain(&mut stream), "d");
+    }
+
+    #[test]
+    fn what_is_evicted_before_the_first_poll_is_told_as_well() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        publish_numbers(&topic, 1..=5);
+        let mut stream = reader(&topic, &clock, after("e-2"));
+        publish_numbers(&topic, 6..=6);
+        assert_eq!(stream.bytes(), evicted(1));
+        assert_eq!(stream.bytes(), evicted(1));
+        assert_eq!(drain(&mut stream), "5,6");
+    }
+
+    #[test]
+    fn a_gap_has_no_id_so_that_the_place_is_kept() {
+        let clock = FakeClock::new();
+        let topic = five(&clock);
+        let mut stream = reader(&topic, &clock, after("e-1"));
+        let parsed = parser::parse(stream.bytes().as_bytes());
+        assert_eq!(parsed.last_event_id, "");
+        assert_eq!(parsed.events[0].name, "gap");
+    }
+
+    #[test]
+    fn a_gap_event_can_be_named_or_switched_off() {
+        let clock = FakeClock::new();
+        let topic = five(&clock);
+        let stream = || bare(&topic, &clock, after("?"));
+        let mut named = Task::new(stream().gap_event(Some("lücke")).unwrap());
+        assert!(named.bytes().starts_with("event: lücke\ndata: {"));
+        let mut off = Task::new(stream().gap_event(None).unwrap());
+        assert_eq!(drain(&mut off), "3,4,5");
+        for name in ["a\nb", "a\rb"] {
+            assert!(stream().gap_event(Some(name)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_gap_that_is_switched_off_does_not_use_up_a_tick() {
+        let clock = FakeClock::new();
+        let topic = five(&clock);
+        let stream = bare(&topic, &clock, after("?")).gap_event(None).unwrap();
+        let mut stream = settled(stream.every(secs(1)));
+        clock.advance(secs(1));
+        assert_eq!(stream.data(), "3");
+    }
+}
+
+mod lagging {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_fell_behind_is_told_and_goes_on_with_the_oldest() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        let mut stream = waiting(&topic, &clock);
+        for (range, missed, seen) in [(1..=5, 3, "4,5"), (6..=8, 1, "7,8")] {
+            publish_numbers(&topic, range);
+            assert_eq!(stream.bytes(), evicted(missed));
+            assert_eq!(drain(&mut stream), seen);
+        }
+        assert_eq!(topic.stats().lagged, 2);
+    }
+
+    #[test]
+    fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        let mut stream = waiting(&topic, &clock);
+        publish_numbers(&topic, 1..=2);
+        assert_eq!(drain(&mut stream), "1,2");
+        assert_eq!(topic.stats().lagged, 0);
+    }
+
+    #[test]
+    fn a_stream_that_is_to_end_when_it_lags_ends_and_resumes_with_the_count() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(2).build();
+        let stream = bare(&topic, &clock, Start::Now).lag(Lag::End);
+        let mut stream = settled(stream.farewell(Event::new("bye")));
+        publish_numbers(&topic, 1..=1);
+        assert_eq!(stream.data(), "1");
+        stream.is_pending();
+        publish_numbers(&topic, 2..=5);
+        assert_eq!(stream.data(), "bye");
+        stream.is_over();
+        let again = reader(&topic, &clock, after("e-1"));
+        assert_eq!(again.inner.resumption(), gap(Some(2), GapCause::Evicted));
+    }
+
+    #[test]
+    fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
+        use core::pin::Pin;
+        use core::task::{Context, Poll, Waker};
+        use sse_queue::{Limit, Source};
+
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(1).build();
+        let mut source = topic.subscribe(Start::Now).unwrap().lag(Lag::End);
+        publish_numbers(&topic, 1..=2);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut take = || Pin::new(&mut source).poll_take(&mut cx, Limit::new(1_000, 10));
+        assert_eq!(take(), Poll::Ready(None));
+        assert_eq!(take(), Poll::Ready(None), "for good");
+    }
+
+    #[test]
+    fn messages_that_left_by_age_are_told_too() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history_age(secs(5)).build();
+        let mut stream = waiting(&topic, &clock);
+        publish_all(&topic, &["a", "b"]);
+        clock.advance(secs(6));
+        assert_eq!(stream.bytes(), evicted(2));
+        stream.is_pending();
+    }
+}
+
+mod schedule {
+    use super::*;
+
+    /// ```text
+    /// s     0        1        2        3
+    ///       d(3) b1(1) b2(1)
+    ///       a        b1 b2    c        d
+    /// ```
+    #[test]
+    fn scheduled_messages_enter_in_the_order_of_due_time_then_arrival() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        for (data, after) in [("d", 3), ("b1", 1), ("b2", 1)] {
+            topic.publish(later(data, secs(after))).unwrap();
+        }
+        topic.publish("a").unwrap();
+        clock.advance(secs(2));
+        topic.publish("c").unwrap();
+        clock.advance(secs(1));
+        assert_eq!(replay(&topic, Start::Oldest), "a,b1,b2,c,d");
+    }
+
+    #[test]
+    fn what_fell_due_enters_before_whatever_is_done_next() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let add = || topic.publish(later("x", secs(1))).unwrap();
+        add();
+        clock.advance(secs(1));
+        let mut stream = reader(&topic, &clock, Start::Now);
+        stream.is_pending();
+        add();
+        clock.advance(secs(1));
+        assert_eq!(topic.publish("a").unwrap().id(), "e-3");
+        add();
+        clock.advance(secs(1));
+        assert!(!topic.cancel("e-d3"), "it has entered");
+        assert_eq!(stream.data(), "x,a,x");
+        add();
+        clock.advance(secs(1));
+        topic.close();
+        assert_eq!(stream.data(), "x");
+        stream.is_over();
+    }
+
+    #[test]
+    fn a_time_that_has_passed_or_comes_at_once_is_now() {
+        let clock = FakeClock::at(SystemTime::UNIX_EPOCH + secs(60));
+        let topic = topic(&clock);
+        let past = Message::from("past").at(SystemTime::UNIX_EPOCH);
+        assert_eq!(topic.publish("a").unwrap().id(), "e-1");
+        assert_eq!(topic.publish(past).unwrap().id(), "e-2");
+        assert_eq!(
+            topic.publish(later("at once", secs(0))).unwrap().id(),
+            "e-3"
+        );
+        assert_eq!(replay(&topic, Start::Oldest), "a,past,at once");
+    }
+
+    #[test]
+    fn a_message_due_never_waits_for_good() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", Duration::MAX)).unwrap();
+        clock.advance(secs(1_000_000));
+        stream.is_pending();
+        assert_eq!(clock.next_deadline(), None);
+        assert_eq!(topic.take_remaining()[0].due(), None);
+    }
+
+    #[test]
+    fn thousands_that_fall_due_at_once_all_enter_in_order() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        for number in 1..=5_000_u64 {
+            topic.publish(later(&number.to_string(), secs(1))).unwrap();
+        }
+        stream.is_pending();
+        clock.advance(secs(1));
+        let expected: Vec<_> = (1..=5_000_u64).map(|number| number.to_string()).collect();
+        assert_eq!(drain(&mut stream), expected.join(","));
+    }
+
+    #[test]
+    fn a_message_that_expired_before_anybody_looked_never_enters() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic
+            .publish(later("x", secs(1)).expires_after(secs(1)))
+            .unwrap();
+        clock.advance(secs(2));
+        assert_eq!(replay(&topic, Start::Oldest), "");
+        assert_eq!((topic.stats().expired, topic.stats().retained), (1, 0));
+    }
+
+    #[test]
+    fn cancelled_messages_never_enter_and_free_their_place() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).max_scheduled(1).build();
+        let one = topic.publish(later("x", secs(1))).unwrap();
+        assert!(topic.publish(later("y", secs(1))).is_err());
+        assert!(topic.cancel(one.id()));
+        assert!(!topic.cancel(one.id()));
+        topic.publish(later("y", secs(1))).unwrap();
+        clock.advance(secs(1));
+        assert_eq!(replay(&topic, Start::Oldest), "y");
+        assert!(!topic.cancel("e-1"), "what is in the log stays");
+    }
+
+    #[test]
+    fn messages_with_one_own_id_are_cancelled_newest_first() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        for data in ["a", "b", "c"] {
+            let message = Message::from(with_id(data, "same"));
+            topic.publish(message.after(secs(1))).unwrap();
+        }
+        assert!(topic.cancel("same"));
+        assert!(topic.cancel("same"));
+        clock.advance(secs(1));
+        assert_eq!(replay(&topic, Start::Oldest), "a");
+        assert!(!topic.cancel("same"));
+    }
+
+    #[test]
+    fn remaining_messages_come_out_by_due_time_with_all_they_had() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish("entered").unwrap();
+        topic
+            .publish(later("b", secs(2)).expires_after(secs(3)))
+            .unwrap();
+        let own = Message::from(with_id("a", "own")).after(secs(1));
+        topic.publish(own).unwrap();
+        topic.close();
+        let remaining = topic.take_remaining();
+        let ids: Vec<_> = remaining.iter().map(sse_queue::Remaining::id).collect();
+        assert_eq!(ids, ["own", "e-d1"]);
+        assert_eq!(remaining[1].due(), Some(SystemTime::UNIX_EPOCH + secs(2)));
+        assert_eq!(
+            remaining[1].expires(),
+            Some(SystemTime::UNIX_EPOCH + secs(5))
+        );
+        assert!(topic.take_remaining().is_empty());
+        assert_eq!((topic.stats().scheduled, topic.stats().withdrawn), (0, 2));
+
+        let queue = Queue::builder().clock(clock.clone()).build();
+        for remaining in remaining {
+            queue.push(remaining).unwrap();
+        }
+        clock.advance(secs(2));
+        assert_eq!(queue.try_next().unwrap(), "id: own\ndata: a\n\n");
+        assert_eq!(queue.try_next().unwrap(), "id: e-d1\ndata: b\n\n");
+    }
+}
+
+mod pacing {
+    use super::*;
+
+    fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
+        let numbers: Vec<_> = range.map(|number| number.to_string()).collect();
+        numbers.join(",")
+    }
+
+    /// ```text
+    /// ms         0    1..9        10                 20
+    /// published  0    1 to 999
+    /// sent       0                1 to 999, at once  -
+    /// ```
+    #[test]
+    fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        publish_numbers(&topic, 0..=0);
+        assert_eq!(stream.data(), "0");
+        stream.is_pending();
+        publish_numbers(&topic, 1..=999);
+        stream.is_pending();
+        clock.advance(ms(10));
+        assert_eq!(drain(&mut stream), numbers(1..=999));
+        publish_numbers(&topic, 1_000..=1_000);
+        stream.is_pending();
+        clock.advance(ms(10));
+        assert_eq!(stream.data(), "1000");
+    }
+
+    #[test]
+    fn a_burst_is_what_was_there_when_it_began() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        publish_numbers(&topic, 1..=100);
+        let first = stream.data();
+        assert!(!first.ends_with(",100"), "more than one block");
+        publish_numbers(&topic, 101..=101);
+        assert_eq!(format!("{first},{}", drain(&mut stream)), numbers(1..=100));
+        clock.advance(ms(10));
+        assert_eq!(stream.data(), "101");
+    }
+
+    /// ```text
+    /// ms    0               1               10
+    ///       64 of 100 sent  rest expires    b
+    ///                         b?
+    /// ```
+    #[test]
+    fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        for number in 1..=100_u64 {
+            let message = Message::from(number.to_string()).expires_after(ms(1));
+            topic.publish(message).unwrap();
+        }
+        assert!(stream.data().starts_with("1,2,"));
+        clock.advance(ms(1));
+        stream.is_pending();
+        topic.publish("b").unwrap();
+        stream.is_pending();
+        clock.advance(ms(10));
+        assert_eq!(stream.data(), "b");
+    }
+
+    #[test]
+    fn a_burst_on_a_grid_whose_rest_expired_is_over() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = bare(&topic, &clock, Start::Now).every(secs(1)).batch(100);
+        let mut stream = settled(stream);
+        for number in 1..=100_u64 {
+            let message = Message::from(number.to_string()).expires_after(ms(1_500));
+            topic.publish(message).unwrap();
+        }
+        stream.is_pending();
+        clock.advance(secs(1));
+        assert!(stream.data().starts_with("1,2,"));
+        clock.advance(ms(600));
+        stream.is_pending();
+        topic.publish("b").unwrap();
+        stream.is_pending();
+        clock.advance(ms(400));
+        assert_eq!(stream.data(), "b");
+    }
+
+    /// ```text
+    /// s      0    0.5       1      1.5   2    10
+    /// x, y   x    x expires nothing            y due
+    /// b                            b     sent
+    /// ```
+    #[test]
+    fn a_tick_that_came_to_nothing_leaves_the_grid_as_it_is() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).every(secs(1)));
+        topic
+            .publish(Message::from("x").expires_after(ms(500)))
+            .unwrap();
+        topic.publish(later("y", secs(10))).unwrap();
+        stream.is_pending();
+        clock.advance(secs(1));
+        stream.is_pending();
+        clock.advance(ms(500));
+        topic.publish("b").unwrap();
+        stream.is_pending();
+        clock.advance(ms(500));
+        assert_eq!(stream.data(), "b");
+    }
+
+    #[test]
+    fn a_batch_on_a_grid_crosses_the_borders_of_blocks() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = bare(&topic, &clock, Start::Now).every(secs(1)).batch(150);
+        let mut stream = settled(stream);
+        publish_numbers(&topic, 1..=400);
+        stream.is_pending();
+        for range in [1..=150, 151..=300, 301..=400] {
+            clock.advance(secs(1));
+            assert_eq!(drain(&mut stream), numbers(range));
+        }
+    }
+
+    #[test]
+    fn a_chunk_holds_whole_frames_up_to_the_limits() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        publish_all(&topic, &["a", "b", "c", "d", "e"]);
+        let start = || bare(&topic, &clock, Start::Oldest);
+        let mut small = Task::new(start().max_chunk(2 * "id: e-1\ndata: a\n\n".len()));
+        assert_eq!(small.data(), "a,b");
+        assert_eq!(small.data(), "c,d");
+        let mut tiny = Task::new(start().max_chunk(1));
+        assert_eq!(tiny.data(), "a");
+        let mut few = Task::new(start().max_messages(3));
+        assert_eq!((few.data(), few.data()), ("a,b,c".into(), "d,e".into()));
+    }
+
+    #[test]
+    fn a_frame_larger_than_a_chunk_goes_alone() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let large = "x".repeat(100_000);
+        publish_all(&topic, &["a", &large, "b"]);
+        let mut stream = reader(&topic, &clock, Start::Oldest);
+        assert_eq!(stream.data(), "a");
+        assert_eq!(stream.data().len(), 100_000);
+        assert_eq!(stream.data(), "b");
+    }
+}
+
+mod waking {
+    use super::*;
+
+    #[test]
+    fn a_publish_wakes_each_waiting_stream_once() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
+        publish_all(&topic, &["a", "b", "c"]);
+        for stream in &mut streams {
+            assert_eq!(stream.wakes(), 1);
+            assert_eq!(stream.data(), "a,b,c");
+            stream.is_pending();
+        }
+        publish_all(&topic, &["d"]);
+        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    }
+
+    #[test]
+    fn a_stream_in_its_gap_is_not_woken_by_a_publish() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        publish_all(&topic, &["a"]);
+        assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
+        stream.is_pending();
+        publish_numbers(&topic, 1..=100);
+        assert_eq!(stream.wakes(), 0);
+        clock.advance(ms(10));
+        assert_eq!(stream.wakes(), 1);
+    }
+
+    #[test]
+    fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).every(secs(1)));
+        publish_all(&topic, &["a"]);
+        assert_eq!(stream.wakes(), 1);
+        stream.is_pending();
+        publish_numbers(&topic, 1..=100);
+        assert_eq!(stream.wakes(), 0);
+        clock.advance(secs(1));
+        assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
+    }
+
+    #[test]
+    fn a_dropped_stream_is_not_woken() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = waiting(&topic, &clock);
+        let count = std::sync::Arc::clone(&stream.count);
+        drop(stream);
+        publish_all(&topic, &["a"]);
+        topic.close();
+        assert_eq!(count.take(), 0);
+        assert_eq!(std::sync::Arc::strong_count(&count), 1, "no waker is kept");
+    }
+
+    #[test]
+    fn the_last_poll_says_whom_to_wake() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        let before = std::sync::Arc::clone(&stream.count);
+        stream.move_to_another_task();
+        stream.is_pending();
+        publish_all(&topic, &["a"]);
+        assert_eq!((before.take(), stream.wakes()), (0, 1));
+    }
+
+    #[test]
+    fn one_waiting_stream_arms_for_what_falls_due() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
+        topic.publish(later("x", secs(5))).unwrap();
+        let woken: usize = streams.iter().map(Task::wakes).sum();
+        assert_eq!(woken, 1, "to be told of the due time");
+        streams.iter_mut().for_each(Task::is_pending);
+        clock.advance(secs(5));
+        assert_eq!(clock.wakes(), 1);
+        let keeper = streams
+            .iter()
+            .position(|stream| stream.wakes() == 1)
+            .unwrap();
+        assert_eq!(streams[keeper].data(), "x");
+        for (place, stream) in streams.iter_mut().enumerate() {
+            if place != keeper {
+                assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+            }
+        }
+    }
+
+    /// ```text
+    /// s   0         2         5        9
+    ///     9 told    5 told    5 due    9 due
+    /// ```
+    #[test]
+    fn an_earlier_message_arms_again() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
+        topic.publish(later("nine", secs(9))).unwrap();
+        streams.iter_mut().for_each(Task::is_pending);
+        clock.advance(secs(2));
+        topic.publish(later("five", secs(3))).unwrap();
+        let woken: usize = streams.iter().map(Task::wakes).sum();
+        assert_eq!(woken, 2, "one for each message");
+        streams.iter_mut().for_each(Task::is_pending);
+        for (due, data) in [(3, "five"), (4, "nine")] {
+            assert_eq!(clock.advance_to_next(), Some(secs(due)));
+            for stream in &mut streams {
+                assert_eq!(stream.data(), data);
+                stream.is_pending();
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_message_wakes_nobody() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        stream.is_pending();
+        stream.wakes();
+        topic.publish(later("y", secs(2))).unwrap();
+        assert_eq!(stream.wakes(), 0);
+    }
+
+    #[test]
+    fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        let keeper = waiting(&topic, &clock);
+        let mut other = waiting(&topic, &clock);
+        drop(keeper);
+        assert_eq!(other.wakes(), 1);
+        other.is_pending();
+        clock.advance(secs(5));
+        assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    }
+
+    #[test]
+    fn a_stream_that_parks_hands_the_time_on() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        let mut keeper = settled(bare(&topic, &clock, Start::Now).spaced(secs(60)));
+        let mut other = waiting(&topic, &clock);
+        publish_all(&topic, &["a"]);
+        assert_eq!((keeper.data(), other.data()), ("a".into(), "a".into()));
+        keeper.is_pending();
+        other.is_pending();
+        clock.advance(secs(5));
+        assert_eq!(other.data(), "x");
+    }
+
+    /// ```text
+    /// s         0    1      5        6
+    /// keeper    arms        looks
+    ///                cancel          y published, due at 7
+    /// ```
+    #[test]
+    fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        let published = topic.publish(later("x", secs(5))).unwrap();
+        stream.is_pending();
+        assert!(topic.cancel(published.id()));
+        clock.advance(secs(5));
+        stream.is_pending();
+        stream.wakes();
+
+        topic.publish(later("y", secs(2))).unwrap();
+        assert_eq!(stream.wakes(), 1, "to be told of the due time");
+        stream.is_pending();
+        clock.advance(secs(2));
+        assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    }
+
+    #[test]
+    fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic
+            .publish(later("x", secs(5)).expires_after(secs(0)))
+            .unwrap();
+        stream.is_pending();
+        clock.advance(secs(5));
+        stream.is_pending();
+        stream.wakes();
+        topic.publish(later("y", secs(2))).unwrap();
+        assert_eq!(stream.wakes(), 1, "to be told of the due time");
+        stream.is_pending();
+        clock.advance(secs(2));
+        assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    }
+
+    /// ```text
+    /// s        0     1        3600
+    /// x        |-----due
+    /// slow                    tick
+    /// fast           x
+    /// ```
+    #[test]
+    fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        let mut slow = settled(bare(&topic, &clock, Start::Now).every(secs(3600)));
+        let mut fast = waiting(&topic, &clock);
+        clock.advance(secs(1));
+        assert_eq!(slow.wakes(), 1, "it keeps the time");
+        slow.is_pending();
+        assert_eq!((fast.wakes(), fast.data()), (1, "x".into()));
+        clock.advance(secs(3599));
+        assert_eq!(slow.data(), "x");
+    }
+
+    /// The keeper's client does not read: its keep-alive is taken, and it is not polled again.
+    #[test]
+    fn a_stream_that_gave_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let keep_alive = KeepAlive::every(secs(1));
+        topic.publish(later("x", secs(5))).unwrap();
+        let mut stuck = settled(bare(&topic, &clock, Start::Now).keep_alive(keep_alive));
+        let mut other = waiting(&topic, &clock);
+        clock.advance(secs(1));
+        assert_eq!(stuck.bytes(), ":\n");
+        assert_eq!(other.wakes(), 1, "to keep the time");
+        other.is_pending();
+        clock.advance(secs(4));
+        assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    }
+
+    #[test]
+    fn an_idle_stream_arms_nothing() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        publish_all(&topic, &["a"]);
+        let _streams = [
+            settled(bare(&topic, &clock, Start::Now)),
+            settled(bare(&topic, &clock, Start::Now).spaced(ms(10))),
+            settled(bare(&topic, &clock, Start::Now).every(ms(10))),
+        ];
+        assert_eq!(clock.next_deadline(), None);
+    }
+
+    /// `jump` moves the clock and not the ticker: the tick for `x` comes when `x` is long due.
+    #[test]
+    fn a_jump_of_the_wall_clock_makes_nothing_late_for_good() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        stream.is_pending();
+        clock.jump(secs(60));
+        stream.wakes();
+        clock.advance(secs(5));
+        assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    }
+}
+
+mod end {
+    use super::*;
+
+    type Pace = fn(TopicStream) -> TopicStream;
+
+    const PACES: [(&str, Pace); 3] = [
+        ("immediate", |stream| stream),
+        ("spaced", |stream| stream.spaced(secs(3600))),
+        ("every", |stream| stream.every(secs(3600))),
+    ];
+
+    fn paced(topic: &Topic, clock: &FakeClock, pace: Pace, start: Start) -> Task<TopicStream> {
+        let stream = pace(bare(topic, clock, start));
+        Task::new(stream.farewell(Event::new("bye")))
+    }
+
+    #[test]
+    fn a_closed_topic_gives_what_was_due_without_pacing_then_the_farewell() {
+        for (name, pace) in PACES {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let mut stream = paced(&topic, &clock, pace, Start::Now);
+            stream.is_pending();
+            publish_numbers(&topic, 1..=200);
+            topic.publish(later("due", secs(0))).unwrap();
+            topic.publish(later("not due", secs(1))).unwrap();
+            topic.close();
+            assert_eq!(stream.wakes(), 1, "{name}");
+            let seen = drain(&mut stream);
+            assert!(seen.starts_with("1,2,3,"), "{name}: {seen}");
+            assert!(seen.ends_with("199,200,due,bye"), "{name}: {seen}");
+            stream.is_over();
+            assert_eq!(clock.next_deadline(), None, "{name}");
+            assert_eq!(topic.take_remaining().len(), 1);
+        }
+    }
+
+    #[test]
+    fn streams_that_are_parked_are_woken_by_the_end() {
+        for (name, pace) in PACES {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            publish_all(&topic, &["a", "b"]);
+            let mut stream = paced(&topic, &clock, pace, Start::Oldest);
+            // Spaced: in its gap. On a grid: it waits for its tick.
+            let _ = stream.poll_next();
+            stream.is_pending();
+            stream.move_to_another_task();
+            stream.is_pending();
+            topic.close();
+            assert_eq!(stream.wakes(), 1, "{name}");
+            assert!(drain(&mut stream).ends_with("bye"), "{name}");
+            stream.is_over();
+        }
+    }
+
+    #[test]
+    fn a_stream_that_waits_behind_its_gap_is_woken_by_the_end_once() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+        publish_all(&topic, &["a"]);
+        stream.bytes();
+        stream.is_pending();
+        clock.advance(ms(10));
+        stream.is_pending();
+        stream.wakes();
+        topic.close();
+        assert_eq!(stream.wakes(), 1);
+        stream.is_over();
+    }
+
+    #[test]
+    fn an_aborted_topic_gives_the_farewell_alone() {
+        for (name, pace) in PACES {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let mut waiting = paced(&topic, &clock, pace, Start::Now);
+            waiting.is_pending();
+            publish_all(&topic, &["a"]);
+            let mut fresh = paced(&topic, &clock, pace, Start::Oldest);
+            topic.abort();
+            assert_eq!(waiting.wakes(), 1, "{name}");
+            assert_eq!(waiting.data(), "bye", "{name}");
+            assert_eq!(fresh.data(), "bye", "{name}");
+            waiting.is_over();
+        }
+    }
+
+    #[test]
+    fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
+        for (name, pace) in PACES {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let mut stream = paced(&topic, &clock, pace, after("old-7"));
+            topic.abort();
+            assert_eq!(stream.data(), "bye", "{name}");
+        }
+    }
+
+    #[test]
+    fn an_abort_behind_a_close_cuts_what_is_left() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        publish_numbers(&topic, 1..=200);
+        topic.close();
+        stream.bytes();
+        topic.abort();
+        stream.is_over();
+    }
+
+    #[test]
+    fn a_stream_on_a_grid_that_has_a_gap_to_tell_is_woken_by_the_end() {
+        for end in [Topic::close, Topic::abort] {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let stream = bare(&topic, &clock, after("old-7")).every(secs(3600));
+            let stream = settled(stream);
+            end(&topic);
+            assert_eq!(stream.wakes(), 1);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        publish_all(&topic, &["a"]);
+        topic.close();
+        let mut stream = reader(&topic, &clock, Start::Oldest);
+        assert_eq!(stream.data(), "a");
+        stream.is_over();
+        reader(&topic, &clock, Start::Now).is_over();
+    }
+
+    #[test]
+    fn a_closed_topic_takes_nothing_in_any_more() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        topic.close();
+        clock.advance(secs(1));
+        assert_eq!(replay(&topic, Start::Oldest), "");
+        assert_eq!(topic.stats().scheduled, 1);
+        assert!(topic.is_closed());
+    }
+
+    #[test]
+    fn streams_end_when_the_last_handle_is_dropped_and_nothing_is_scheduled() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        let clone = topic.clone();
+        topic.publish(later("x", secs(1))).unwrap();
+        drop(topic);
+        stream.is_pending();
+        drop(clone);
+        stream.is_pending();
+        clock.advance(secs(1));
+        assert_eq!(stream.data(), "x");
+        stream.is_over();
+    }
+
+    #[test]
+    fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
+        for (name, pace) in PACES {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let mut stream = paced(&topic, &clock, pace, Start::Now);
+            stream.is_pending();
+            drop(topic);
+            assert_eq!(stream.wakes(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        topic.publish(later("never", Duration::MAX)).unwrap();
+        stream.is_pending();
+        drop(topic);
+        clock.advance(secs(1));
+        assert_eq!(stream.data(), "x");
+        stream.is_over();
+    }
+
+    #[test]
+    fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
+        topic
+            .publish(later("x", secs(1)).expires_after(secs(0)))
+            .unwrap();
+        drop(topic);
+        streams.iter_mut().for_each(Task::is_pending);
+        clock.advance(secs(1));
+        for stream in &mut streams {
+            stream.wakes();
+            stream.is_over();
+        }
+    }
+
+    #[test]
+    fn what_is_withdrawn_lets_streams_end_that_only_waited_for_it() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        stream.is_pending();
+        stream.wakes();
+        topic.close();
+        assert_eq!(stream.wakes(), 1);
+        stream.is_over();
+    }
+}
