@@ -39,6 +39,7 @@
 //! | [`Topic`] | broadcast: each message goes to all streams, from a log that can be replayed |
 //! | [`EventStream`] | one connection's body, made of a source and a ticker |
 //! | [`Source`] | where a stream takes frames from: a queue, a topic, [any stream of events](EventStream::from_events), or an engine of your own |
+//! | [`Lease`] | how a queue delivers at least once |
 //! | [`Clock`] | what time it is in the world: due times, expiry, age |
 //! | [`Ticker`] | elapsed time and a wake-up after some of it: pacing, keep-alive, due messages |
 //! | [`SystemClock`], [`ThreadTicker`] | real time, from std alone, under any executor or none |
@@ -49,13 +50,13 @@
 //! # Ordering
 //!
 //! A queue's order is due time, then arrival, across all producers. A message is due when it is
-//! pushed, unless it says otherwise with [`after`](Message::after) or [`at`](Message::at); one whose
-//! time lies in the past goes ahead of what fell due after it. Nothing is handed out before it is
-//! due, or once it has [expired](Message::expires_after).
+//! pushed, unless it says otherwise with [`after`](Message::after) or [`at`](Message::at); one
+//! whose time lies in the past goes ahead of what fell due after it. Nothing is handed out before
+//! it is due, or once it has [expired](Message::expires_after).
 //!
-//! A topic numbers its messages as they enter the log, and every stream sees that order. A scheduled
-//! message enters when it is due, before whatever is done next with the topic; one whose time lies
-//! in the past enters at once, behind those that are there.
+//! A topic numbers its messages as they enter the log, and every stream sees that order. A
+//! scheduled message enters when it is due, before whatever is done next with the topic; one whose
+//! time lies in the past enters at once, behind those that are there.
 //!
 //! # Pacing
 //!
@@ -69,10 +70,10 @@
 //! * [`every`](EventStream::every): at most one [batch](EventStream::batch) at each tick of a grid.
 //!   Ticks that were missed are skipped, never made up in a burst.
 //!
-//! Pacing and [keep-alive](EventStream::keep_alive) run on the stream's ticker alone: no jump of the
-//! wall clock stalls a stream or makes it burst. Due times and expiry are the clock's. A stream that
-//! has nothing to send is not woken, apart from its keep-alive, and apart from the one stream that
-//! looks when the next message falls due.
+//! Pacing and [keep-alive](EventStream::keep_alive) run on the stream's ticker alone: no jump of
+//! the wall clock stalls a stream or makes it burst. Due times and expiry are the clock's. A stream
+//! that has nothing to send is not woken, apart from its keep-alive, and apart from the one stream
+//! that looks when the next message falls due.
 //!
 //! # Overflow
 //!
@@ -118,15 +119,43 @@
 //!
 //! # Delivery
 //!
-//! A queue delivers at most once: a message that was handed to a stream has left the queue, whether
-//! or not its client got to see it. A client can come back sooner than its old connection is found
-//! dead, and a message can go to the old one. [`Last-Event-ID`](LastEventId) means nothing to a
-//! queue.
+//! A queue delivers at most once, unless told otherwise: a message that was handed to a stream has
+//! left the queue, whether or not its client got to see it. A client can come back sooner than its
+//! old connection is found dead, and a message can go to the old one.
 //!
-//! A topic delivers each message to each stream once, in order, as long as it is kept. A client that
-//! lost its connection in the middle of an event has not seen its id, and gets it again.
+//! With [`at_least_once`](QueueBuilder::at_least_once) a message that is handed out is leased. It
+//! is done with when it is confirmed: by [`ack`](Queue::ack), or by its client coming back with
+//! that id or a later one of the same stream, which the service passes to
+//! [`stream_after`](Queue::stream_after). Otherwise it returns to its place in time order: when its
+//! lease ends, when its stream was dropped and the client did not come back within a
+//! [grace](Lease::grace), or by [`nack`](Queue::nack). After the last of its
+//! [attempts](Lease::max_attempts) it is among the [dead letters](Queue::dead_letters). So a client
+//! must bear a message that comes twice, and confirm each, or come back in time, or
+//! [extend](Queue::extend) the lease. What is in flight counts against the queue's bounds.
 //!
-//! Neither outlives its process.
+//! ```
+//! use std::time::Duration;
+//! use sse_queue::{FakeClock, Lease, Queue};
+//!
+//! let clock = FakeClock::new();
+//! let lease = Lease::new(Duration::from_secs(30));
+//! let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+//! let id = queue.push("job")?.id().to_owned();
+//!
+//! let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+//! let job = stream.try_next();
+//! assert!(job.is_some());
+//! clock.advance(Duration::from_secs(30));
+//! assert_eq!(stream.try_next(), job, "nobody confirmed it");
+//! queue.ack(&id)?;
+//! assert_eq!(queue.stats().in_flight, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A topic delivers each message to each stream once, in order, as long as it is kept and good. A client
+//! that lost its connection in the middle of an event has not seen its id, and gets it again.
+//!
+//! Nothing outlives its process.
 //!
 //! # Closing
 //!
@@ -138,8 +167,9 @@
 //! 2. After 3 s, [`abort`](Queue::abort): streams that are still polled end at once.
 //! 3. A stream whose client does not read is not polled. Drop its connection.
 //!
-//! [`take_remaining`](Queue::take_remaining) then returns what was never delivered, for another
-//! queue or for a disk. The example servers do all of this.
+//! The example servers do this. [`take_remaining`](Queue::take_remaining) then returns what was
+//! never delivered, or never confirmed, for another queue or for a disk. Between the first step and
+//! the second, [`drain`](Queue::drain) waits for the leases that are open.
 //!
 //! Dropping a stream is how a departed client is noticed: it leaves its queue or topic at once.
 //! Frameworks drop it when a write fails, which the keep-alive sees to. Once all handles of a queue
@@ -149,35 +179,36 @@
 //! # Security notes
 //!
 //! * Ids are no secrets: the numbers count up, and every client of a topic sees its epoch. Decide
-//!   who may read a stream before it is made; an id must open nothing.
-//! * A `POST` of `text/plain` needs no preflight: any web page can send one to your service, also to
-//!   one on localhost. Look at `Sec-Fetch-Site` and `Origin`, as the example servers do, or take
+//!   who may read a stream before it is made; an id must open nothing. Where an id confirms a
+//!   message, pass on those of clients that you have authenticated.
+//! * A `POST` of `text/plain` needs no preflight: any web page can send one to your service, also
+//!   to one on localhost. Look at `Sec-Fetch-Site` and `Origin`, as the example servers do, or take
 //!   JSON alone.
 //! * Line ends cannot inject fields: in data they are split into lines, in names and ids they are
-//!   [refused](EventError). Events named `open` or `error` are legal and reach a page's listeners for
-//!   the browser's own events of these names; leave those names to the browser where senders are not
-//!   trusted.
+//!   [refused](EventError). Events named `open` or `error` are legal and reach a page's listeners
+//!   for the browser's own events of these names; leave those names to the browser where senders
+//!   are not trusted.
 //! * [`header::response`] sets no CORS headers: other sites cannot read the stream.
 //! * A browser comes back after a stream has ended or broken, and after no other status than 200.
 //!   So 204 tells it to stop for good; and a 429 or 503 does the same, unless the page itself tries
 //!   again.
 //! * A browser opens six HTTP/1.1 connections to an origin, over all its tabs: the seventh
-//!   `EventSource` waits, and so does every request. HTTP/2 has no such limit.
+//!   `EventSource` waits, and so does every request. HTTP/2 allows many more.
 //! * `Debug` shows no data.
 //!
 //! # Testing
 //!
 //! [`FakeClock`] is one hand on all of time: it is the queue's clock, and it makes the tickers. No
-//! test needs to sleep or to start a runtime. [`EventStream::try_next`] and [`Queue::try_next`] take
-//! what is ready without an executor, [`FakeClock::advance`] moves time and stops at each deadline,
-//! [`FakeClock::next_deadline`] says what a stream waits for, and [`FakeClock::wakes`] counts
-//! wake-ups. A fixed [`epoch`](QueueBuilder::epoch) makes ids the same in every run.
+//! test needs to sleep or to start a runtime. [`EventStream::try_next`] and [`Queue::try_next`]
+//! take what is ready without an executor, [`FakeClock::advance`] moves time and stops at each
+//! deadline, [`FakeClock::next_deadline`] says what a stream waits for, and [`FakeClock::wakes`]
+//! counts wake-ups. A fixed [`epoch`](QueueBuilder::epoch) makes ids the same in every run.
 //!
 //! # Platforms
 //!
 //! The crate needs std. On `wasm32-unknown-unknown`, which has neither clock nor threads,
-//! [`SystemClock::new`] panics and [`ThreadTicker::new`] fails: bring a [`Clock`] and a [`Ticker`] on
-//! the host's timers. Rust 1.88 or newer.
+//! [`SystemClock::new`] panics and [`ThreadTicker::new`] fails: bring a [`Clock`] and a [`Ticker`]
+//! on the host's timers. Rust 1.88 or newer.
 
 #![cfg_attr(
     test,
