@@ -152,8 +152,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A topic delivers each message to each stream once, in order, as long as it is kept and good. A client
-//! that lost its connection in the middle of an event has not seen its id, and gets it again.
+//! A topic delivers each message to each stream once, in order, as long as it is kept and good. A
+//! client that lost its connection in the middle of an event has not seen its id, and gets it again.
 //!
 //! Nothing outlives its process.
 //!
