@@ -1,3 +1,4 @@
+use core::cell::Cell;
 use std::sync::Arc;
 
 use axum::body::BodyDataStream;
@@ -97,11 +98,13 @@ impl Hub for TokioBytes {
     }
 }
 
-/// tokio's `broadcast` of texts, each encoded for each stream by axum's `Sse`. No keep-alive.
+/// tokio's `broadcast` of texts, each encoded for each stream by axum's `Sse`, with an id as a
+/// topic gives it. No keep-alive.
 #[derive(Debug)]
 pub struct TokioEncoded {
-    sender: broadcast::Sender<Arc<str>>,
+    sender: broadcast::Sender<(u64, Arc<str>)>,
     data: String,
+    published: Cell<u64>,
 }
 
 impl TokioEncoded {
@@ -111,7 +114,8 @@ impl TokioEncoded {
         let (sender, _) = broadcast::channel(slots);
         Self {
             sender,
-            data: "x".repeat(DATA),
+            data: "x".repeat(DATA_WITH_ID),
+            published: Cell::new(0),
         }
     }
 }
@@ -120,12 +124,18 @@ impl Hub for TokioEncoded {
     type Stream = Map<BodyDataStream, fn(Result<Bytes, axum::Error>) -> Bytes>;
 
     fn publish(&self) {
-        let _ = self.sender.send(Arc::from(self.data.as_str()));
+        self.published.set(self.published.get() + 1);
+        let message = (self.published.get(), Arc::from(self.data.as_str()));
+        let _ = self.sender.send(message);
     }
 
     fn stream(&self) -> Self::Stream {
         let stream = BroadcastStream::new(self.sender.subscribe());
-        let events = stream.map(|data| data.map(|data| Event::default().data(&*data)));
+        let event = |(id, data): (u64, Arc<str>)| {
+            let id = format!("e-{id}");
+            Event::default().id(id).data(&*data)
+        };
+        let events = stream.map(move |message| message.map(event));
         let body = Sse::new(events).into_response().into_body();
         let frames = body.into_data_stream();
         frames.map(|frame| frame.expect("there are slots enough"))

@@ -20,7 +20,7 @@ pub struct Given {
 /// The smallest executor that wakes for real: streams, and a list of those that are ready.
 #[derive(Debug)]
 pub struct Tasks<S> {
-    tasks: Vec<Task<S>>,
+    all: Vec<Task<S>>,
     ready: Arc<Ready>,
     running: Vec<usize>,
 }
@@ -28,12 +28,12 @@ pub struct Tasks<S> {
 #[derive(Debug)]
 struct Task<S> {
     stream: Pin<Box<S>>,
-    state: Arc<TaskState>,
+    turn: Arc<Turn>,
     waker: Waker,
 }
 
 #[derive(Debug)]
-struct TaskState {
+struct Turn {
     place: usize,
     is_ready: AtomicBool,
     ready: Arc<Ready>,
@@ -47,22 +47,22 @@ impl<S: Stream<Item = Bytes>> Tasks<S> {
     pub fn new(streams: impl Iterator<Item = S>) -> Self {
         let ready = Arc::new(Ready::default());
         let task = |(place, stream)| {
-            let state = Arc::new(TaskState {
+            let turn = Arc::new(Turn {
                 place,
                 is_ready: AtomicBool::new(false),
                 ready: Arc::clone(&ready),
             });
-            let waker = Waker::from(Arc::clone(&state));
+            let waker = Waker::from(Arc::clone(&turn));
             waker.wake_by_ref();
             Task {
                 stream: Box::pin(stream),
-                state,
+                turn,
                 waker,
             }
         };
-        let tasks = streams.enumerate().map(task).collect();
+        let all = streams.enumerate().map(task).collect();
         let mut tasks = Self {
-            tasks,
+            all,
             ready,
             running: Vec::new(),
         };
@@ -75,10 +75,10 @@ impl<S: Stream<Item = Bytes>> Tasks<S> {
         let mut given = Given::default();
         self.ready.with(|ready| mem::swap(ready, &mut self.running));
         for place in self.running.drain(..) {
-            let Some(task) = self.tasks.get_mut(place) else {
+            let Some(task) = self.all.get_mut(place) else {
                 continue;
             };
-            task.state.is_ready.store(false, Ordering::Release);
+            task.turn.is_ready.store(false, Ordering::Release);
             let mut cx = Context::from_waker(&task.waker);
             while let Poll::Ready(Some(chunk)) = task.stream.as_mut().poll_next(&mut cx) {
                 given.chunks += 1;
@@ -95,7 +95,7 @@ impl Ready {
     }
 }
 
-impl Wake for TaskState {
+impl Wake for Turn {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
