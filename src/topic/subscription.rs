@@ -152,7 +152,7 @@ impl Source for TopicSubscription {
         if this.gap.is_some() {
             return Poll::Ready(());
         }
-        let (is_due, next_due) = this.shared.with(|state, now, effects| {
+        let (is_due, next_due) = this.shared.look(|state, now, effects| {
             if state.is_due(&this.cursor) {
                 state.park(&mut this.cursor, cx.waker(), effects);
                 return (true, None);
@@ -179,7 +179,7 @@ impl Source for TopicSubscription {
             if let Some(told) = this.tell() {
                 return Poll::Ready(Some(told));
             }
-            let (taken, next_due) = this.shared.with(|state, now, effects| {
+            let (taken, next_due) = this.shared.look(|state, now, effects| {
                 let taken = state.take(&mut this.cursor, now, limit);
                 if let Taken::Nothing = taken {
                     state.wait(&mut this.cursor, cx.waker(), effects);
@@ -216,7 +216,7 @@ impl Source for TopicSubscription {
         let this = &mut *self;
         let cursor = &mut this.cursor;
         this.shared
-            .with(|state, _, effects| state.park(cursor, cx.waker(), effects));
+            .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
         this.next_due = None;
     }
 }
