@@ -107,6 +107,11 @@ impl Log {
         self.appended_bytes.saturating_sub(self.evicted_bytes)
     }
 
+    /// Whether any of the messages expires or ages.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.retention.age.is_some() || !self.expiring.is_empty()
+    }
+
     /// Appends a frame, in two parts; returns its number.
     pub(crate) fn append(
         &mut self,

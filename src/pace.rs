@@ -48,6 +48,10 @@ impl Pace {
         }
     }
 
+    pub(crate) fn is_immediate(&self) -> bool {
+        self.pacing == Pacing::Immediate
+    }
+
     pub(crate) fn is_ticked(&self) -> bool {
         matches!(self.pacing, Pacing::Every(_))
     }

@@ -81,8 +81,8 @@ pin_project! {
         settings: Settings,
         pace: Pace,
         phase: Phase,
-        // When the last byte went out.
-        quiet_since: Duration,
+        // When the last byte went out. `None`: since the last look, so count from the next one.
+        quiet_since: Option<Duration>,
         // When the tick is due that is armed.
         armed: Option<Duration>,
         // When the stream ends by itself.
@@ -123,7 +123,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             pace: Pace::new(Pacing::Immediate),
             settings: Settings::default(),
             phase: Phase::New,
-            quiet_since: Duration::ZERO,
+            quiet_since: None,
             armed: None,
             ends_at: None,
             due_at: None,
@@ -229,10 +229,11 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
     type Item = Bytes;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut now = self.ticker.now();
+        let mut now = Now::default();
         match self.phase {
             Phase::Ended => return Poll::Ready(None),
             Phase::New => {
+                let now = now.read(&self.ticker);
                 self.as_mut().open(now);
                 if let Some(bytes) = self.settings.opening() {
                     return Poll::Ready(Some(bytes));
@@ -242,39 +243,43 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
         }
         loop {
             // 1. Whatever ends or is due goes out.
-            if self.ends_at.is_some_and(|end| end <= now) {
+            if let Some(end) = self.ends_at
+                && end <= now.read(&self.ticker)
+            {
                 return self.age_out(cx);
             }
-            let look_at = match self.as_mut().poll_source(cx, now) {
+            let look_at = match self.as_mut().poll_source(cx, &mut now) {
                 Looked::Ready(Some(chunk)) => {
                     let this = self.project();
                     *this.in_burst = this.source.has_more();
-                    if !*this.in_burst {
-                        this.pace.taken(now);
+                    if !*this.in_burst && !this.pace.is_immediate() {
+                        this.pace.taken(now.read(&*this.ticker));
                     }
-                    (*this.quiet_since, *this.due_at, *this.early) = (now, None, 0);
+                    (*this.quiet_since, *this.due_at, *this.early) = (now.0, None, 0);
                     return Poll::Ready(Some(chunk));
                 }
                 Looked::Ready(None) => return self.end(),
                 Looked::Pending(look_at) => look_at,
             };
             // 2. So does a sign of life, if nothing else did for long.
-            let quiet_until = self.settings.quiet_until(self.quiet_since);
-            if quiet_until.is_some_and(|end| end <= now) {
+            let time = now.read(&self.ticker);
+            let quiet_since = *self.as_mut().project().quiet_since.get_or_insert(time);
+            let quiet_until = self.settings.quiet_until(quiet_since);
+            if quiet_until.is_some_and(|end| end <= time) {
                 // Whoever reads slowly polls again much later: till then nobody counts on it.
                 self.as_mut().project().source.park(cx);
-                *self.as_mut().project().quiet_since = now;
+                *self.as_mut().project().quiet_since = Some(time);
                 return Poll::Ready(Some(self.settings.sign_of_life()));
             }
             // 3. Otherwise arm for the first of what comes, and look again when it has come.
             let next = [look_at, quiet_until, self.ends_at];
             let next = next.into_iter().flatten().min();
-            self.as_mut().arm(next, now);
+            self.as_mut().arm(next, time);
             if self.as_mut().project().ticker.poll_tick(cx).is_pending() {
                 return Poll::Pending;
             }
             *self.as_mut().project().armed = None;
-            now = self.ticker.now();
+            now = Now::default();
         }
     }
 }
@@ -282,6 +287,17 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
 impl<S: Source, T: Ticker> FusedStream for EventStream<S, T> {
     fn is_terminated(&self) -> bool {
         self.phase == Phase::Ended
+    }
+}
+
+/// The ticker's time, read when it is first asked for: an immediate stream takes a chunk without,
+/// as to read it would cost as much as the chunk.
+#[derive(Clone, Copy, Default)]
+struct Now(Option<Duration>);
+
+impl Now {
+    fn read(&mut self, ticker: &impl Ticker) -> Duration {
+        *self.0.get_or_insert_with(|| ticker.now())
     }
 }
 
@@ -297,15 +313,19 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let this = self.project();
         *this.phase = Phase::Open;
         this.pace.open(now);
-        *this.quiet_since = now;
+        *this.quiet_since = Some(now);
         *this.ends_at = this.settings.age().and_then(|age| now.checked_add(age));
     }
 
-    fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, now: Duration) -> Looked {
+    fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, now: &mut Now) -> Looked {
         let mut this = self.project();
         let limit = this.settings.limit(this.pace.is_ticked());
-        match this.pace.gate(now) {
-            _ if *this.in_burst => {}
+        let gate = if *this.in_burst || this.pace.is_immediate() {
+            Gate::Open
+        } else {
+            this.pace.gate(now.read(&*this.ticker))
+        };
+        match gate {
             Gate::Open => {}
             Gate::Shut(until) => {
                 this.source.as_mut().park(cx);
@@ -315,6 +335,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             }
             // Asked at each poll, also for what is promised already: this may be another task.
             Gate::Ask => {
+                let now = now.read(&*this.ticker);
                 if this.source.as_mut().poll_due(cx, limit).is_pending() {
                     let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
                     return Looked::Pending(look_at);
@@ -330,9 +351,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         match this.source.as_mut().poll_take(cx, limit) {
             Poll::Ready(chunk) => Looked::Ready(chunk),
             Poll::Pending => {
+                let now = now.read(&*this.ticker);
                 if core::mem::take(this.in_burst) {
                     // What was left of it expired: it ended with its last chunk.
-                    this.pace.taken(*this.quiet_since);
+                    this.pace.taken(this.quiet_since.unwrap_or(now));
                 }
                 let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
                 Looked::Pending(look_at)

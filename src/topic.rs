@@ -130,17 +130,23 @@ impl Topic {
     /// ```
     pub fn publish(&self, message: impl Into<Message>) -> Result<Published, PublishError> {
         let mut message = message.into();
-        let event = message.event_mut();
-        if let Some(id) = event.event_id() {
+        if let Some(id) = message.event().event_id() {
             if self.shared.epoch.read(id) != Read::Other {
                 return Err(PublishError::ReservedId(message));
             }
-        } else if event.has_data {
-            // A scheduled message's id is put in under the lock; the room for it is made here.
-            event.reserve_front(self.shared.epoch.longest_line());
+        } else if message.event().has_data && message.is_scheduled() {
+            // Its id is put in under the lock; the room for it is made here.
+            let line = self.shared.epoch.longest_line();
+            message.event_mut().reserve_front(line);
+        }
+        if message.is_timed() {
+            let publish = |state: &mut State, now, effects: &mut Effects| {
+                state.publish(message, now, effects)
+            };
+            return self.shared.with(publish);
         }
         self.shared
-            .with(|state, now, effects| state.publish(message, now, effects))
+            .look(|state, now, effects| state.publish(message, now, effects))
     }
 
     /// Takes a message back that is not due yet, the newest where several have this id; returns
@@ -333,10 +339,28 @@ impl Shared {
     ///
     /// What falls due or is evicted may be much: the lock is let go of in between.
     fn with<R>(&self, work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R) -> R {
-        let now = self.clock.now();
+        self.step(Some(self.clock.now()), work)
+    }
+
+    /// As [`with`](Self::with), for a look at the log: it reads the clock only where time plays a
+    /// part. In most topics it does not, and reading it would cost more than all the rest.
+    fn look<R>(&self, work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R) -> R {
+        self.step(None, work)
+    }
+
+    fn step<R>(
+        &self,
+        mut now: Option<SystemTime>,
+        work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R,
+    ) -> R {
         loop {
             let mut effects = Effects::default();
             let mut state = self.state.lock();
+            if now.is_none() && state.is_timed() {
+                drop(state);
+                now = Some(self.clock.now());
+                continue;
+            }
             let now = state.time(now);
             if state.catch_up(now, &mut effects) {
                 state.settle(&mut effects);

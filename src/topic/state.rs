@@ -123,9 +123,14 @@ impl State {
     }
 
     /// The time of a step whose reading of the clock is `now`: never before that of the last one.
-    pub(super) fn time(&mut self, now: SystemTime) -> SystemTime {
-        self.latest = self.latest.max(now);
+    pub(super) fn time(&mut self, now: Option<SystemTime>) -> SystemTime {
+        self.latest = now.map_or(self.latest, |now| now.max(self.latest));
         self.latest
+    }
+
+    /// Whether anything changes as time goes by: what is scheduled, expires or ages.
+    pub(super) fn is_timed(&self) -> bool {
+        self.scheduled.len() > 0 || self.log.is_timed()
     }
 
     /// Brings the log up to the time, a bounded number of messages in one call; returns whether

@@ -153,7 +153,7 @@ impl Source for TopicSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
         let this = &mut *self;
         let is_ready = this.ended || this.gap.is_some();
-        let (is_due, next_due) = this.shared.with(|state, now, effects| {
+        let (is_due, next_due) = this.shared.look(|state, now, effects| {
             if is_ready || state.is_due(&this.cursor) {
                 state.park(&mut this.cursor, cx.waker(), effects);
                 return (true, None);
@@ -186,7 +186,7 @@ impl Source for TopicSubscription {
             {
                 return Poll::Ready(Some(told));
             }
-            let (taken, next_due) = this.shared.with(|state, now, effects| {
+            let (taken, next_due) = this.shared.look(|state, now, effects| {
                 let taken = state.take(&mut this.cursor, now, limit);
                 if let Taken::Nothing = taken {
                     state.wait(&mut this.cursor, cx.waker(), effects);
@@ -223,7 +223,7 @@ impl Source for TopicSubscription {
         let this = &mut *self;
         let cursor = &mut this.cursor;
         this.shared
-            .with(|state, _, effects| state.park(cursor, cx.waker(), effects));
+            .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
         this.next_due = None;
     }
 }
