@@ -71,7 +71,7 @@ impl Pace {
         }
     }
 
-    /// Something falls due at `due`: returns when to take it.
+    /// Something is due at `due`, and nothing before: returns when to take it.
     pub(crate) fn look(&mut self, due: Duration) -> Duration {
         if !self.is_ticked() {
             return due;

@@ -431,6 +431,7 @@ fn look_again<S: Source>(
     };
     let due = now.checked_add(after.max(least))?;
     *due_at = Some(due);
+    let _ = pace.look(due);
     // Not at the tick behind it: this stream may be the one that looks for others, too.
     Some(due)
 }

@@ -22,6 +22,7 @@ const LAYERS: [&[&str]; 5] = [
         "ordered",
         "log",
         "lease",
+        "ranges",
         "waiters",
         "chunk",
         "pace",
