@@ -153,7 +153,7 @@
 //! ```
 //!
 //! A topic delivers each message to each stream once, in order, as long as it is kept and good. A
-//! client that lost its connection in the middle of an event has not seen its id, and gets it again.
+//! client that lost its connection within an event has not seen its id, and gets it again.
 //!
 //! Nothing outlives its process.
 //!
