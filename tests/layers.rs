@@ -32,6 +32,7 @@ const LAYERS: [&[&str]; 5] = [
         "header",
         "remaining",
         "wakers",
+        "ranges",
     ],
     &["queue", "topic", "events"],
     &["stream"],
