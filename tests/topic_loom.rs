@@ -1,7 +1,10 @@
 //! Every order in which threads can meet at a topic, up to a few preemptions:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test topic_loom`
 //!
-//! A task that nobody wakes is a deadlock, and loom says so.
+//! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
+//! planting mistakes: `take` and `wait` as two holds of the lock (red is
+//! `a_stream_that_is_dropped_…`, and more), the end told to waiting streams alone (red is
+//! `a_close_ends_a_stream_that_parks`), a timekeeper that leaves without `resign` (red is the last).
 
 #![cfg(loom)]
 #![allow(
