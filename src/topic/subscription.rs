@@ -21,8 +21,8 @@ pub struct TopicSubscription {
     cursor: Cursor,
     next_due: Option<Duration>,
     resumption: Resumption,
-    /// A gap that the client has not been told of yet: how many, where known, and why.
-    gap: Option<(Option<u64>, GapCause)>,
+    /// The client has not been told yet of the gap with which it began.
+    owes_gap: bool,
     lag: Lag,
     gap_event: GapEvent,
     /// It fell behind and was to end then.
@@ -33,23 +33,19 @@ pub struct TopicSubscription {
 enum GapEvent {
     /// By an event named `gap`.
     Usual,
-    Named(Box<str>),
-    Off,
+    /// By one of that name, or by none. It is rare, so its place is small.
+    Set(Box<Option<Box<str>>>),
 }
 
 impl TopicSubscription {
     pub(super) fn new(shared: &Arc<Shared>, start: Start) -> Result<Self, TooManyStreams> {
         let (cursor, resumption) = shared.with(|state, _, _| state.subscribe(start))?;
-        let gap = match resumption {
-            Resumption::Gap { missed, cause } => Some((missed, cause)),
-            Resumption::Fresh | Resumption::Exact => None,
-        };
         Ok(Self {
             shared: Arc::clone(shared),
             cursor,
             next_due: None,
             resumption,
-            gap,
+            owes_gap: matches!(resumption, Resumption::Gap { .. }),
             lag: Lag::Skip,
             gap_event: GapEvent::Usual,
             ended: false,
@@ -120,23 +116,18 @@ impl TopicSubscription {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
-        self.gap_event = match name {
-            None => GapEvent::Off,
-            Some(name) => {
-                Event::new("").name(name)?;
-                GapEvent::Named(name.into())
-            }
-        };
+        if let Some(name) = name {
+            Event::new("").name(name)?;
+        }
+        self.gap_event = GapEvent::Set(Box::new(name.map(Box::from)));
         Ok(self)
     }
 
     /// The event that tells of a gap, if that is not switched off.
-    fn tell(&mut self) -> Option<Bytes> {
-        let (missed, cause) = self.gap.take()?;
+    fn tell(&self, missed: Option<u64>, cause: GapCause) -> Option<Bytes> {
         let name = match &self.gap_event {
-            GapEvent::Off => return None,
             GapEvent::Usual => "gap",
-            GapEvent::Named(name) => name,
+            GapEvent::Set(name) => name.as_deref()?,
         };
         let event = match missed {
             Some(missed) => {
@@ -152,7 +143,7 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
         let this = &mut *self;
-        let is_ready = this.ended || this.gap.is_some();
+        let is_ready = this.ended || this.owes_gap;
         let (is_due, next_due) = this.shared.look(|state, now, effects| {
             if is_ready || state.is_due(&this.cursor) {
                 state.park(&mut this.cursor, cx.waker(), effects);
@@ -180,9 +171,10 @@ impl Source for TopicSubscription {
             if this.ended {
                 return Poll::Ready(None);
             }
-            if this.gap.is_some()
+            if core::mem::take(&mut this.owes_gap)
                 && !this.shared.with(|state, _, _| state.is_aborted())
-                && let Some(told) = this.tell()
+                && let Resumption::Gap { missed, cause } = this.resumption
+                && let Some(told) = this.tell(missed, cause)
             {
                 return Poll::Ready(Some(told));
             }
@@ -199,7 +191,11 @@ impl Source for TopicSubscription {
             match taken {
                 Taken::Chunk(chunk) => return Poll::Ready(Some(chunk)),
                 Taken::Lagged(_) if this.lag == Lag::End => this.ended = true,
-                Taken::Lagged(missed) => this.gap = Some((Some(missed), GapCause::Evicted)),
+                Taken::Lagged(missed) => {
+                    if let Some(told) = this.tell(Some(missed), GapCause::Evicted) {
+                        return Poll::Ready(Some(told));
+                    }
+                }
                 Taken::Again => {}
                 Taken::Nothing => return Poll::Pending,
                 Taken::End => return Poll::Ready(None),

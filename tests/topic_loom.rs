@@ -1,0 +1,245 @@
+//! Every order in which threads can meet at a topic, up to a few preemptions:
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test topic_loom`
+//!
+//! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
+//! planting mistakes: `take` and `wait` as two holds of the lock (red is
+//! `a_stream_that_is_dropped_…`, and more), the end told to waiting streams alone (red is
+//! `a_close_ends_a_stream_that_parks`), a timekeeper that leaves without `resign` (red is the last).
+
+#![cfg(loom)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
+)]
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use sse_queue::{
+    EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Message, Start, Topic,
+    TopicSubscription,
+};
+
+type TopicStream = EventStream<TopicSubscription, FakeTicker>;
+
+/// Not `park` and `unpark`: those of loom lose a token to a thread that waits for a lock.
+#[derive(Default)]
+struct Alarm {
+    is_rung: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        *self.is_rung.lock().unwrap() = true;
+        self.bell.notify_one();
+    }
+}
+
+impl Alarm {
+    fn sleep(&self) {
+        let mut is_rung = self.is_rung.lock().unwrap();
+        while !*is_rung {
+            is_rung = self.bell.wait(is_rung).unwrap();
+        }
+        *is_rung = false;
+    }
+}
+
+/// The next chunk; sleeps until it is woken.
+fn next(stream: &mut TopicStream) -> Option<Bytes> {
+    let alarm = Arc::new(Alarm::default());
+    let waker = Waker::from(Arc::clone(&alarm));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(chunk) = pin!(&mut *stream).poll_next(&mut cx) {
+            return chunk;
+        }
+        alarm.sleep();
+    }
+}
+
+/// Reads until so many events are there.
+fn read(stream: &mut TopicStream, events: usize) -> String {
+    let mut all = String::new();
+    while all.matches("data: ").count() < events {
+        all += str::from_utf8(&next(stream).unwrap()).unwrap();
+    }
+    all
+}
+
+/// Reads to the end.
+fn drain(mut stream: TopicStream) -> String {
+    let mut all = String::new();
+    while let Some(chunk) = next(&mut stream) {
+        all += str::from_utf8(&chunk).unwrap();
+    }
+    all
+}
+
+fn once(stream: &mut TopicStream) -> Poll<Option<Bytes>> {
+    pin!(stream).poll_next(&mut Context::from_waker(Waker::noop()))
+}
+
+fn topic(clock: &FakeClock) -> Topic {
+    let builder = Topic::builder().clock(clock.clone());
+    builder.epoch("e").unwrap().build()
+}
+
+fn stream(topic: &Topic, clock: &FakeClock, start: Start) -> TopicStream {
+    let stream = topic.stream(start, clock.ticker()).unwrap();
+    stream.first_bytes(false).keep_alive(KeepAlive::off())
+}
+
+/// Two streams wait while two messages come: both see both, and in one order.
+#[test]
+fn two_streams_see_what_two_threads_publish_in_one_order() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
+        let reading = thread::spawn(move || (read(&mut one, 2), one));
+        topic.publish("b").unwrap();
+        let seen = read(&mut two, 2);
+        publishing.join().unwrap();
+        assert_eq!(reading.join().unwrap().0, seen);
+    });
+}
+
+/// Number and position are taken under one lock: there is no seam.
+#[test]
+fn a_stream_that_resumes_while_a_message_comes_sees_it_once() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish("a").unwrap();
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("b").unwrap()));
+        let start = Start::After(LastEventId::new("e-1"));
+        let mut stream = stream(&topic, &clock, start);
+        assert_eq!(read(&mut stream, 1), "id: e-2\ndata: b\n\n");
+        publishing.join().unwrap();
+        assert!(once(&mut stream).is_pending());
+    });
+}
+
+/// One stream leaves while a message comes: the other one is woken for it.
+#[test]
+fn a_stream_that_is_dropped_takes_nobody_s_wake_up_along() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        assert!(once(&mut one).is_pending());
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
+        let leaving = thread::spawn(move || drop(one));
+        assert_eq!(read(&mut two, 1), "id: e-1\ndata: a\n\n");
+        publishing.join().unwrap();
+        leaving.join().unwrap();
+        assert_eq!(topic.stats().streams, 1);
+    });
+}
+
+/// Streams that wait, at any moment, get what was accepted and then their end.
+#[test]
+fn a_close_ends_all_and_loses_nothing_that_was_accepted() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [one, two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || publisher.publish("a").is_ok());
+        let reading = thread::spawn(move || drain(one));
+        topic.close();
+        let seen = drain(two);
+        assert_eq!(!seen.is_empty(), publishing.join().unwrap());
+        assert_eq!(reading.join().unwrap(), seen);
+    });
+}
+
+/// A stream in its gap listens to the end alone, and hears it whenever it comes.
+#[test]
+fn a_close_ends_a_stream_that_parks() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = stream(&topic, &clock, Start::Now);
+        let mut stream = stream.spaced(Duration::from_secs(3600));
+        topic.publish("a").unwrap();
+        assert!(once(&mut stream).is_ready());
+        let closer = topic.clone();
+        let closing = thread::spawn(move || closer.close());
+        assert_eq!(drain(stream), "");
+        closing.join().unwrap();
+    });
+}
+
+#[test]
+fn an_abort_ends_streams_and_publishers_at_any_moment() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = stream(&topic, &clock, Start::Now);
+        let aborter = topic.clone();
+        let aborting = thread::spawn(move || aborter.abort());
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("a")));
+        drain(stream);
+        aborting.join().unwrap();
+        publishing.join().unwrap();
+    });
+}
+
+#[test]
+fn the_last_handle_dropped_ends_a_stream_that_waits() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = stream(&topic, &clock, Start::Now);
+        let other = topic.clone();
+        let dropping = thread::spawn(move || drop(other));
+        let reading = thread::spawn(move || drain(stream));
+        drop(topic);
+        dropping.join().unwrap();
+        assert_eq!(reading.join().unwrap(), "");
+    });
+}
+
+/// Either stream may keep the time; it leaves, and the other one must.
+#[test]
+fn the_role_of_the_timekeeper_is_handed_on_when_it_leaves() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        assert!(once(&mut one).is_pending());
+        let later = Message::from("a").after(Duration::from_secs(1));
+        topic.publish(later).unwrap();
+        assert!(once(&mut one).is_pending());
+        let leaving = thread::spawn(move || drop(one));
+
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(Arc::clone(&alarm));
+        let mut cx = Context::from_waker(&waker);
+        while pin!(&mut two).poll_next(&mut cx).is_pending() {
+            // The stream that leaves never polls again: only what this one arms moves the time.
+            if clock.next_deadline().is_none() {
+                alarm.sleep();
+            } else {
+                clock.advance_to_next();
+            }
+        }
+        leaving.join().unwrap();
+    });
+}
