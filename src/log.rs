@@ -199,9 +199,11 @@ impl Log {
             .peekable();
         if expired.peek().is_none() {
             let slice = block.slice(start, end);
-            // The slice may end at a piece's end: the rest is read next.
             let read = start.saturating_add(slice.len());
-            *position = block.number(block.ends.partition_point(|end| *end <= read));
+            if read < end {
+                // The slice ends with its piece: the rest is read next.
+                *position = block.number(block.ends.partition_point(|end| *end <= read));
+            }
             return Some(slice);
         }
         let mut kept = BytesMut::with_capacity(end.saturating_sub(start));
@@ -278,10 +280,12 @@ impl Log {
         if position >= self.next {
             return None;
         }
-        // Most streams are at the end.
+        // Most streams are at the end, or were before the last burst.
         let last = self.blocks.len().checked_sub(1)?;
-        if self.blocks.get(last)?.first <= position {
-            return Some(last);
+        for near in [last, last.saturating_sub(1)] {
+            if self.blocks.get(near)?.first <= position {
+                return Some(near);
+            }
         }
         let behind = self.blocks.partition_point(|block| block.first <= position);
         behind.checked_sub(1)
@@ -309,6 +313,10 @@ impl Block {
     fn within(&self, from: usize, limit: Limit) -> usize {
         let most = from.saturating_add(limit.messages).min(self.ends.len());
         let last_byte = self.start_of(from).saturating_add(limit.bytes);
+        // Mostly all of it fits.
+        if self.start_of(most) <= last_byte {
+            return most.max(from.saturating_add(1));
+        }
         let fits = self.ends.partition_point(|end| *end <= last_byte);
         fits.min(most).max(from.saturating_add(1))
     }

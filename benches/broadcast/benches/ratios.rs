@@ -188,13 +188,18 @@ fn compare(what: &str, mut rounds: [Box<dyn Round>; 5], bars: [Option<f64>; 2]) 
             chunks = each;
         }
     }
-    let [ours, timer, bytes, encoded, ring] = times.map(median);
+    let [ours, on_tokio, bytes, encoded, ring] = times.map(median);
     let row = |of, one, other, at_most| Bar { what, of, at_most }.holds(one, other);
     let passed = [
         row(["topic", "tokio's `Bytes`"], ours, bytes, bars[0]),
         row(["topic", "encoded for each"], ours, encoded, bars[1]),
         row(["topic", "async-broadcast"], ours, ring, None),
-        row(["on tokio's timer", "tokio's `Bytes`"], timer, bytes, None),
+        row(
+            ["on tokio's timer", "tokio's `Bytes`"],
+            on_tokio,
+            bytes,
+            None,
+        ),
     ];
     (!passed.contains(&false), chunks)
 }

@@ -8,12 +8,11 @@ use pin_project_lite::pin_project;
 use sse_queue::Ticker;
 use tokio::time::{self, Sleep};
 
-/// A ticker that reads the real time and is due when that has come, but wakes nobody: the least
-/// that time can cost.
+/// A ticker that reads the real time but never ticks: the least that time can cost. A runtime's
+/// ticks because its timer says so, not because a poll has read the time.
 #[derive(Debug)]
 pub struct Reading {
     origin: Instant,
-    due: Option<Duration>,
 }
 
 impl Reading {
@@ -22,7 +21,6 @@ impl Reading {
     pub fn new() -> Self {
         Self {
             origin: Instant::now(),
-            due: None,
         }
     }
 }
@@ -38,16 +36,10 @@ impl Ticker for Reading {
         self.origin.elapsed()
     }
 
-    fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
-        self.due = after.map(|after| self.now().saturating_add(after));
-    }
+    fn arm(self: Pin<&mut Self>, _: Option<Duration>) {}
 
-    fn poll_tick(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        let now = self.now();
-        match self.due.take_if(|due| *due <= now) {
-            Some(_) => Poll::Ready(()),
-            None => Poll::Pending,
-        }
+    fn poll_tick(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 }
 

@@ -1,0 +1,160 @@
+use core::time::Duration;
+
+/// Who serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A topic whose streams give all that is there at once.
+    Topic,
+    /// A topic whose streams leave a gap of 2 ms between two chunks.
+    Spaced,
+    /// axum's `Sse` on tokio's `broadcast`, encoded for each client.
+    Sse,
+    /// tokio's `broadcast` of frames that were encoded once.
+    Shared,
+    /// No server: the same bytes written, 64 KiB at a time.
+    Bare,
+}
+
+impl Who {
+    const ALL: [Self; 5] = [
+        Self::Topic,
+        Self::Spaced,
+        Self::Sse,
+        Self::Shared,
+        Self::Bare,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Topic => "topic",
+            Self::Spaced => "topic, spaced 2 ms",
+            Self::Sse => "axum's Sse",
+            Self::Shared => "shared Bytes",
+            Self::Bare => "bare writes",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|who| who.name() == name)
+    }
+
+    pub(crate) fn is_peer(self) -> bool {
+        matches!(self, Self::Sse | Self::Shared)
+    }
+}
+
+/// How fast messages are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    /// One in each of these times.
+    Every(Duration),
+    /// As fast as the clients take them: so many may be on their way.
+    Window(u64),
+    /// All at once.
+    Burst,
+}
+
+/// What is served to how many, and what is promised of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) clients: usize,
+    pub(crate) events: u64,
+    pub(crate) rate: Rate,
+}
+
+impl Scenario {
+    pub(crate) fn all() -> [Self; 4] {
+        let clients = 100;
+        [
+            Self {
+                name: "100 clients, 250 messages a second",
+                clients,
+                events: 1_000,
+                rate: Rate::Every(Duration::from_millis(4)),
+            },
+            Self {
+                name: "1000 clients, 25 messages a second",
+                clients: 1_000,
+                events: 100,
+                rate: Rate::Every(Duration::from_millis(40)),
+            },
+            Self {
+                name: "100 clients, full rate",
+                clients,
+                events: 10_000,
+                rate: Rate::Window(1_024),
+            },
+            Self {
+                name: "100 clients, a burst of 10000",
+                clients,
+                events: 10_000,
+                rate: Rate::Burst,
+            },
+        ]
+    }
+
+    /// The same with few clients and events.
+    pub(crate) fn small(self) -> Self {
+        Self {
+            clients: self.clients / 10,
+            events: self.events / 10,
+            rate: match self.rate {
+                Rate::Every(period) => Rate::Every(period / 4),
+                rate => rate,
+            },
+            ..self
+        }
+    }
+
+    pub(crate) fn contestants(&self) -> &'static [Who] {
+        match self.rate {
+            Rate::Every(_) => &[Who::Topic, Who::Sse, Who::Shared],
+            Rate::Window(_) => &[Who::Topic, Who::Spaced, Who::Sse, Who::Shared],
+            Rate::Burst => &[Who::Topic, Who::Sse, Who::Shared, Who::Bare],
+        }
+    }
+
+    /// As many slots as a channel needs that shall lose nothing.
+    pub(crate) fn slots(&self) -> usize {
+        match self.rate {
+            Rate::Every(_) => 1_024,
+            Rate::Window(window) => usize::try_from(window * 2).unwrap_or(usize::MAX),
+            Rate::Burst => usize::try_from(self.events).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// As arguments of a program.
+    pub(crate) fn to_args(&self) -> [String; 5] {
+        let (kind, value) = match self.rate {
+            Rate::Every(period) => ("every", period.as_micros()),
+            Rate::Window(window) => ("window", u128::from(window)),
+            Rate::Burst => ("burst", 0),
+        };
+        [
+            self.name.to_owned(),
+            self.clients.to_string(),
+            self.events.to_string(),
+            kind.to_owned(),
+            value.to_string(),
+        ]
+    }
+
+    pub(crate) fn from_args(args: &[&str]) -> Option<Self> {
+        let [name, clients, events, kind, value] = args else {
+            return None;
+        };
+        let scenario = Self::all().into_iter().find(|known| known.name == *name)?;
+        let value = value.parse().ok()?;
+        Some(Self {
+            clients: clients.parse().ok()?,
+            events: events.parse().ok()?,
+            rate: match *kind {
+                "every" => Rate::Every(Duration::from_micros(value)),
+                "window" => Rate::Window(value),
+                _ => Rate::Burst,
+            },
+            ..scenario
+        })
+    }
+}

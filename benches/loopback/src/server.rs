@@ -1,0 +1,223 @@
+//! The servers. Each is set up as its own documentation advises.
+
+use core::convert::Infallible;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+use std::io::{self, BufRead, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use broadcast::{CpuTime, TokioTicker};
+use bytes::Bytes;
+use sse_queue::{Start, Topic, header};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::broadcast as channel;
+use tokio::time;
+use tokio_stream::Stream;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::BroadcastStream;
+
+use crate::Outcome;
+use crate::scenario::{Rate, Scenario, Who};
+
+/// The bytes of a message, its number in front.
+const LEN: usize = 256;
+const DIGITS: usize = 10;
+const GAP: Duration = Duration::from_millis(2);
+/// How much the bare loop writes at a time.
+const AT_A_TIME: usize = 64 * 1024;
+
+/// Serves until it is told to stop.
+pub(crate) async fn serve(who: Who, scenario: &Scenario) -> Outcome<()> {
+    let (hub, router) = match who {
+        Who::Topic => topic(None),
+        Who::Spaced => topic(Some(GAP)),
+        Who::Sse => sse(scenario.slots()),
+        Who::Shared | Who::Bare => shared(scenario.slots()),
+    };
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    println!("port {}", listener.local_addr()?.port());
+    let listener = listener.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    tokio::spawn(axum::serve(listener, router).into_future());
+
+    let mut words = BufReader::new(tokio::io::stdin()).lines();
+    words.next_line().await?.ok_or("nobody says when")?;
+    if hub.streams() != scenario.clients {
+        return Err(format!("{} streams", hub.streams()).into());
+    }
+    let cpu = CpuTime::of_process();
+    let scenario = scenario.clone();
+    tokio::spawn(async move { publish(&hub, &scenario).await });
+    words.next_line().await?;
+    println!("cpu {}", cpu.elapsed().as_nanos());
+    // The connections are open still: nothing waits for them.
+    std::process::exit(0)
+}
+
+/// The same bytes to the same sockets, by nobody else.
+pub(crate) fn bare(scenario: &Scenario) -> Outcome<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("port {}", listener.local_addr()?.port());
+    let mut sockets = Vec::new();
+    for _ in 0..scenario.clients {
+        let (mut socket, _) = listener.accept()?;
+        socket.set_nodelay(true)?;
+        // The request is in one piece.
+        let _ = socket.read(&mut [0; 1024])?;
+        socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")?;
+        sockets.push(socket);
+    }
+    let mut words = io::stdin().lock().lines();
+    words.next().ok_or("nobody says when")??;
+    let cpu = CpuTime::of_process();
+    let mut bytes = Vec::new();
+    for number in 0..scenario.events {
+        write!(bytes, "id: e-{number}\ndata: {}\n\n", message(number))?;
+    }
+    for chunk in bytes.chunks(AT_A_TIME) {
+        for socket in &mut sockets {
+            socket.write_all(chunk)?;
+        }
+    }
+    words.next().ok_or("nobody says when")??;
+    println!("cpu {}", cpu.elapsed().as_nanos());
+    Ok(())
+}
+
+/// The number at the front of a message.
+pub(crate) fn number_in(message: &[u8]) -> Option<u64> {
+    core::str::from_utf8(message.get(..DIGITS)?)
+        .ok()?
+        .parse()
+        .ok()
+}
+
+fn message(number: u64) -> String {
+    format!("{number:0DIGITS$}{}", "x".repeat(LEN - DIGITS))
+}
+
+/// Where messages go in.
+enum Hub {
+    Topic(Topic),
+    Sse(channel::Sender<Arc<Message>>),
+    Shared(channel::Sender<Bytes>),
+}
+
+/// What axum encodes for each client.
+struct Message {
+    id: String,
+    data: String,
+}
+
+async fn publish(hub: &Hub, scenario: &Scenario) {
+    let mut ticks = match scenario.rate {
+        Rate::Every(period) => Some(time::interval(period)),
+        Rate::Window(_) | Rate::Burst => None,
+    };
+    for number in 0..scenario.events {
+        if let Some(ticks) = &mut ticks {
+            ticks.tick().await;
+        }
+        if let Rate::Window(window) = scenario.rate {
+            while hub.backlog(number) >= window {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        hub.publish(number);
+    }
+}
+
+impl Hub {
+    fn publish(&self, number: u64) {
+        let data = message(number);
+        match self {
+            Self::Topic(topic) => drop(topic.publish(data)),
+            Self::Sse(sender) => {
+                let id = format!("e-{number}");
+                drop(sender.send(Arc::new(Message { id, data })));
+            }
+            Self::Shared(sender) => {
+                let frame = format!("id: e-{number}\ndata: {data}\n\n");
+                drop(sender.send(Bytes::from(frame)));
+            }
+        }
+    }
+
+    fn streams(&self) -> usize {
+        match self {
+            Self::Topic(topic) => topic.stats().streams,
+            Self::Sse(sender) => sender.receiver_count(),
+            Self::Shared(sender) => sender.receiver_count(),
+        }
+    }
+
+    /// How many messages are on their way: in a topic those of the streams' mean, in a channel
+    /// those of the slowest.
+    fn backlog(&self, published: u64) -> u64 {
+        let len = match self {
+            Self::Topic(topic) => {
+                let stats = topic.stats();
+                let streams = u64::try_from(stats.streams).unwrap_or(1).max(1);
+                return published.saturating_sub(stats.delivered / streams);
+            }
+            Self::Sse(sender) => sender.len(),
+            Self::Shared(sender) => sender.len(),
+        };
+        u64::try_from(len).unwrap_or(u64::MAX)
+    }
+}
+
+fn topic(gap: Option<Duration>) -> (Hub, Router) {
+    let topic = Topic::new();
+    let serve = async move |State(topic): State<Topic>| -> Response {
+        let Ok(stream) = topic.stream(Start::Now, TokioTicker::new()) else {
+            return axum::http::StatusCode::TOO_MANY_REQUESTS.into_response();
+        };
+        let stream = match gap {
+            Some(gap) => stream.spaced(gap),
+            None => stream,
+        };
+        header::response(Body::from_stream(stream.into_try_stream()))
+    };
+    let router = Router::new().route("/", get(serve));
+    (Hub::Topic(topic.clone()), router.with_state(topic))
+}
+
+fn sse(slots: usize) -> (Hub, Router) {
+    let (sender, _) = channel::channel(slots);
+    let serve = async |State(sender): State<channel::Sender<Arc<Message>>>| {
+        let events = whole(&sender).map(|message| {
+            let event = Event::default().id(&message.id).data(&message.data);
+            Ok::<_, Infallible>(event)
+        });
+        Sse::new(events).keep_alive(KeepAlive::default())
+    };
+    let router = Router::new().route("/", get(serve));
+    (Hub::Sse(sender.clone()), router.with_state(sender))
+}
+
+fn shared(slots: usize) -> (Hub, Router) {
+    let (sender, _) = channel::channel(slots);
+    let serve = async |State(sender): State<channel::Sender<Bytes>>| {
+        let frames = whole(&sender).map(Ok::<_, Infallible>);
+        header::response(Body::from_stream(frames))
+    };
+    let router = Router::new().route("/", get(serve));
+    (Hub::Shared(sender.clone()), router.with_state(sender))
+}
+
+/// Ends where something was lost: the client then finds that events are missing.
+fn whole<M: Clone + Send + 'static>(
+    sender: &channel::Sender<M>,
+) -> impl Stream<Item = M> + Send + use<M> {
+    BroadcastStream::new(sender.subscribe()).map_while(Result::ok)
+}
