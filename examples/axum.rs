@@ -1,7 +1,7 @@
 //! Messages in by `POST /messages`, out as Server-Sent Events by `GET /events`, with axum.
 //!
 //! ```sh
-//! cargo run --example axum -- --interval 0
+//! cargo run --example axum -- --interval 0         # or --mode broadcast
 //! curl -N http://127.0.0.1:3000/events
 //! curl -H 'content-type: text/plain' -d 'hello' http://127.0.0.1:3000/messages
 //! ```

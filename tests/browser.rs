@@ -264,6 +264,68 @@ async fn the_page_comes_back_by_itself_after_the_server_was_gone() {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
+async fn two_tabs_go_on_and_show_the_gap_after_a_restart() {
+    let broadcast = ["--mode", "broadcast"];
+    let (first, browser) = (server(&broadcast), Browser::start().await);
+    let one = browser.client.window().await.unwrap();
+    let two = browser.client.new_window(true).await.unwrap().handle;
+    let tabs = [one, two];
+    for tab in &tabs {
+        browser.client.switch_to_window(tab.clone()).await.unwrap();
+        browser.open(&first).await;
+    }
+    let last_id = first.connect().post_text("before").id();
+    for tab in &tabs {
+        browser.client.switch_to_window(tab.clone()).await.unwrap();
+        browser.wait_for_event("message", "before").await;
+    }
+
+    // Nobody listens on the port in between: both tabs have to notice, and to try again.
+    let address = first.address().to_string();
+    drop(first);
+    for tab in &tabs {
+        browser.client.switch_to_window(tab.clone()).await.unwrap();
+        browser
+            .wait_for("//*[@id='state' and text()='Reconnecting']")
+            .await;
+    }
+    let second = Server::start_at("axum", &address, &broadcast);
+    second.wait_until("streams", 2);
+    second.connect().post_text("after").id();
+    for tab in &tabs {
+        browser.client.switch_to_window(tab.clone()).await.unwrap();
+        browser.wait_for("//*[@id='state' and text()='Open']").await;
+        browser.wait_for_event("message", "after").await;
+        browser
+            .wait_for(&format!(
+                "//li[@data-kind='back' and p[contains(text(), '{last_id}')]]"
+            ))
+            .await;
+        let gap = browser.wait_for("//li[@data-kind='gap']/p").await;
+        assert_eq!(
+            gap.text().await.unwrap(),
+            "An unknown number of messages is missing: the server was restarted."
+        );
+        // Nothing came twice.
+        browser.wait_for("//*[@id='received' and text()='2']").await;
+    }
+    assert_eq!(second.stats()["gaps"], 2);
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn a_message_that_is_named_as_a_gap_is_a_message() {
+    let (server, browser) = (server(&["--mode", "broadcast"]), Browser::start().await);
+    browser.open(&server).await;
+    browser.fill("name", "gap").await;
+    browser.send(r#"{"missed":1,"cause":"evicted"}"#).await;
+    browser
+        .wait_for_event("gap", r#"{"missed":1,"cause":"evicted"}"#)
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
 async fn a_refusal_is_shown_and_what_was_typed_is_kept() {
     let (server, browser) = (server(&["--capacity", "1"]), Browser::start().await);
     browser.open(&server).await;

@@ -22,11 +22,14 @@ use outside::server::{Server, run};
 
 /// Makes each check a test of both servers.
 macro_rules! on_both_servers {
-    ($($check:ident,)*) => {
-        mod axum { $(#[test] fn $check() { super::$check("axum"); })* }
-        mod hyper { $(#[test] fn $check() { super::$check("hyper"); })* }
+    ($($(#[$attribute:meta])* $check:ident,)*) => {
+        mod axum { $($(#[$attribute])* #[test] fn $check() { super::$check("axum"); })* }
+        mod hyper { $($(#[$attribute])* #[test] fn $check() { super::$check("hyper"); })* }
     };
 }
+
+#[path = "servers/broadcast.rs"]
+mod broadcast;
 
 on_both_servers! {
     a_text_goes_to_the_stream_with_the_id_that_was_answered,
@@ -744,7 +747,8 @@ fn bad_flags_end_with_one_line_and_code_2(example: &str) {
         (&["--overflow", "x"], "--overflow"),
         (&["--listen", "nowhere"], "--listen"),
         (&["--spacing", "5"], "--spacing"),
-        (&["--mode", "broadcast"], "not built yet"),
+        (&["--history", "0"], "--history"),
+        (&["--mode", "broadcast", "--interval", "x"], "--interval"),
         (&["--at-least-once", "500"], "not built yet"),
     ] {
         let output = run(example, flags);

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use serde_json::json;
-use sse_queue::{Receipt, header};
+use sse_queue::{LastEventId, header};
 use tokio::time::timeout;
 
 use super::answer::{Refusal, discard, json_response};
@@ -70,7 +70,8 @@ impl App {
         if request.method() == Method::HEAD {
             return Ok(Box::pin(stream::empty()));
         }
-        self.hub.stream()
+        let seen = LastEventId::from_request(request.headers(), request.uri().query());
+        self.hub.stream(seen)
     }
 
     /// `POST /messages`
@@ -81,7 +82,7 @@ impl App {
     {
         let (head, mut body) = request.into_parts();
         match self.receive(&head, &mut body).await {
-            Ok(receipt) => json_response(StatusCode::ACCEPTED, &json!({ "id": receipt.id() })),
+            Ok(id) => json_response(StatusCode::ACCEPTED, &json!({ "id": id })),
             Err(refusal) => {
                 discard(&head.headers, body);
                 refusal.into()
@@ -89,7 +90,8 @@ impl App {
         }
     }
 
-    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Receipt, Refusal>
+    /// Takes the message in and returns its id.
+    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<String, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -99,7 +101,7 @@ impl App {
         }
         let kind = Kind::of(&head.headers)?;
         let body = self.read(body).await?;
-        self.hub.push(kind.message(&body)?)
+        self.hub.send(kind.message(&body)?)
     }
 
     /// The whole body. One that is announced to be too large is refused before it is read.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::process;
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ Messages go in by POST /messages and come out as Server-Sent Events by GET /even
   --batch N                      messages a tick, default 1
   --spacing MS                   with --interval 0: least time between two chunks of a stream,
                                  default 0
-  --capacity N                   messages that the queue holds, default 65536 (and 256 MiB)
+  --capacity N                   messages that the queue holds, default 65536 (and 256 MiB);
+                                 in broadcast mode those that wait to fall due
   --overflow reject|drop-oldest  what a full queue does, default reject
   --history N                    messages kept for replay in broadcast mode, default 65536
                                  (and 256 MiB)
@@ -34,12 +35,21 @@ Messages go in by POST /messages and come out as Server-Sent Events by GET /even
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
+    pub(crate) mode: Mode,
     pub(crate) pacing: Pacing,
     pub(crate) capacity: NonZeroUsize,
     pub(crate) overflow: Overflow,
+    pub(crate) history: NonZeroU64,
     pub(crate) keep_alive: KeepAlive,
     pub(crate) max_body: usize,
     pub(crate) max_streams: usize,
+}
+
+/// Who gets a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode {
+    Queue,
+    Broadcast,
 }
 
 /// How a stream's chunks are spread over time.
@@ -69,13 +79,14 @@ impl TryFrom<Flags> for Args {
     type Error = Error;
 
     fn try_from(flags: Flags) -> Result<Self, Error> {
-        if flags.mode == Mode::Broadcast {
-            return Err("--mode broadcast is not built yet".into());
-        }
         if flags.lease.is_some() {
             return Err("--at-least-once is not built yet".into());
         }
-        let interval = Duration::from_millis(flags.interval.unwrap_or(1000));
+        let usual_interval = match flags.mode {
+            Mode::Queue => 1000,
+            Mode::Broadcast => 0,
+        };
+        let interval = Duration::from_millis(flags.interval.unwrap_or(usual_interval));
         let spacing = Duration::from_millis(flags.spacing);
         let pacing = match (interval.is_zero(), spacing.is_zero()) {
             (true, true) => Pacing::Immediate,
@@ -88,21 +99,17 @@ impl TryFrom<Flags> for Args {
         };
         Ok(Self {
             listen: flags.listen,
+            mode: flags.mode,
             pacing,
             capacity: flags.capacity,
             overflow: flags.overflow,
+            history: flags.history,
             // A period of zero is off.
             keep_alive: KeepAlive::every(Duration::from_millis(flags.keep_alive)),
             max_body: flags.max_body,
             max_streams: flags.max_streams,
         })
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Queue,
-    Broadcast,
 }
 
 /// The flags one by one, each valid by itself.
@@ -114,6 +121,7 @@ struct Flags {
     spacing: u64,
     capacity: NonZeroUsize,
     overflow: Overflow,
+    history: NonZeroU64,
     keep_alive: u64,
     max_body: usize,
     max_streams: usize,
@@ -130,6 +138,7 @@ impl Flags {
             spacing: 0,
             capacity: NonZeroUsize::MIN.saturating_add(65_535),
             overflow: Overflow::Reject,
+            history: NonZeroU64::MIN.saturating_add(65_535),
             keep_alive: 15_000,
             max_body: 1 << 20,
             max_streams: 100_000,
@@ -146,8 +155,7 @@ impl Flags {
                 Long("spacing") => flags.spacing = value(&mut args, "spacing", str::parse)?,
                 Long("capacity") => flags.capacity = value(&mut args, "capacity", str::parse)?,
                 Long("overflow") => flags.overflow = value(&mut args, "overflow", overflow)?,
-                // The log it is for is not built yet.
-                Long("history") => drop(value(&mut args, "history", str::parse::<usize>)?),
+                Long("history") => flags.history = value(&mut args, "history", str::parse)?,
                 Long("keep-alive") => {
                     flags.keep_alive = value(&mut args, "keep-alive", str::parse)?;
                 }

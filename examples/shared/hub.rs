@@ -7,10 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
-use sse_queue::{EventStream, KeepAlive, Message, PushError, Queue, Receipt, Source};
+use sse_queue::{
+    EventStream, KeepAlive, LastEventId, Message, PublishError, PushError, Queue, Source, Start,
+    Topic,
+};
 
 use super::answer::Refusal;
-use super::args::{Args, Pacing};
+use super::args::{Args, Mode, Pacing};
 use super::tokio_time::{TokioClock, TokioTicker};
 
 /// The body of a `GET /events`, boxed for the sake of hubs whose streams differ in type: where there
@@ -27,40 +30,69 @@ pub(crate) struct Hub {
 enum Kind {
     /// Each message goes to one stream.
     Queue(Queue),
+    /// Each message goes to every stream.
+    Topic(Topic),
 }
 
 impl Hub {
     pub(crate) fn new(args: &Args) -> Self {
-        let queue = Queue::builder()
-            .capacity(args.capacity.get())
-            .overflow(args.overflow)
-            .max_streams(args.max_streams)
-            .clock(TokioClock::new())
-            .build();
+        let clock = TokioClock::new();
+        let kind = match args.mode {
+            Mode::Queue => {
+                let queue = Queue::builder()
+                    .capacity(args.capacity.get())
+                    .overflow(args.overflow)
+                    .max_streams(args.max_streams)
+                    .clock(clock);
+                Kind::Queue(queue.build())
+            }
+            Mode::Broadcast => {
+                let topic = Topic::builder()
+                    .history(args.history.get())
+                    .max_scheduled(args.capacity.get())
+                    .max_streams(args.max_streams)
+                    .clock(clock);
+                Kind::Topic(topic.build())
+            }
+        };
         Self {
-            kind: Kind::Queue(queue),
+            kind,
             pacing: args.pacing,
             keep_alive: args.keep_alive.clone(),
         }
     }
 
-    pub(crate) fn push(&self, message: Message) -> Result<Receipt, Refusal> {
+    /// Takes a message in and returns its id.
+    pub(crate) fn send(&self, message: Message) -> Result<String, Refusal> {
         match &self.kind {
-            Kind::Queue(queue) => queue.push(message).map_err(|error| match error {
-                PushError::TooLarge(_) => Refusal::TooLarge(error.to_string()),
-                _ => Refusal::Unavailable(error.to_string()),
-            }),
+            Kind::Queue(queue) => match queue.push(message) {
+                Ok(receipt) => Ok(receipt.id().to_owned()),
+                Err(error @ PushError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
+                Err(error) => Err(Refusal::Unavailable(error.to_string())),
+            },
+            Kind::Topic(topic) => match topic.publish(message) {
+                Ok(published) => Ok(published.id().to_owned()),
+                Err(error @ PublishError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
+                // The error begins with the field's name.
+                Err(error @ PublishError::ReservedId(_)) => {
+                    Err(Refusal::BadMessage(error.to_string()))
+                }
+                Err(error) => Err(Refusal::Unavailable(error.to_string())),
+            },
         }
     }
 
-    /// A new stream for one connection.
-    pub(crate) fn stream(&self) -> Result<Frames, Refusal> {
+    /// A new stream for one connection, whose client may have seen something already.
+    pub(crate) fn stream(&self, seen: Option<LastEventId>) -> Result<Frames, Refusal> {
+        let ticker = TokioTicker::new();
         match &self.kind {
-            Kind::Queue(queue) => match queue.stream(TokioTicker::new()) {
-                Ok(stream) => Ok(self.paced(stream)),
-                Err(_) => Err(Refusal::TooManyStreams),
-            },
+            Kind::Queue(queue) => queue.stream(ticker).map(|stream| self.paced(stream)),
+            Kind::Topic(topic) => {
+                let stream = topic.stream(Start::from(seen), ticker);
+                stream.map(|stream| self.paced(stream))
+            }
         }
+        .map_err(|_| Refusal::TooManyStreams)
     }
 
     fn paced<S>(&self, stream: EventStream<S, TokioTicker>) -> Frames
@@ -93,6 +125,22 @@ impl Hub {
                     "oldest_age_ms": stats.oldest_age.map(millis),
                 })
             }
+            Kind::Topic(topic) => {
+                let stats = topic.stats();
+                json!({
+                    "published": stats.published,
+                    "delivered": stats.delivered,
+                    "expired": stats.expired,
+                    "withdrawn": stats.withdrawn,
+                    "lagged": stats.lagged,
+                    "gaps": stats.gaps,
+                    "retained": stats.retained,
+                    "bytes": stats.bytes,
+                    "scheduled": stats.scheduled,
+                    "next_due_ms": stats.next_due.map(millis),
+                    "streams": stats.streams,
+                })
+            }
         }
     }
 
@@ -100,6 +148,7 @@ impl Hub {
     pub(crate) fn close(&self) {
         match &self.kind {
             Kind::Queue(queue) => queue.close(),
+            Kind::Topic(topic) => topic.close(),
         }
     }
 
@@ -107,6 +156,7 @@ impl Hub {
     pub(crate) fn abort(&self) {
         match &self.kind {
             Kind::Queue(queue) => queue.abort(),
+            Kind::Topic(topic) => topic.abort(),
         }
     }
 }

@@ -70,9 +70,26 @@ impl Connection {
     }
 
     /// Opens a stream, whose first bytes come before any message does.
-    pub(crate) fn subscribe(mut self) -> Self {
-        let head = self.get("/events");
-        assert_eq!(head.status, 200);
+    pub(crate) fn subscribe(self) -> Self {
+        self.subscribe_at("/events", None::<&str>)
+    }
+
+    /// Opens a stream as a client does that comes back.
+    pub(crate) fn subscribe_after(self, id: impl AsRef<[u8]>) -> Self {
+        self.subscribe_at("/events", Some(id))
+    }
+
+    pub(crate) fn subscribe_at(mut self, path: &str, id: Option<impl AsRef<[u8]>>) -> Self {
+        let address = self.0.get_ref().peer_addr().unwrap();
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n"));
+        if let Some(id) = id {
+            self.send("Last-Event-ID: ");
+            // Any bytes: a header's value need not be text.
+            self.send(id);
+            self.send("\r\n");
+        }
+        self.send("\r\n");
+        assert_eq!(self.answer(false).status, 200);
         assert_eq!(self.chunk().unwrap(), b":\n");
         self
     }
@@ -109,8 +126,21 @@ impl Connection {
     }
 
     /// The events that are still to come, until the body ends as it should.
-    pub(crate) fn events(mut self) -> impl Iterator<Item = Event> {
-        let mut chunks = iter::from_fn(move || self.chunk()).fuse();
+    pub(crate) fn events(self) -> impl Iterator<Item = Event> {
+        self.events_within(usize::MAX)
+    }
+
+    /// The events within the next so many bytes. Then the connection is lost: what came of an
+    /// event that was not whole by then is no event.
+    pub(crate) fn events_within(mut self, bytes: usize) -> impl Iterator<Item = Event> {
+        let mut left = bytes;
+        let mut chunks = iter::from_fn(move || {
+            let mut chunk = (left > 0).then(|| self.chunk())??;
+            chunk.truncate(left);
+            left = left.saturating_sub(chunk.len());
+            Some(chunk)
+        })
+        .fuse();
         let chunks = stream::poll_fn(move |_| Poll::Ready(chunks.next().map(Ok::<_, Infallible>)));
         let mut events = chunks.eventsource();
         iter::from_fn(move || pollster::block_on(events.next()).map(Result::unwrap))

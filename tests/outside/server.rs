@@ -62,6 +62,16 @@ impl Server {
         self.connect().get("/stats").json()
     }
 
+    /// How much memory it has to itself, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.unwrap().trim().strip_suffix(" kB");
+        kib.unwrap().parse().unwrap()
+    }
+
     /// Asks until a counter has a value.
     pub(crate) fn wait_until(&self, counter: &str, value: u64) {
         let mut connection = self.connect();
