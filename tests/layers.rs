@@ -22,7 +22,6 @@ const LAYERS: [&[&str]; 5] = [
         "ordered",
         "log",
         "lease",
-        "ranges",
         "waiters",
         "chunk",
         "pace",
