@@ -26,5 +26,8 @@ fuzz_target!(|input: (&str, &str, &str, &str)| {
     let data = data.replace("\r\n", "\n").replace('\r', "\n");
     assert_eq!((parsed.events.len(), parsed.ignored), (1, 0));
     let seen = &parsed.events[0];
-    assert_eq!((&*seen.name, &seen.data, &seen.last_event_id), (name, &data, &id));
+    assert_eq!(
+        (&*seen.name, &seen.data, &seen.last_event_id),
+        (name, &data, &id)
+    );
 });
