@@ -83,7 +83,7 @@ fn a_block_ends_after_64_messages_or_64_kib() {
 #[test]
 fn a_message_larger_than_a_block_has_one_of_its_own() {
     let mut log = filled(3, 10, false);
-    log.append([b"id", &[b'y'; 100_000]], None, Deadline::Never, at(0));
+    log.append([b"id", &vec![b'y'; 100_000]], None, Deadline::Never, at(0));
     log.append([b"", b"z"], None, Deadline::Never, at(0));
     let lens = log.blocks.iter().map(Block::len);
     assert_eq!(lens.collect::<Vec<_>>(), [30, 100_002, 1]);

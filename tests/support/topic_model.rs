@@ -140,13 +140,13 @@ impl How {
                 2 => Pace::Spaced,
                 _ => Pace::Every,
             },
-            lag: if byte / 4 % 4 == 0 {
+            lag: if (byte / 4).is_multiple_of(4) {
                 Lag::End
             } else {
                 Lag::Skip
             },
-            is_slow: byte / 16 % 2 == 0,
-            has_keep_alive: byte / 32 % 2 == 0,
+            is_slow: (byte / 16).is_multiple_of(2),
+            has_keep_alive: (byte / 32).is_multiple_of(2),
         }
     }
 }
@@ -254,7 +254,7 @@ impl World {
         expires_after: Option<Duration>,
     ) {
         self.data += 1;
-        let mut event = Event::new(&self.data.to_string());
+        let mut event = Event::new(self.data.to_string());
         if let Some(id) = own_id {
             event = event.id(id).unwrap();
         }
