@@ -1,6 +1,12 @@
 //! Topics under random operations, against a naive model.
 
 #![cfg(not(loom))]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    reason = "of what is shared, one part is used"
+)]
 
 #[path = "support/parser.rs"]
 mod parser;

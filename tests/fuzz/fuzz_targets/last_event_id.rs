@@ -1,0 +1,81 @@
+//! Whatever a client says that it saw last, its stream begins as the rules say, and goes on.
+
+#![no_main]
+
+use http::{HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use sse_queue::{Event, FakeClock, GapCause, LastEventId, Message, Resumption, Start, Topic};
+
+/// `e-1` was evicted; 2 to 5 are kept, of which 3 is `own`; `e-d1` was evicted, `e-d2` waits.
+fn topic(clock: &FakeClock) -> Topic {
+    let topic = Topic::builder().clock(clock.clone()).history(4);
+    let topic = topic.epoch("e").unwrap().build();
+    let second = core::time::Duration::from_secs(1);
+    topic.publish(Message::from("1").after(second)).unwrap();
+    clock.advance(second);
+    topic.publish("2").unwrap();
+    topic.publish(Event::new("3").id("own").unwrap()).unwrap();
+    topic.publish("4").unwrap();
+    topic.publish("5").unwrap();
+    topic.publish(Message::from("later").after(second)).unwrap();
+    topic
+}
+
+/// How the rules read an id; where the stream goes on, if exactly.
+fn expected(id: Option<&str>) -> (Resumption, u64) {
+    let gap = |missed, cause| (Resumption::Gap { missed, cause }, 2);
+    let Some(id) = id else {
+        return gap(None, GapCause::Malformed);
+    };
+    if id == "own" {
+        return (Resumption::Exact, 4);
+    }
+    let Some((epoch, rest)) = id.split_once('-') else {
+        return gap(None, GapCause::Unknown);
+    };
+    let is_epoch = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let digits = rest.strip_prefix('d').unwrap_or(rest);
+    let has_shape = (1..=16).contains(&epoch.len())
+        && epoch.bytes().all(is_epoch)
+        && !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (digits == "0" || !digits.starts_with('0'));
+    if !has_shape {
+        return gap(None, GapCause::Unknown);
+    }
+    match (epoch, rest) {
+        ("e", "0") => gap(Some(1), GapCause::Evicted),
+        ("e", "d1") => gap(None, GapCause::Evicted),
+        ("e", "1" | "2" | "3" | "4" | "5") => (Resumption::Exact, rest.parse::<u64>().unwrap() + 1),
+        ("e", _) => gap(None, GapCause::Future),
+        _ => gap(None, GapCause::ForeignEpoch),
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(value) = HeaderValue::from_bytes(input) else {
+        return;
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert("last-event-id", value);
+    let Some(id) = LastEventId::from_headers(&headers) else {
+        assert!(input.is_empty());
+        return;
+    };
+    let (resumption, first) = expected(id.as_str());
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let stream = topic.stream(Start::After(id), clock.ticker()).unwrap();
+    assert_eq!(stream.resumption(), resumption);
+    let mut stream = stream.first_bytes(false).max_messages(1);
+    if let Resumption::Gap { .. } = resumption {
+        assert!(stream.try_next().unwrap().starts_with(b"event: gap\n"));
+    }
+    for number in first..=5 {
+        let frame = stream.try_next().unwrap();
+        assert!(frame.ends_with(format!("\ndata: {number}\n\n").as_bytes()));
+    }
+    assert_eq!(stream.try_next(), None);
+    topic.publish("6").unwrap();
+    assert!(stream.try_next().unwrap().ends_with(b"\ndata: 6\n\n"));
+});
