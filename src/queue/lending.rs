@@ -241,8 +241,11 @@ impl Lending {
         self.full.drain().map(|(_, ticket)| ticket)
     }
 
-    pub(super) fn leaves(&mut self, holder: HolderId) {
-        self.full.remove(&holder);
+    /// Unless another stream has taken over and waits in its place.
+    pub(super) fn leaves(&mut self, holder: HolderId, ticket: Ticket) {
+        if self.full.get(&holder) == Some(&ticket) {
+            self.full.remove(&holder);
+        }
     }
 }
 

@@ -502,7 +502,7 @@ impl State {
             let grace = Deadline::At(now).plus(lending.leases.terms().grace);
             let grace = (!is_closed).then_some(grace);
             lending.leases.orphan(holder, stream, grace);
-            lending.leaves(holder);
+            lending.leaves(holder, ticket);
         }
         self.resign(ticket);
         effects.drop_later(self.takers.remove(ticket));

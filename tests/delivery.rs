@@ -1,0 +1,103 @@
+//! Delivery at least once, on a clock that the tests move: leases, acks, redelivery, dead letters.
+//!
+//! `stats` looks at the queue, which takes back what is not leased any more.
+
+#![cfg(not(loom))]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, as it should"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use sse_queue::{
+    AckError, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue, Reason,
+    Remaining,
+};
+
+use support::{QueueStream, Task, bare, builder, ms, parser, secs, settled, waiting};
+
+/// A lease of 30 s with a grace of 5 s.
+fn lease() -> Lease {
+    Lease::new(secs(30)).grace(secs(5))
+}
+
+fn lending(clock: &FakeClock, lease: Lease) -> Queue {
+    builder(clock).at_least_once(lease).build()
+}
+
+fn usual(clock: &FakeClock) -> Queue {
+    lending(clock, lease())
+}
+
+/// The stream of a client that comes back.
+fn back(queue: &Queue, clock: &FakeClock, id: &str) -> Task<QueueStream> {
+    let stream = queue.stream_after(&LastEventId::new(id), clock.ticker());
+    let stream = stream.unwrap().first_bytes(false);
+    Task::new(stream.keep_alive(sse_queue::KeepAlive::off()))
+}
+
+fn own(id: &str) -> Event {
+    Event::new("x").id(id).unwrap()
+}
+
+fn push_all(queue: &Queue, all: &[&str]) {
+    for data in all {
+        queue.push(*data).unwrap();
+    }
+}
+
+/// What can be taken now without a stream: the data, with commas between.
+fn rest(queue: &Queue) -> String {
+    let mut bytes = Vec::new();
+    while let Some(frame) = queue.try_next() {
+        bytes.extend_from_slice(&frame);
+    }
+    let events = parser::parse(&bytes).events;
+    let data: Vec<_> = events.into_iter().map(|event| event.data).collect();
+    data.join(",")
+}
+
+/// Every message that was accepted is in exactly one place.
+#[track_caller]
+fn adds_up(queue: &Queue) {
+    let stats = queue.stats();
+    let gone = stats.confirmed + stats.dropped + stats.expired + stats.withdrawn;
+    let held = stats.in_flight + stats.dead + stats.depth;
+    assert_eq!(stats.pushed, gone + held as u64, "{stats:?}");
+}
+
+/// How many are queued, in flight, dead and confirmed.
+fn places(queue: &Queue) -> (usize, usize, usize, u64) {
+    let stats = queue.stats();
+    (stats.depth, stats.in_flight, stats.dead, stats.confirmed)
+}
+
+// Bugs that were.
+
+/// The old stream goes when its successor is full already.
+#[test]
+fn the_drop_of_a_stream_that_was_taken_over_let_its_successor_sleep() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_in_flight(2));
+    let mut old = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(old.data(), "a,b");
+    let mut new = back(&queue, &clock, "e-1");
+    assert_eq!(new.data(), "b");
+    push_all(&queue, &["c", "d"]);
+    assert_eq!(new.data(), "c");
+    new.is_pending();
+    new.wakes();
+    drop(old);
+    queue.ack("e-2").unwrap();
+    assert_eq!(new.wakes(), 1);
+    assert_eq!(new.data(), "d");
+}
