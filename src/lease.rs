@@ -242,8 +242,8 @@ impl<T> Leases<T> {
         self.terms
     }
 
-    pub(crate) fn contains(&self, seq: u64) -> bool {
-        self.flights.contains_key(&seq)
+    pub(crate) fn get(&self, seq: u64) -> Option<&T> {
+        self.flights.get(&seq).map(|flight| &flight.item)
     }
 
     /// The holder of a stream: the one that it has, if nobody took it over, or a new one.

@@ -101,3 +101,19 @@ fn the_drop_of_a_stream_that_was_taken_over_let_its_successor_sleep() {
     assert_eq!(new.wakes(), 1);
     assert_eq!(new.data(), "d");
 }
+
+#[test]
+fn the_number_of_a_message_with_an_id_of_its_own_confirmed_it() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push(own("mine")).unwrap();
+    assert!(queue.try_next().is_some());
+    assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
+    assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
+    assert_eq!(queue.extend("e-1", secs(1)), Err(AckError::Unknown));
+    clock.advance(secs(30));
+    assert_eq!(places(&queue), (1, 0, 0, 0));
+    assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
+    assert!(queue.try_next().is_some());
+    assert_eq!(queue.ack("mine"), Ok(()));
+}

@@ -370,11 +370,13 @@ impl State {
         let lending = self.lending.as_ref().ok_or(Missing::Unknown)?;
         let own = self.newest_with_own(id);
         let seq = own.or_else(|| self.epoch_seq(id));
+        // A message with an id of its own does not go by its number.
+        let goes_by = |item: &&Item| own.is_some() || item.own_id.is_none();
         if let Some(seq) = seq {
-            if lending.leases.contains(seq) {
+            if lending.leases.get(seq).filter(goes_by).is_some() {
                 return Ok(seq);
             }
-            if let Some(item) = self.store.get(seq) {
+            if let Some(item) = self.store.get(seq).filter(goes_by) {
                 let was_out = item.attempts > 0;
                 return Err(if was_out {
                     Missing::Stale

@@ -754,7 +754,7 @@ impl State {
         self.store.get(seq)?.own_id.is_none().then_some(seq)
     }
 
-    /// The number in an id of this queue's form, unless the message goes by another id.
+    /// The number in an id of this queue's form; its message may go by another id.
     pub(super) fn epoch_seq(&self, id: &str) -> Option<u64> {
         self.epoch.seq(id).filter(|seq| *seq <= self.last_seq)
     }
