@@ -117,3 +117,43 @@ fn the_number_of_a_message_with_an_id_of_its_own_confirmed_it() {
     assert!(queue.try_next().is_some());
     assert_eq!(queue.ack("mine"), Ok(()));
 }
+
+#[test]
+fn a_client_that_came_back_was_sent_what_had_expired() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue.push("a").unwrap();
+    let brief = Message::from("brief").expires_after(secs(2));
+    queue.push(brief).unwrap();
+    queue.push("c").unwrap();
+    assert_eq!(stream.data(), "a,brief,c");
+    let mut again = back(&queue, &clock, "e-1");
+    clock.advance(secs(2));
+    assert_eq!(again.data(), "c");
+    assert_eq!(queue.stats().expired, 1);
+    adds_up(&queue);
+}
+
+/// ```text
+/// s    0                   2            5
+///      dropped, orphaned   expires      end of grace
+/// ```
+#[test]
+fn an_orphan_outlived_its_expiry() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue.push("a").unwrap();
+    let brief = Message::from("brief").expires_after(secs(2));
+    queue.push(brief).unwrap();
+    assert_eq!(stream.data(), "a,brief");
+    drop(stream);
+    clock.advance(ms(1999));
+    assert_eq!(queue.stats().in_flight, 2);
+    clock.advance(ms(1));
+    let stats = queue.stats();
+    assert_eq!((stats.in_flight, stats.expired), (1, 1));
+    assert_eq!(queue.ack("e-2"), Err(AckError::Stale));
+    adds_up(&queue);
+}

@@ -438,7 +438,7 @@ impl State {
         }
     }
 
-    /// Buries an owed message that was handed out as often as it may be.
+    /// Buries an owed message that was handed out as often as it may be, or has expired.
     pub(super) fn bury(&mut self, seq: u64, now: SystemTime, effects: &mut Effects) {
         let ended = self
             .lending

@@ -344,8 +344,8 @@ impl State {
         effects: &mut Effects,
     ) -> Option<bool> {
         let lending = self.lending.as_mut()?;
-        let (seq, attempts, item) = lending.leases.owed(holder)?;
-        if attempts >= lending.leases.terms().max_attempts {
+        let (seq, item) = lending.leases.owed(holder)?;
+        if lending.leases.is_spent(seq, now) {
             self.bury(seq, now, effects);
             return Some(true);
         }
