@@ -157,3 +157,16 @@ fn an_orphan_outlived_its_expiry() {
     assert_eq!(queue.ack("e-2"), Err(AckError::Stale));
     adds_up(&queue);
 }
+
+#[test]
+fn a_drain_slept_on_when_all_was_taken() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("x").unwrap();
+    assert!(queue.try_next().is_some());
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    assert_eq!(queue.take_remaining().len(), 1);
+    assert_eq!(drain.wakes(), 1);
+    assert!(drain.poll().is_ready());
+}

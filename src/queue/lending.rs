@@ -457,7 +457,7 @@ impl State {
     }
 
     /// If nothing is in flight any more, those who wait for that are woken.
-    fn note_rest(&mut self, effects: &mut Effects) {
+    pub(super) fn note_rest(&mut self, effects: &mut Effects) {
         if let Some(lending) = &mut self.lending
             && lending.leases.len() == 0
             && !lending.drains.is_empty()

@@ -540,6 +540,7 @@ impl State {
             }
             (lending.leases.renew(), core::mem::take(&mut lending.dead))
         });
+        self.note_rest(effects);
         (core::mem::take(&mut self.store), lent)
     }
 
