@@ -170,3 +170,16 @@ fn a_drain_slept_on_when_all_was_taken() {
     assert_eq!(drain.wakes(), 1);
     assert!(drain.poll().is_ready());
 }
+
+#[test]
+fn a_drain_that_was_dropped_left_its_waker_behind() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("x").unwrap();
+    assert!(queue.try_next().is_some());
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    let count = Arc::clone(&drain.count);
+    drop(drain);
+    assert_eq!(Arc::strong_count(&count), 1);
+}

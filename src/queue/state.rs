@@ -410,6 +410,12 @@ impl State {
         Some(next.after(now).unwrap_or(Duration::MAX))
     }
 
+    pub(super) fn leave_drain(&mut self, seat: &mut Seat, effects: &mut Effects) {
+        if let Some(lending) = &mut self.lending {
+            effects.drop_later(lending.drains.remove(seat));
+        }
+    }
+
     /// Whether something is due that nobody else has promised to take. If so, this one promises to
     /// take as much as its limit allows; otherwise it waits.
     pub(super) fn ask(
