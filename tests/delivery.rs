@@ -183,3 +183,23 @@ fn a_drain_that_was_dropped_left_its_waker_behind() {
     drop(drain);
     assert_eq!(Arc::strong_count(&count), 1);
 }
+
+/// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
+#[test]
+fn a_push_that_was_refused_had_dropped_what_was_there() {
+    let clock = FakeClock::new();
+    let builder = builder(&clock).capacity_bytes(3 * 17);
+    let builder = builder.at_least_once(lease());
+    let queue = builder.overflow(Overflow::DropOldest).build();
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(rest(&queue), "a,b");
+    queue.push("c").unwrap();
+    let large = "L".repeat(2);
+    assert!(matches!(
+        queue.push(large.as_str()),
+        Err(PushError::Full(_))
+    ));
+    assert_eq!((queue.stats().depth, queue.stats().dropped), (1, 0));
+    queue.push("d").unwrap();
+    assert_eq!(rest(&queue), "d");
+}

@@ -163,6 +163,8 @@ impl fmt::Debug for DeadLetter {
 pub(super) struct Lending {
     pub(super) leases: Leases<Item>,
     pub(super) dead: VecDeque<(Lent<Item>, Reason)>,
+    /// Those of the frames in flight and of the dead ones.
+    pub(super) bytes: usize,
     past: Past,
     /// Streams that have as much in flight as they may, by what they hold.
     full: HashMap<HolderId, Ticket>,
@@ -219,10 +221,21 @@ impl Lending {
         Self {
             leases: Leases::new(terms),
             dead: VecDeque::new(),
+            bytes: 0,
             past: Past::default(),
             full: HashMap::new(),
             drains: WakerSet::default(),
         }
+    }
+
+    pub(super) fn lend(&mut self, lent: Lent<Item>, holder: Option<HolderId>, now: SystemTime) {
+        self.bytes = self.bytes.saturating_add(lent.item.frame.len());
+        self.leases.lend(lent, holder, now);
+    }
+
+    /// Strikes a message off that is neither in flight nor dead any more.
+    fn lets_go(&mut self, item: &Item) {
+        self.bytes = self.bytes.saturating_sub(item.frame.len());
     }
 
     /// Remembers a message that was handed out and has left in another way than by an ack.
@@ -352,6 +365,9 @@ impl State {
         };
         let dead: Vec<_> = core::mem::take(&mut lending.dead).into();
         for (lent, _) in &dead {
+            lending.lets_go(&lent.item);
+        }
+        for (lent, _) in &dead {
             let (due, seq) = (lent.due, lent.seq);
             self.account_for(Key { due, seq }, &lent.item);
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
@@ -399,6 +415,7 @@ impl State {
         let Some((lent, holder)) = lending.leases.end(seq) else {
             return;
         };
+        lending.lets_go(&lent.item);
         lending
             .past
             .add(seq, lent.item.own_id.as_ref(), End::Confirmed);
@@ -425,6 +442,7 @@ impl State {
             return;
         };
         if lent.expires.has_come(now) {
+            lending.lets_go(&lent.item);
             lending.forget(seq, &lent.item);
             self.stats.expired = self.stats.expired.saturating_add(1);
             self.account_for(Key { due, seq }, &lent.item);
@@ -433,6 +451,7 @@ impl State {
             lending.forget(seq, &lent.item);
             lending.dead.push_back((lent, reason));
         } else {
+            lending.lets_go(&lent.item);
             self.store
                 .insert(Key { due, seq }, lent.expires, lent.item, now);
         }

@@ -190,8 +190,7 @@ impl State {
                 return Pushed::Again(message);
             }
             match self.bounds.overflow {
-                // What is in flight or dead is not dropped.
-                Overflow::DropOldest if self.store.len() == 0 && !self.has_room(size) => {
+                Overflow::DropOldest if !self.can_make_room(size) => {
                     return Pushed::Done(Err(PushError::Full(message)));
                 }
                 Overflow::DropOldest => {
@@ -319,7 +318,7 @@ impl State {
                         attempts: item.attempts,
                         item,
                     };
-                    lending.leases.lend(lent, holder, now);
+                    lending.lend(lent, holder, now);
                 }
                 lending => {
                     // Nobody can confirm it.
@@ -544,6 +543,7 @@ impl State {
             for ticket in lending.no_longer_full() {
                 effects.wake(self.takers.nudge(ticket));
             }
+            lending.bytes = 0;
             (lending.leases.renew(), core::mem::take(&mut lending.dead))
         });
         self.note_rest(effects);
@@ -693,12 +693,24 @@ impl State {
         self.held() < self.bounds.messages && bytes <= self.bounds.bytes
     }
 
+    /// Whether there would be room if all were dropped that may be: what is in flight or dead may
+    /// not.
+    fn can_make_room(&self, size: usize) -> bool {
+        let (messages, bytes) = self.lent();
+        messages < self.bounds.messages && bytes.saturating_add(size) <= self.bounds.bytes
+    }
+
     /// How many messages the queue answers for.
     fn held(&self) -> usize {
-        let lent = self.lending.as_ref().map_or(0, |lending| {
-            lending.leases.len().saturating_add(lending.dead.len())
-        });
-        self.store.len().saturating_add(lent)
+        self.store.len().saturating_add(self.lent().0)
+    }
+
+    /// How many messages are in flight or dead, and the bytes of their frames.
+    fn lent(&self) -> (usize, usize) {
+        self.lending.as_ref().map_or((0, 0), |lending| {
+            let messages = lending.leases.len().saturating_add(lending.dead.len());
+            (messages, lending.bytes)
+        })
     }
 
     /// When the next message falls due, or may come back.
