@@ -184,6 +184,28 @@ fn a_drain_that_was_dropped_left_its_waker_behind() {
     assert_eq!(Arc::strong_count(&count), 1);
 }
 
+/// ```text
+/// s    0           30
+///      a is out    a is back, and may be dropped: b has room
+/// ```
+#[test]
+fn who_waits_for_room_slept_when_something_that_may_be_dropped_came_back() {
+    let clock = FakeClock::new();
+    let builder = builder(&clock).capacity(1).at_least_once(lease());
+    let queue = builder.overflow(Overflow::DropOldest).build();
+    queue.push("a").unwrap();
+    assert!(queue.try_next().is_some());
+    let mut push = Task::new(queue.push_when_ready("b"));
+    assert!(push.poll().is_pending());
+    clock.advance(secs(30));
+    assert_eq!(queue.stats().in_flight, 0);
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+    assert_eq!(rest(&queue), "b");
+    assert_eq!(queue.stats().dropped, 1);
+    adds_up(&queue);
+}
+
 /// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
 #[test]
 fn a_push_that_was_refused_had_dropped_what_was_there() {

@@ -452,6 +452,7 @@ impl State {
             lending.dead.push_back((lent, reason));
         } else {
             lending.lets_go(&lent.item);
+            self.room_came_up |= self.drops_oldest();
             self.store
                 .insert(Key { due, seq }, lent.expires, lent.item, now);
         }

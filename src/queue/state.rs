@@ -68,8 +68,9 @@ pub(super) struct State {
     timekeeper: Option<(Ticket, Deadline)>,
     /// Those who wait for room to push.
     line: Waiters,
-    /// A message left, or a place in line did: the first in line may have room now.
-    room_came_up: bool,
+    /// A message left, or may be dropped now, or a place in line was left: the first in line may
+    /// have room now.
+    pub(super) room_came_up: bool,
     handles: usize,
     /// When it was closed: what is due later stays.
     closed: Option<SystemTime>,
@@ -611,7 +612,7 @@ impl State {
             self.settle_time(now, effects);
         }
         // It stays in line until it has pushed, so that nobody overtakes it.
-        if core::mem::take(&mut self.room_came_up) && self.has_room(1) {
+        if core::mem::take(&mut self.room_came_up) && self.may_have_room() {
             effects.wake(self.line.nudge_first());
         }
     }
@@ -691,6 +692,18 @@ impl State {
     fn has_room(&self, size: usize) -> bool {
         let bytes = self.bytes.saturating_add(size);
         self.held() < self.bounds.messages && bytes <= self.bounds.bytes
+    }
+
+    pub(super) fn drops_oldest(&self) -> bool {
+        self.bounds.overflow == Overflow::DropOldest
+    }
+
+    /// Whether a push may find room, or make some.
+    fn may_have_room(&self) -> bool {
+        match self.bounds.overflow {
+            Overflow::Reject => self.has_room(1),
+            Overflow::DropOldest => self.can_make_room(1),
+        }
     }
 
     /// Whether there would be room if all were dropped that may be: what is in flight or dead may
