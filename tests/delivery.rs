@@ -225,3 +225,81 @@ fn a_push_that_was_refused_had_dropped_what_was_there() {
     queue.push("d").unwrap();
     assert_eq!(rest(&queue), "d");
 }
+
+/// ```text
+/// s         0       1       2       ...    30
+/// stream    0 takes 1 takes 2 takes        0's lease ends: it alone has a place again
+/// ```
+#[test]
+fn a_lease_that_ended_woke_all_full_streams() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_in_flight(1));
+    let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
+    for stream in &mut streams {
+        queue.push("x").unwrap();
+        stream.data();
+        stream.is_pending();
+        clock.advance(secs(1));
+    }
+    queue.push("last").unwrap();
+    for _ in 0..3 {
+        streams.iter_mut().for_each(Task::is_pending);
+    }
+    let before = clock.wakes();
+    clock.advance_to_next();
+    assert_eq!(clock.elapsed(), secs(30));
+    assert_eq!(clock.wakes() - before, 1);
+    let keeper = streams.iter().position(|stream| stream.wakes() > 0);
+    let keeper = keeper.unwrap();
+    if keeper != 0 {
+        streams[keeper].is_pending();
+        assert_eq!(streams[0].wakes(), 1);
+    }
+    assert_eq!(streams[0].data(), "x");
+}
+
+/// The one that keeps the time goes; another full one must.
+#[test]
+fn full_streams_keep_the_time_also_when_one_of_them_goes() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_in_flight(1).grace(secs(60)));
+    let mut streams: Vec<_> = (0..4).map(|_| waiting(&queue, &clock)).collect();
+    for stream in &mut streams {
+        queue.push("x").unwrap();
+        stream.data();
+        stream.is_pending();
+    }
+    queue.push("last").unwrap();
+    while let Some(stream) = streams.pop() {
+        drop(stream);
+        for _ in 0..3 {
+            streams.iter_mut().for_each(Task::is_pending);
+        }
+        if !streams.is_empty() {
+            assert_eq!(clock.next_deadline(), Some(secs(30)));
+        }
+    }
+    assert_eq!(clock.next_deadline(), None);
+}
+
+/// Its tick is gone with its end, and so must its part be in keeping the time.
+#[test]
+fn a_full_stream_that_ends_by_age_keeps_no_time() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_in_flight(1));
+    let mut other = Task::new(bare(&queue, &clock));
+    queue.push("a").unwrap();
+    assert_eq!(other.data(), "a");
+    let aging = bare(&queue, &clock).max_age(secs(10));
+    let mut aging = Task::new(aging);
+    push_all(&queue, &["b", "c"]);
+    assert_eq!(aging.data(), "b");
+    other.is_pending();
+    aging.is_pending();
+    clock.advance(secs(10));
+    aging.bytes();
+    aging.is_over();
+    clock.advance(secs(20));
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "a");
+}

@@ -250,6 +250,10 @@ impl Lending {
         self.full.insert(holder, ticket);
     }
 
+    pub(super) fn any_full(&self) -> Option<Ticket> {
+        self.full.values().next().copied()
+    }
+
     pub(super) fn no_longer_full(&mut self) -> impl Iterator<Item = Ticket> {
         self.full.drain().map(|(_, ticket)| ticket)
     }

@@ -64,7 +64,8 @@ pub(super) struct State {
     /// another order: what was due once must stay due.
     latest: SystemTime,
     pub(super) takers: Waiters,
-    /// The waiting stream that arms for the next due time, and the time that it knows of.
+    /// The waiting stream that arms for the next due time, and the time that it knows of. It may
+    /// be one that is full.
     timekeeper: Option<(Ticket, Deadline)>,
     /// Those who wait for room to push.
     line: Waiters,
@@ -377,7 +378,7 @@ impl State {
     }
 
     /// Waits until something that the stream holds is confirmed or comes back; returns how long
-    /// until that may be.
+    /// until the next lease ends, if this stream is the one that must look then.
     pub(super) fn wait_for_place(
         &mut self,
         ticket: Ticket,
@@ -386,10 +387,9 @@ impl State {
         waker: &Waker,
         effects: &mut Effects,
     ) -> Option<Duration> {
-        self.park(ticket, waker, effects);
-        let lending = self.lending.as_mut()?;
-        lending.is_full(holder, ticket);
-        lending.leases.next_end()?.after(now)
+        self.park(ticket, Some(holder), waker, effects);
+        self.lending.as_mut()?.is_full(holder, ticket);
+        self.keep_time(ticket, now)
     }
 
     /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
@@ -468,7 +468,7 @@ impl State {
         if self.is_closed() || self.timekeeper.is_some_and(|(keeper, _)| keeper != ticket) {
             return None;
         }
-        let next = self.next_due(now)?;
+        let next = self.next_look(now)?;
         self.timekeeper = Some((ticket, next));
         next.after(now)
     }
@@ -480,8 +480,17 @@ impl State {
     }
 
     /// Leaves the wait set, to be woken by the beginning of the end alone.
-    pub(super) fn park(&mut self, ticket: Ticket, waker: &Waker, effects: &mut Effects) {
+    pub(super) fn park(
+        &mut self,
+        ticket: Ticket,
+        holder: Option<HolderId>,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) {
         self.leave(ticket);
+        if let (Some(lending), Some(holder)) = (&mut self.lending, holder) {
+            lending.leaves(holder, ticket);
+        }
         effects.drop_later(self.takers.set_waker(ticket, waker));
     }
 
@@ -610,6 +619,8 @@ impl State {
         if self.takers.anybody_waits() {
             self.settle_debt(now, effects);
             self.settle_time(now, effects);
+        } else if self.any_full().is_some() {
+            self.settle_time(now, effects);
         }
         // It stays in line until it has pushed, so that nobody overtakes it.
         if core::mem::take(&mut self.room_came_up) && self.may_have_room() {
@@ -629,12 +640,17 @@ impl State {
         }
     }
 
+    /// A stream that waits because it has as much in flight as it may.
+    fn any_full(&self) -> Option<Ticket> {
+        self.lending.as_ref()?.any_full()
+    }
+
     /// If something falls due later, one waiting stream shall know when.
     fn settle_time(&mut self, now: SystemTime, effects: &mut Effects) {
         if self.is_closed() {
             return;
         }
-        let Some(next) = self.next_due(now) else {
+        let Some(next) = self.next_look(now) else {
             return;
         };
         match &mut self.timekeeper {
@@ -645,7 +661,7 @@ impl State {
             }
             None => {
                 // The last in line is the one that stays longest.
-                let Some(last) = self.takers.last() else {
+                let Some(last) = self.takers.last().or_else(|| self.any_full()) else {
                     return;
                 };
                 self.timekeeper = Some((last, next));
@@ -726,13 +742,15 @@ impl State {
         })
     }
 
-    /// When the next message falls due, or may come back.
-    fn next_due(&self, now: SystemTime) -> Option<Deadline> {
+    /// When the next message falls due, or may come back. If all streams are full, nobody can take
+    /// what falls due.
+    fn next_look(&self, now: SystemTime) -> Option<Deadline> {
         let next_end = self
             .lending
             .as_ref()
             .and_then(|lending| lending.leases.next_end());
         let next_due = self.store.next_due(now);
+        let next_due = next_due.filter(|_| self.takers.anybody_waits());
         next_end.into_iter().chain(next_due).min()
     }
 
