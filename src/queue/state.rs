@@ -468,9 +468,9 @@ impl State {
         if self.is_closed() || self.timekeeper.is_some_and(|(keeper, _)| keeper != ticket) {
             return None;
         }
-        let next = self.next_look(now)?;
-        self.timekeeper = Some((ticket, next));
-        next.after(now)
+        let next = self.next_look(now);
+        self.timekeeper = next.map(|next| (ticket, next));
+        next?.after(now)
     }
 
     /// Leaves the wait set.
