@@ -303,3 +303,22 @@ fn a_full_stream_that_ends_by_age_keeps_no_time() {
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "a");
 }
+
+#[test]
+fn what_was_taken_back_was_unknown_to_an_ack() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    push_all(&queue, &["a", "b"]);
+    queue.push(own("mine")).unwrap();
+    push_all(&queue, &["d"]);
+    for _ in 0..3 {
+        assert!(queue.try_next().is_some());
+    }
+    queue.nack("e-2", secs(0)).unwrap();
+    assert_eq!(queue.take_remaining().len(), 4);
+    for id in ["e-1", "e-2", "mine"] {
+        assert_eq!(queue.ack(id), Err(AckError::Stale), "{id}");
+    }
+    assert_eq!(queue.ack("e-4"), Err(AckError::Unknown));
+    adds_up(&queue);
+}

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::state::{Effects, Item, State};
+use super::state::{Effects, Item, MOST_AT_ONCE, State};
 use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
 use crate::ordered::Key;
@@ -17,8 +17,6 @@ use crate::time::Deadline;
 use crate::waiters::Ticket;
 use crate::wakers::WakerSet;
 
-/// The most messages that one hold of the lock takes back.
-const MOST_AT_ONCE: usize = 64;
 /// So many ids that events brought along are remembered behind their messages' end.
 const MOST_PAST_IDS: usize = 65_536;
 

@@ -21,7 +21,7 @@ use crate::waiters::{Ticket, Waiters};
 use crate::wakers::Seat;
 
 /// The most messages that one hold of the lock lets go of on the way.
-const MOST_AT_ONCE: usize = 64;
+pub(super) const MOST_AT_ONCE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -540,6 +540,13 @@ impl State {
     fn forget(&mut self, seq: u64, item: &Item) {
         if let Some(lending) = &mut self.lending {
             lending.forget(seq, item);
+        }
+    }
+
+    /// Remembers messages that were taken back.
+    pub(super) fn forget_all(&mut self, taken: &[(Key, Deadline, Item)]) {
+        for (key, _, item) in taken {
+            self.forget(key.seq, item);
         }
     }
 
