@@ -322,3 +322,14 @@ fn what_was_taken_back_was_unknown_to_an_ack() {
     assert_eq!(queue.ack("e-4"), Err(AckError::Unknown));
     adds_up(&queue);
 }
+
+#[test]
+fn an_expired_message_that_nobody_had_looked_at_held_its_id() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let brief = Message::from(own("mine")).expires_after(secs(1));
+    queue.push(brief).unwrap();
+    clock.advance(secs(1));
+    assert_eq!(queue.push(own("mine")).unwrap().id(), "mine");
+    adds_up(&queue);
+}

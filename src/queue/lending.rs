@@ -383,6 +383,11 @@ impl State {
         }
     }
 
+    /// Whether the queue answers for a message with this id, where ids must be unique.
+    pub(super) fn is_taken(&self, id: &str) -> bool {
+        self.lending.is_some() && self.newest_with_own(id).is_some()
+    }
+
     /// The number of the message in flight with this id.
     fn in_flight(&self, id: &str) -> Result<u64, Missing> {
         let lending = self.lending.as_ref().ok_or(Missing::Unknown)?;

@@ -171,13 +171,15 @@ impl State {
             self.end_wait(place, effects);
             return Pushed::Done(Err(PushError::TooLarge(message)));
         }
-        if self.lending.is_some()
-            && own_id
-                .as_ref()
-                .is_some_and(|id| self.newest_with_own(id).is_some())
-        {
-            self.end_wait(place, effects);
-            return Pushed::Done(Err(PushError::DuplicateId(message)));
+        if own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+            // It may be that of a message that has expired.
+            if self.purge(now, effects) {
+                return Pushed::Again(message);
+            }
+            if own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+                self.end_wait(place, effects);
+                return Pushed::Done(Err(PushError::DuplicateId(message)));
+            }
         }
         let is_next = place.map_or(!self.line.anybody_waits(), |place| {
             self.line.is_first(place)
