@@ -333,3 +333,23 @@ fn an_expired_message_that_nobody_had_looked_at_held_its_id() {
     assert_eq!(queue.push(own("mine")).unwrap().id(), "mine");
     adds_up(&queue);
 }
+
+#[test]
+fn an_id_of_its_own_was_the_same_as_one_that_the_queue_gave() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_attempts(1));
+    let is_refused = || matches!(queue.push(own("e-1")), Err(PushError::DuplicateId(_)));
+    queue.push("a").unwrap();
+    assert!(is_refused(), "queued");
+    assert!(queue.try_next().is_some());
+    assert!(is_refused(), "in flight");
+    queue.nack("e-1", secs(0)).unwrap();
+    assert!(is_refused(), "dead");
+    for letter in queue.dead_letters() {
+        assert_eq!(queue.push(letter).unwrap().id(), "e-1");
+    }
+    assert!(is_refused(), "it has the id itself now");
+    assert!(queue.try_next().is_some());
+    assert_eq!(queue.ack("e-1"), Ok(()));
+    assert!(!is_refused(), "confirmed");
+}

@@ -385,7 +385,19 @@ impl State {
 
     /// Whether the queue answers for a message with this id, where ids must be unique.
     pub(super) fn is_taken(&self, id: &str) -> bool {
-        self.lending.is_some() && self.newest_with_own(id).is_some()
+        let Some(lending) = &self.lending else {
+            return false;
+        };
+        if self.newest_with_own(id).is_some() {
+            return true;
+        }
+        let Some(seq) = self.epoch_seq(id) else {
+            return false;
+        };
+        let dead = lending.dead.iter().find(|(lent, _)| lent.seq == seq);
+        let item = self.store.get(seq).or_else(|| lending.leases.get(seq));
+        let item = item.or_else(|| dead.map(|(lent, _)| &lent.item));
+        item.is_some_and(|item| item.own_id.is_none())
     }
 
     /// The number of the message in flight with this id.
