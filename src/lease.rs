@@ -171,6 +171,8 @@ pub(crate) struct Leases<T> {
     holders: HashMap<HolderId, Holder>,
     /// When the grace of each holder ends whose stream is gone.
     graces: BTreeSet<(Deadline, HolderId)>,
+    /// When each orphaned message expires that ever does.
+    expiring: BTreeSet<(Deadline, u64)>,
     last_holder: u64,
 }
 
@@ -208,6 +210,8 @@ struct Holder {
     first: Option<u64>,
     last: Option<u64>,
     count: usize,
+    /// How many of them can expire.
+    perishable: usize,
     /// What a client that came back has not seen: from here on it is sent again, first.
     owed: Option<u64>,
 }
@@ -230,6 +234,7 @@ impl<T> Leases<T> {
             ends: BTreeSet::new(),
             holders: HashMap::new(),
             graces: BTreeSet::new(),
+            expiring: BTreeSet::new(),
             last_holder: 0,
         }
     }
@@ -242,8 +247,8 @@ impl<T> Leases<T> {
         self.terms
     }
 
-    pub(crate) fn contains(&self, seq: u64) -> bool {
-        self.flights.contains_key(&seq)
+    pub(crate) fn get(&self, seq: u64) -> Option<&T> {
+        self.flights.get(&seq).map(|flight| &flight.item)
     }
 
     /// The holder of a stream: the one that it has, if nobody took it over, or a new one.
@@ -281,19 +286,27 @@ impl<T> Leases<T> {
             next: None,
             item: lent.item,
         };
+        let can_expire = lent.expires != Deadline::Never;
         self.flights.insert(lent.seq, Box::new(flight));
         self.ends.insert((until, lent.seq));
         if let Some(holder) = holder {
-            self.link(holder, lent.seq);
+            self.link(holder, lent.seq, can_expire);
         }
     }
 
-    /// The message that the holder is to be sent again, if there is one: returns its number, item
-    /// and attempts before.
-    pub(crate) fn owed(&self, holder: HolderId) -> Option<(u64, u32, &T)> {
+    /// The message that the holder is to be sent again, if there is one: returns its number and
+    /// item.
+    pub(crate) fn owed(&self, holder: HolderId) -> Option<(u64, &T)> {
         let seq = self.holders.get(&holder)?.owed?;
         let flight = self.flights.get(&seq)?;
-        Some((seq, flight.attempts, &flight.item))
+        Some((seq, &flight.item))
+    }
+
+    /// Whether an owed message must not be sent again.
+    pub(crate) fn is_spent(&self, seq: u64, now: SystemTime) -> bool {
+        self.flights.get(&seq).is_some_and(|flight| {
+            flight.attempts >= self.terms.max_attempts || flight.expires.has_come(now)
+        })
     }
 
     /// Leases the owed message anew.
@@ -338,6 +351,12 @@ impl<T> Leases<T> {
             }
             self.graces.pop_first();
         }
+        if let Some((expires, seq)) = self.expiring.first().copied()
+            && expires.has_come(now)
+        {
+            let (lent, holder) = self.end(seq)?;
+            return Some((lent, holder, Reason::Dropped));
+        }
         let (until, seq) = *self.ends.first()?;
         if !until.has_come(now) {
             return None;
@@ -346,11 +365,12 @@ impl<T> Leases<T> {
         Some((lent, holder, Reason::LeaseEnded))
     }
 
-    /// When the next lease or grace ends.
+    /// When the next lease or grace ends, or the next orphan expires.
     pub(crate) fn next_end(&self) -> Option<Deadline> {
         let grace = self.graces.first().map(|(grace, _)| *grace);
+        let expiry = self.expiring.first().map(|(expiry, _)| *expiry);
         let end = self.ends.first().map(|(end, _)| *end);
-        grace.into_iter().chain(end).min()
+        grace.into_iter().chain(expiry).chain(end).min()
     }
 
     /// Makes a lease end later.
@@ -380,6 +400,9 @@ impl<T> Leases<T> {
             held.grace = Some(grace);
             self.graces.insert((grace, holder));
         }
+        self.each_perishable(holder, |expiring, expires| {
+            expiring.insert(expires);
+        });
     }
 
     /// A stream takes over from the one that the message was handed to. Returns the holder, whose
@@ -391,6 +414,9 @@ impl<T> Leases<T> {
         if let Some(grace) = holder.grace.take() {
             self.graces.remove(&(grace, id));
         }
+        self.each_perishable(id, |expiring, expires| {
+            expiring.remove(&expires);
+        });
         Some(id)
     }
 
@@ -425,11 +451,36 @@ impl<T> Leases<T> {
         holder.is_some_and(|holder| holder.stream == Some(stream))
     }
 
-    fn link(&mut self, id: HolderId, seq: u64) {
+    /// Goes through the messages of a holder that can expire: as many as one stream may have in
+    /// flight.
+    fn each_perishable(
+        &mut self,
+        holder: HolderId,
+        mut each: impl FnMut(&mut BTreeSet<(Deadline, u64)>, (Deadline, u64)),
+    ) {
+        let Some(holder) = self.holders.get(&holder) else {
+            return;
+        };
+        let (mut left, mut next) = (holder.perishable, holder.first);
+        while left > 0
+            && let Some(seq) = next
+            && let Some(flight) = self.flights.get(&seq)
+        {
+            if flight.expires != Deadline::Never {
+                each(&mut self.expiring, (flight.expires, seq));
+                left = left.saturating_sub(1);
+            }
+            next = flight.next;
+        }
+    }
+
+    fn link(&mut self, id: HolderId, seq: u64, can_expire: bool) {
         let Some(holder) = self.holders.get_mut(&id) else {
             return;
         };
         holder.count = holder.count.saturating_add(1);
+        let perishable = usize::from(can_expire);
+        holder.perishable = holder.perishable.saturating_add(perishable);
         let previous = holder.last.replace(seq);
         if previous.is_none() {
             holder.first = Some(seq);
@@ -450,6 +501,12 @@ impl<T> Leases<T> {
             return;
         };
         holder.count = holder.count.saturating_sub(1);
+        if flight.expires != Deadline::Never {
+            holder.perishable = holder.perishable.saturating_sub(1);
+            if holder.stream.is_none() {
+                self.expiring.remove(&(flight.expires, seq));
+            }
+        }
         if holder.owed == Some(seq) {
             holder.owed = flight.next;
         }

@@ -30,7 +30,7 @@ pub use lending::{AckError, DeadLetter};
 pub use push::{PushError, PushWhenReady, Receipt};
 pub use subscription::QueueSubscription;
 
-use state::{Effects, State, Taken};
+use state::{Effects, MOST_AT_ONCE, State, Taken};
 
 /// Competing consumers: each message goes to exactly one stream, the earliest due first.
 ///
@@ -317,10 +317,18 @@ impl Queue {
                 store.insert(key, lent.expires, lent.item, SystemTime::UNIX_EPOCH);
             }
         }
-        let epoch = self.shared.epoch;
-        core::iter::from_fn(|| store.pop())
-            .map(|(key, expires, item)| item.remaining(epoch, key, expires))
-            .collect()
+        let mut all = core::iter::from_fn(|| store.pop());
+        let mut remaining = Vec::new();
+        loop {
+            let some: Vec<_> = all.by_ref().take(MOST_AT_ONCE).collect();
+            if some.is_empty() {
+                return remaining;
+            }
+            self.shared.with(|state, _, _| state.forget_all(&some));
+            let epoch = self.shared.epoch;
+            let some = some.into_iter();
+            remaining.extend(some.map(|(key, expires, item)| item.remaining(epoch, key, expires)));
+        }
     }
 
     /// Confirms a message that was handed out: its client is done with it.

@@ -947,6 +947,28 @@ fn an_earlier_message_arms_again() {
     }
 }
 
+/// ```text
+/// s      0                  5              10
+/// due                       x, cancelled   y
+/// ```
+#[test]
+fn a_timekeeper_that_looked_at_an_empty_queue_slept_through_the_next_message() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    let receipt = queue.push(Message::from("x").after(secs(5))).unwrap();
+    stream.is_pending();
+    assert!(queue.cancel(receipt.id()));
+    stream.is_pending();
+    stream.wakes();
+    queue.push(Message::from("y").after(secs(10))).unwrap();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "y");
+}
+
 /// Once dropped, once parked, once slow: the time is kept by another each time.
 #[test]
 fn the_timekeepers_role_moves_on() {

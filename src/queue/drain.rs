@@ -20,6 +20,15 @@ pin_project! {
         ticker: T,
         seat: Seat,
     }
+
+    impl<T> PinnedDrop for Drain<T> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.queue
+                .shared
+                .with(|state, _, effects| state.leave_drain(this.seat, effects));
+        }
+    }
 }
 
 impl<T> Drain<T> {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::state::{Effects, Item, State};
+use super::state::{Effects, Item, MOST_AT_ONCE, State};
 use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
 use crate::ordered::Key;
@@ -17,8 +17,6 @@ use crate::time::Deadline;
 use crate::waiters::Ticket;
 use crate::wakers::WakerSet;
 
-/// The most messages that one hold of the lock takes back.
-const MOST_AT_ONCE: usize = 64;
 /// So many ids that events brought along are remembered behind their messages' end.
 const MOST_PAST_IDS: usize = 65_536;
 
@@ -163,6 +161,8 @@ impl fmt::Debug for DeadLetter {
 pub(super) struct Lending {
     pub(super) leases: Leases<Item>,
     pub(super) dead: VecDeque<(Lent<Item>, Reason)>,
+    /// Those of the frames in flight and of the dead ones.
+    pub(super) bytes: usize,
     past: Past,
     /// Streams that have as much in flight as they may, by what they hold.
     full: HashMap<HolderId, Ticket>,
@@ -219,10 +219,21 @@ impl Lending {
         Self {
             leases: Leases::new(terms),
             dead: VecDeque::new(),
+            bytes: 0,
             past: Past::default(),
             full: HashMap::new(),
             drains: WakerSet::default(),
         }
+    }
+
+    pub(super) fn lend(&mut self, lent: Lent<Item>, holder: Option<HolderId>, now: SystemTime) {
+        self.bytes = self.bytes.saturating_add(lent.item.frame.len());
+        self.leases.lend(lent, holder, now);
+    }
+
+    /// Strikes a message off that is neither in flight nor dead any more.
+    fn lets_go(&mut self, item: &Item) {
+        self.bytes = self.bytes.saturating_sub(item.frame.len());
     }
 
     /// Remembers a message that was handed out and has left in another way than by an ack.
@@ -237,12 +248,19 @@ impl Lending {
         self.full.insert(holder, ticket);
     }
 
+    pub(super) fn any_full(&self) -> Option<Ticket> {
+        self.full.values().next().copied()
+    }
+
     pub(super) fn no_longer_full(&mut self) -> impl Iterator<Item = Ticket> {
         self.full.drain().map(|(_, ticket)| ticket)
     }
 
-    pub(super) fn leaves(&mut self, holder: HolderId) {
-        self.full.remove(&holder);
+    /// Unless another stream has taken over and waits in its place.
+    pub(super) fn leaves(&mut self, holder: HolderId, ticket: Ticket) {
+        if self.full.get(&holder) == Some(&ticket) {
+            self.full.remove(&holder);
+        }
     }
 }
 
@@ -349,6 +367,9 @@ impl State {
         };
         let dead: Vec<_> = core::mem::take(&mut lending.dead).into();
         for (lent, _) in &dead {
+            lending.lets_go(&lent.item);
+        }
+        for (lent, _) in &dead {
             let (due, seq) = (lent.due, lent.seq);
             self.account_for(Key { due, seq }, &lent.item);
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
@@ -362,16 +383,35 @@ impl State {
         }
     }
 
+    /// Whether the queue answers for a message with this id, where ids must be unique.
+    pub(super) fn is_taken(&self, id: &str) -> bool {
+        let Some(lending) = &self.lending else {
+            return false;
+        };
+        if self.newest_with_own(id).is_some() {
+            return true;
+        }
+        let Some(seq) = self.epoch_seq(id) else {
+            return false;
+        };
+        let dead = lending.dead.iter().find(|(lent, _)| lent.seq == seq);
+        let item = self.store.get(seq).or_else(|| lending.leases.get(seq));
+        let item = item.or_else(|| dead.map(|(lent, _)| &lent.item));
+        item.is_some_and(|item| item.own_id.is_none())
+    }
+
     /// The number of the message in flight with this id.
     fn in_flight(&self, id: &str) -> Result<u64, Missing> {
         let lending = self.lending.as_ref().ok_or(Missing::Unknown)?;
         let own = self.newest_with_own(id);
         let seq = own.or_else(|| self.epoch_seq(id));
+        // A message with an id of its own does not go by its number.
+        let goes_by = |item: &&Item| own.is_some() || item.own_id.is_none();
         if let Some(seq) = seq {
-            if lending.leases.contains(seq) {
+            if lending.leases.get(seq).filter(goes_by).is_some() {
                 return Ok(seq);
             }
-            if let Some(item) = self.store.get(seq) {
+            if let Some(item) = self.store.get(seq).filter(goes_by) {
                 let was_out = item.attempts > 0;
                 return Err(if was_out {
                     Missing::Stale
@@ -394,6 +434,7 @@ impl State {
         let Some((lent, holder)) = lending.leases.end(seq) else {
             return;
         };
+        lending.lets_go(&lent.item);
         lending
             .past
             .add(seq, lent.item.own_id.as_ref(), End::Confirmed);
@@ -420,6 +461,7 @@ impl State {
             return;
         };
         if lent.expires.has_come(now) {
+            lending.lets_go(&lent.item);
             lending.forget(seq, &lent.item);
             self.stats.expired = self.stats.expired.saturating_add(1);
             self.account_for(Key { due, seq }, &lent.item);
@@ -428,12 +470,14 @@ impl State {
             lending.forget(seq, &lent.item);
             lending.dead.push_back((lent, reason));
         } else {
+            lending.lets_go(&lent.item);
+            self.room_came_up |= self.drops_oldest();
             self.store
                 .insert(Key { due, seq }, lent.expires, lent.item, now);
         }
     }
 
-    /// Buries an owed message that was handed out as often as it may be.
+    /// Buries an owed message that was handed out as often as it may be, or has expired.
     pub(super) fn bury(&mut self, seq: u64, now: SystemTime, effects: &mut Effects) {
         let ended = self
             .lending
@@ -452,7 +496,7 @@ impl State {
     }
 
     /// If nothing is in flight any more, those who wait for that are woken.
-    fn note_rest(&mut self, effects: &mut Effects) {
+    pub(super) fn note_rest(&mut self, effects: &mut Effects) {
         if let Some(lending) = &mut self.lending
             && lending.leases.len() == 0
             && !lending.drains.is_empty()

@@ -21,7 +21,7 @@ use crate::waiters::{Ticket, Waiters};
 use crate::wakers::Seat;
 
 /// The most messages that one hold of the lock lets go of on the way.
-const MOST_AT_ONCE: usize = 64;
+pub(super) const MOST_AT_ONCE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -64,12 +64,14 @@ pub(super) struct State {
     /// another order: what was due once must stay due.
     latest: SystemTime,
     pub(super) takers: Waiters,
-    /// The waiting stream that arms for the next due time, and the time that it knows of.
+    /// The waiting stream that arms for the next due time, and the time that it knows of. It may
+    /// be one that is full.
     timekeeper: Option<(Ticket, Deadline)>,
     /// Those who wait for room to push.
     line: Waiters,
-    /// A message left, or a place in line did: the first in line may have room now.
-    room_came_up: bool,
+    /// A message left, or may be dropped now, or a place in line was left: the first in line may
+    /// have room now.
+    pub(super) room_came_up: bool,
     handles: usize,
     /// When it was closed: what is due later stays.
     closed: Option<SystemTime>,
@@ -169,13 +171,15 @@ impl State {
             self.end_wait(place, effects);
             return Pushed::Done(Err(PushError::TooLarge(message)));
         }
-        if self.lending.is_some()
-            && own_id
-                .as_ref()
-                .is_some_and(|id| self.newest_with_own(id).is_some())
-        {
-            self.end_wait(place, effects);
-            return Pushed::Done(Err(PushError::DuplicateId(message)));
+        if own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+            // It may be that of a message that has expired.
+            if self.purge(now, effects) {
+                return Pushed::Again(message);
+            }
+            if own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+                self.end_wait(place, effects);
+                return Pushed::Done(Err(PushError::DuplicateId(message)));
+            }
         }
         let is_next = place.map_or(!self.line.anybody_waits(), |place| {
             self.line.is_first(place)
@@ -190,8 +194,7 @@ impl State {
                 return Pushed::Again(message);
             }
             match self.bounds.overflow {
-                // What is in flight or dead is not dropped.
-                Overflow::DropOldest if self.store.len() == 0 && !self.has_room(size) => {
+                Overflow::DropOldest if !self.can_make_room(size) => {
                     return Pushed::Done(Err(PushError::Full(message)));
                 }
                 Overflow::DropOldest => {
@@ -319,7 +322,7 @@ impl State {
                         attempts: item.attempts,
                         item,
                     };
-                    lending.leases.lend(lent, holder, now);
+                    lending.lend(lent, holder, now);
                 }
                 lending => {
                     // Nobody can confirm it.
@@ -344,8 +347,8 @@ impl State {
         effects: &mut Effects,
     ) -> Option<bool> {
         let lending = self.lending.as_mut()?;
-        let (seq, attempts, item) = lending.leases.owed(holder)?;
-        if attempts >= lending.leases.terms().max_attempts {
+        let (seq, item) = lending.leases.owed(holder)?;
+        if lending.leases.is_spent(seq, now) {
             self.bury(seq, now, effects);
             return Some(true);
         }
@@ -377,7 +380,7 @@ impl State {
     }
 
     /// Waits until something that the stream holds is confirmed or comes back; returns how long
-    /// until that may be.
+    /// until the next lease ends, if this stream is the one that must look then.
     pub(super) fn wait_for_place(
         &mut self,
         ticket: Ticket,
@@ -386,10 +389,9 @@ impl State {
         waker: &Waker,
         effects: &mut Effects,
     ) -> Option<Duration> {
-        self.park(ticket, waker, effects);
-        let lending = self.lending.as_mut()?;
-        lending.is_full(holder, ticket);
-        lending.leases.next_end()?.after(now)
+        self.park(ticket, Some(holder), waker, effects);
+        self.lending.as_mut()?.is_full(holder, ticket);
+        self.keep_time(ticket, now)
     }
 
     /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
@@ -408,6 +410,12 @@ impl State {
         effects.drop_later(lending.drains.put(seat, waker));
         let next = lending.leases.next_end()?;
         Some(next.after(now).unwrap_or(Duration::MAX))
+    }
+
+    pub(super) fn leave_drain(&mut self, seat: &mut Seat, effects: &mut Effects) {
+        if let Some(lending) = &mut self.lending {
+            effects.drop_later(lending.drains.remove(seat));
+        }
     }
 
     /// Whether something is due that nobody else has promised to take. If so, this one promises to
@@ -463,9 +471,9 @@ impl State {
             return None;
         }
         // Whoever keeps the time of nothing keeps none: the next message finds another.
-        self.timekeeper = self.next_due(now).map(|next| (ticket, next));
-        let (_, next) = self.timekeeper?;
-        next.after(now)
+        let next = self.next_look(now);
+        self.timekeeper = next.map(|next| (ticket, next));
+        next?.after(now)
     }
 
     /// Leaves the wait set.
@@ -475,8 +483,17 @@ impl State {
     }
 
     /// Leaves the wait set, to be woken by the beginning of the end alone.
-    pub(super) fn park(&mut self, ticket: Ticket, waker: &Waker, effects: &mut Effects) {
+    pub(super) fn park(
+        &mut self,
+        ticket: Ticket,
+        holder: Option<HolderId>,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) {
         self.leave(ticket);
+        if let (Some(lending), Some(holder)) = (&mut self.lending, holder) {
+            lending.leaves(holder, ticket);
+        }
         effects.drop_later(self.takers.set_waker(ticket, waker));
     }
 
@@ -503,7 +520,7 @@ impl State {
             let grace = Deadline::At(now).plus(lending.leases.terms().grace);
             let grace = (!is_closed).then_some(grace);
             lending.leases.orphan(holder, stream, grace);
-            lending.leaves(holder);
+            lending.leaves(holder, ticket);
         }
         self.resign(ticket);
         effects.drop_later(self.takers.remove(ticket));
@@ -529,6 +546,13 @@ impl State {
         }
     }
 
+    /// Remembers messages that were taken back.
+    pub(super) fn forget_all(&mut self, taken: &[(Key, Deadline, Item)]) {
+        for (key, _, item) in taken {
+            self.forget(key.seq, item);
+        }
+    }
+
     pub(super) fn take_all(&mut self, effects: &mut Effects) -> (Ordered<Item>, Option<AllLent>) {
         let depth = u64::try_from(self.held()).unwrap_or(u64::MAX);
         self.stats.withdrawn = self.stats.withdrawn.saturating_add(depth);
@@ -539,8 +563,10 @@ impl State {
             for ticket in lending.no_longer_full() {
                 effects.wake(self.takers.nudge(ticket));
             }
+            lending.bytes = 0;
             (lending.leases.renew(), core::mem::take(&mut lending.dead))
         });
+        self.note_rest(effects);
         (core::mem::take(&mut self.store), lent)
     }
 
@@ -603,9 +629,11 @@ impl State {
         if self.takers.anybody_waits() {
             self.settle_debt(now, effects);
             self.settle_time(now, effects);
+        } else if self.any_full().is_some() {
+            self.settle_time(now, effects);
         }
         // It stays in line until it has pushed, so that nobody overtakes it.
-        if core::mem::take(&mut self.room_came_up) && self.has_room(1) {
+        if core::mem::take(&mut self.room_came_up) && self.may_have_room() {
             effects.wake(self.line.nudge_first());
         }
     }
@@ -622,12 +650,17 @@ impl State {
         }
     }
 
+    /// A stream that waits because it has as much in flight as it may.
+    fn any_full(&self) -> Option<Ticket> {
+        self.lending.as_ref()?.any_full()
+    }
+
     /// If something falls due later, one waiting stream shall know when.
     fn settle_time(&mut self, now: SystemTime, effects: &mut Effects) {
         if self.is_closed() {
             return;
         }
-        let Some(next) = self.next_due(now) else {
+        let Some(next) = self.next_look(now) else {
             return;
         };
         match &mut self.timekeeper {
@@ -638,7 +671,7 @@ impl State {
             }
             None => {
                 // The last in line is the one that stays longest.
-                let Some(last) = self.takers.last() else {
+                let Some(last) = self.takers.last().or_else(|| self.any_full()) else {
                     return;
                 };
                 self.timekeeper = Some((last, next));
@@ -687,21 +720,47 @@ impl State {
         self.held() < self.bounds.messages && bytes <= self.bounds.bytes
     }
 
-    /// How many messages the queue answers for.
-    fn held(&self) -> usize {
-        let lent = self.lending.as_ref().map_or(0, |lending| {
-            lending.leases.len().saturating_add(lending.dead.len())
-        });
-        self.store.len().saturating_add(lent)
+    pub(super) fn drops_oldest(&self) -> bool {
+        self.bounds.overflow == Overflow::DropOldest
     }
 
-    /// When the next message falls due, or may come back.
-    fn next_due(&self, now: SystemTime) -> Option<Deadline> {
+    /// Whether a push may find room, or make some.
+    fn may_have_room(&self) -> bool {
+        match self.bounds.overflow {
+            Overflow::Reject => self.has_room(1),
+            Overflow::DropOldest => self.can_make_room(1),
+        }
+    }
+
+    /// Whether there would be room if all were dropped that may be: what is in flight or dead may
+    /// not.
+    fn can_make_room(&self, size: usize) -> bool {
+        let (messages, bytes) = self.lent();
+        messages < self.bounds.messages && bytes.saturating_add(size) <= self.bounds.bytes
+    }
+
+    /// How many messages the queue answers for.
+    fn held(&self) -> usize {
+        self.store.len().saturating_add(self.lent().0)
+    }
+
+    /// How many messages are in flight or dead, and the bytes of their frames.
+    fn lent(&self) -> (usize, usize) {
+        self.lending.as_ref().map_or((0, 0), |lending| {
+            let messages = lending.leases.len().saturating_add(lending.dead.len());
+            (messages, lending.bytes)
+        })
+    }
+
+    /// When the next message falls due, or may come back. If all streams are full, nobody can take
+    /// what falls due.
+    fn next_look(&self, now: SystemTime) -> Option<Deadline> {
         let next_end = self
             .lending
             .as_ref()
             .and_then(|lending| lending.leases.next_end());
         let next_due = self.store.next_due(now);
+        let next_due = next_due.filter(|_| self.takers.anybody_waits());
         next_end.into_iter().chain(next_due).min()
     }
 
@@ -755,7 +814,7 @@ impl State {
         self.store.get(seq)?.own_id.is_none().then_some(seq)
     }
 
-    /// The number in an id of this queue's form, unless the message goes by another id.
+    /// The number in an id of this queue's form; its message may go by another id.
     pub(super) fn epoch_seq(&self, id: &str) -> Option<u64> {
         self.epoch.seq(id).filter(|seq| *seq <= self.last_seq)
     }

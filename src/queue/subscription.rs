@@ -116,9 +116,9 @@ impl Source for QueueSubscription {
     }
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        let ticket = self.ticket;
+        let (ticket, holder) = (self.ticket, self.holder);
         self.shared
-            .with(|state, _, effects| state.park(ticket, cx.waker(), effects));
+            .with(|state, _, effects| state.park(ticket, holder, cx.waker(), effects));
         self.next_due = None;
     }
 }
