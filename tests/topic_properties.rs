@@ -4,6 +4,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "of what is shared, one part is used"
 )]

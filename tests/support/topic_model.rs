@@ -45,7 +45,7 @@ impl Bounds {
         Self {
             messages: u64::from(messages % 100) + 1,
             bytes: 100 + 20 * u64::from(bytes),
-            age: (age % 2 == 0).then(|| ms(age)),
+            age: some(age, 2).then(|| ms(age)),
         }
     }
 }
@@ -101,7 +101,6 @@ enum Pace {
 
 impl Operation {
     pub fn decode([kind, one, two]: [u8; 3]) -> Self {
-        let some = |byte: u8, of: u8| byte.is_multiple_of(of);
         let client = usize::from(one) % MOST_CLIENTS;
         match kind % 32 {
             0..=8 => Self::Publish {
@@ -140,13 +139,13 @@ impl How {
                 2 => Pace::Spaced,
                 _ => Pace::Every,
             },
-            lag: if (byte / 4).is_multiple_of(4) {
+            lag: if some(byte / 4, 4) {
                 Lag::End
             } else {
                 Lag::Skip
             },
-            is_slow: (byte / 16).is_multiple_of(2),
-            has_keep_alive: (byte / 32).is_multiple_of(2),
+            is_slow: some(byte / 16, 2),
+            has_keep_alive: some(byte / 32, 2),
         }
     }
 }
@@ -158,6 +157,11 @@ pub fn run(bounds: Bounds, operations: &[Operation]) {
         world.step(*operation);
     }
     world.end(false);
+}
+
+/// Once in so many bytes.
+fn some(byte: u8, of: u8) -> bool {
+    byte.is_multiple_of(of)
 }
 
 fn ms(millis: u8) -> Duration {
