@@ -75,7 +75,7 @@ impl TopicBuilder {
     /// itself is refused as [too large](crate::PublishError::TooLarge). Scheduled messages may
     /// take as much besides.
     ///
-    /// Memory is given back by chunks of up to 64 messages or 64 KiB, and a stream can hold on to
+    /// Memory is given back by chunks of up to 256 messages or 64 KiB, and a stream can hold on to
     /// one of them.
     ///
     /// # Examples

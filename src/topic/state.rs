@@ -11,15 +11,12 @@ use super::publish::{PublishError, Published};
 use super::resume::{GapCause, Resumption, Start};
 use crate::header::LastEventId;
 use crate::id::{Epoch, Id, Read};
-use crate::log::{Log, Retention};
+use crate::log::{Log, MOST_AT_ONCE, Retention};
 use crate::message::Message;
 use crate::ordered::{Key, Ordered};
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::wakers::{Seat, WakerSet};
-
-/// The most messages that one hold of the lock moves.
-const MOST_AT_ONCE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
