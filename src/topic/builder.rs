@@ -6,7 +6,7 @@ use super::state::{Bounds, State};
 use super::{Shared, Topic};
 use crate::id::{Epoch, EpochError};
 use crate::log::Retention;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex};
 use crate::system::SystemClock;
 use crate::time::Clock;
 
@@ -198,6 +198,7 @@ impl TopicBuilder {
                 clock,
                 epoch,
                 state: Mutex::new(State::new(self.bounds, epoch, now)),
+                calls: AtomicU64::new(0),
             }),
         }
     }
