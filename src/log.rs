@@ -20,8 +20,10 @@ use core::time::Duration;
 use crate::source::Limit;
 use crate::time::Deadline;
 
-/// The most messages of a block, which is the most that is copied or evicted in one step.
-pub(crate) const BLOCK_MESSAGES: usize = 64;
+/// The most messages of a block. Bursts are read block by block: larger ones are cut less often.
+pub(crate) const BLOCK_MESSAGES: usize = 256;
+/// The most messages that are copied or evicted in one step.
+pub(crate) const MOST_AT_ONCE: usize = 64;
 const LARGEST_BLOCK: usize = 64 * 1024;
 const SMALLEST_BLOCK: usize = 1024;
 /// So many pieces in a row are worth a copy to the streams that are behind.
@@ -150,10 +152,10 @@ impl Log {
         number
     }
 
-    /// Lets go of what is beyond the bounds, at most a block in one step; returns whether there may
+    /// Lets go of what is beyond the bounds, some messages in one step; returns whether there may
     /// be more.
     pub(crate) fn evict(&mut self, now: SystemTime) -> bool {
-        for _ in 0..BLOCK_MESSAGES {
+        for _ in 0..MOST_AT_ONCE {
             let too_many = self.len() > self.retention.messages;
             let too_large = self.bytes() > self.retention.bytes;
             if !(too_many || too_large || self.oldest_is_too_old(now)) {
@@ -188,8 +190,6 @@ impl Log {
         let from = to_usize(position.saturating_sub(block.first));
         let to = block.within(from, limit);
         let (first, last) = (*position, block.number(to));
-        *position = last;
-        let (start, end) = (block.start_of(from), block.start_of(to));
 
         let expired = |(number, time): (&u64, &SystemTime)| (*time <= now).then_some(*number);
         let mut expired = self
@@ -198,14 +198,13 @@ impl Log {
             .filter_map(expired)
             .peekable();
         if expired.peek().is_none() {
-            let slice = block.slice(start, end);
-            let read = start.saturating_add(slice.len());
-            if read < end {
-                // The slice ends with its piece: the rest is read next.
-                *position = block.number(block.ends.partition_point(|end| *end <= read));
-            }
+            let (slice, to) = block.slice(from, to);
+            *position = block.number(to);
             return Some(slice);
         }
+        let to = to.min(from.saturating_add(MOST_AT_ONCE));
+        let (start, end) = (block.start_of(from), block.start_of(to));
+        *position = block.number(to);
         let mut kept = BytesMut::with_capacity(end.saturating_sub(start));
         for place in from..to {
             if expired.next_if_eq(&block.number(place)).is_none() {
@@ -220,7 +219,7 @@ impl Log {
     }
 
     fn open_block(&mut self, len: usize) {
-        let mut capacity = SMALLEST_BLOCK;
+        let (mut capacity, mut messages) = (SMALLEST_BLOCK, 0);
         if let Some(block) = self.blocks.back_mut() {
             block.freeze(&mut self.open);
             // As much as the last block would have taken with all its messages.
@@ -229,12 +228,13 @@ impl Log {
                 .checked_div(block.ends.len())
                 .unwrap_or_default();
             capacity = mean.saturating_add(mean / 8).saturating_mul(BLOCK_MESSAGES);
+            messages = block.ends.len();
         }
         let capacity = capacity.clamp(SMALLEST_BLOCK, LARGEST_BLOCK).max(len);
         self.open = BytesMut::with_capacity(capacity);
         self.blocks.push_back(Block {
             first: self.next,
-            ends: Vec::with_capacity(BLOCK_MESSAGES),
+            ends: Vec::with_capacity(messages),
             came: Vec::new(),
             pieces: Vec::new(),
             frozen: 0,
@@ -330,19 +330,30 @@ impl Block {
         }
     }
 
-    /// The frozen bytes from `start` on, to `end` or to the end of a piece.
-    fn slice(&mut self, start: usize, end: usize) -> Bytes {
-        let place = self.piece_of(start);
+    /// The messages from the place `from` on, to `to` or to the end of a piece, and where they end.
+    fn slice(&mut self, from: usize, to: usize) -> (Bytes, usize) {
+        let (start, end) = (self.start_of(from), self.start_of(to));
+        let mut place = self.piece_of(start);
         let last = self.piece_of(end.saturating_sub(1));
         if last.saturating_sub(place) >= MANY_PIECES {
-            self.merge();
-            return self.slice(start, end);
+            self.merge(place);
+            place = self.piece_of(start);
         }
         let Some((piece_start, piece)) = self.pieces.get(place) else {
-            return Bytes::new();
+            return (Bytes::new(), to);
         };
-        let end = end.saturating_sub(*piece_start).min(piece.len());
-        piece.slice(start.saturating_sub(*piece_start).min(end)..end)
+        let piece_end = piece_start.saturating_add(piece.len());
+        let within = |byte: usize| byte.min(piece_end).saturating_sub(*piece_start);
+        let slice = piece.slice(within(start)..within(end));
+        if end <= piece_end {
+            return (slice, to);
+        }
+        (slice, self.place_of(piece_end))
+    }
+
+    /// How many messages end at this byte or before.
+    fn place_of(&self, byte: usize) -> usize {
+        self.ends.partition_point(|end| *end <= byte)
     }
 
     fn piece_of(&self, byte: usize) -> usize {
@@ -353,14 +364,26 @@ impl Block {
         behind.saturating_sub(1)
     }
 
-    /// Copies all pieces into one, so that whoever is behind shares larger slices.
-    fn merge(&mut self) {
-        let mut whole = BytesMut::with_capacity(self.frozen);
-        for (_, piece) in &self.pieces {
+    /// Copies small pieces from this one on into one, so that whoever is behind shares larger
+    /// slices: at most as many messages as may be moved at once.
+    fn merge(&mut self, place: usize) {
+        let Some((start, _)) = self.pieces.get(place) else {
+            return;
+        };
+        let start = *start;
+        let first = self.place_of(start);
+        let most = self.start_of(first.saturating_add(MOST_AT_ONCE).min(self.ends.len()));
+        let fits = |(start, piece): &(usize, Bytes)| start.saturating_add(piece.len()) <= most;
+        let next = self.pieces.partition_point(fits);
+        if next.saturating_sub(place) <= MANY_PIECES {
+            return;
+        }
+        let mut whole = BytesMut::with_capacity(most.saturating_sub(start));
+        for (_, piece) in self.pieces.iter().take(next).skip(place) {
             whole.extend_from_slice(piece);
         }
-        self.pieces.clear();
-        self.pieces.push((0, whole.freeze()));
+        let whole = core::iter::once((start, whole.freeze()));
+        self.pieces.splice(place..next, whole);
     }
 
     fn copy(&self, start: usize, end: usize, into: &mut BytesMut) {

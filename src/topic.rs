@@ -15,7 +15,7 @@ use crate::id::{Epoch, Id};
 use crate::message::Message;
 use crate::remaining::Remaining;
 use crate::source::TooManyStreams;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Clock;
 
 pub use builder::TopicBuilder;
@@ -332,6 +332,10 @@ struct Shared {
     clock: Arc<dyn Clock>,
     epoch: Epoch,
     state: Mutex<State>,
+    /// How often waiting streams have been woken; it changes under the lock. A stream that finds it
+    /// unchanged since it began to wait need not take the lock to know that nothing has come. No
+    /// other memory hangs on it, and a stream that was woken sees the count of that.
+    calls: AtomicU64,
 }
 
 impl Shared {
@@ -363,20 +367,22 @@ impl Shared {
             }
             let now = state.time(now);
             if state.catch_up(now, &mut effects) {
-                state.settle(&mut effects);
-                drop(state);
-                self.run(effects);
+                self.finish(state, effects);
                 continue;
             }
             let result = work(&mut state, now, &mut effects);
-            state.settle(&mut effects);
-            drop(state);
-            self.run(effects);
+            self.finish(state, effects);
             return result;
         }
     }
 
-    fn run(&self, effects: Effects) {
+    /// Lets go of the lock, then wakes and drops.
+    fn finish(&self, mut state: MutexGuard<'_, State>, mut effects: Effects) {
+        state.settle(&mut effects);
+        if effects.wakes_streams() {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(state);
         if let Some(list) = effects.run() {
             self.state.lock().give_back(list);
         }

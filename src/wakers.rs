@@ -18,6 +18,8 @@ pub(crate) struct WakerSet {
     generation: u64,
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
+    /// Whether some of those who wait may be busy still, so that it can be long until they look.
+    some_are_busy: bool,
     /// An empty list with room, for when the other is handed out.
     spare: Vec<Option<Waker>>,
 }
@@ -28,6 +30,7 @@ impl Default for WakerSet {
             generation: 1,
             wakers: Vec::new(),
             free: Vec::new(),
+            some_are_busy: false,
             spare: Vec::new(),
         }
     }
@@ -50,6 +53,17 @@ impl WakerSet {
             Some(old) if old.will_wake(waker) => None,
             old => old.replace(waker.clone()),
         }
+    }
+
+    /// As [`put`](Self::put), for somebody who will look when it has done something else.
+    pub(crate) fn put_busy(&mut self, seat: &mut Seat, waker: &Waker) -> Option<Waker> {
+        self.some_are_busy = true;
+        self.put(seat, waker)
+    }
+
+    /// Whether it may be long until one that is woken looks.
+    pub(crate) fn some_are_busy(&self) -> bool {
+        self.some_are_busy
     }
 
     /// Gives a seat up. Returns its waker.
@@ -77,6 +91,7 @@ impl WakerSet {
     pub(crate) fn take_all(&mut self) -> Vec<Option<Waker>> {
         self.generation = self.generation.wrapping_add(1).max(1);
         self.free.clear();
+        self.some_are_busy = false;
         let spare = core::mem::take(&mut self.spare);
         core::mem::replace(&mut self.wakers, spare)
     }

@@ -72,9 +72,16 @@ fn pieces_merged_for_one_reader_are_shared_by_the_next() {
 }
 
 #[test]
-fn a_block_ends_after_64_messages_or_64_kib() {
+fn one_merge_copies_at_most_64_messages() {
+    let mut log = filled(256, 4, true);
+    let lens: Vec<_> = chunks(&mut log, 1, ALL).iter().map(Bytes::len).collect();
+    assert_eq!(lens, [64 * 4; 4]);
+}
+
+#[test]
+fn a_block_ends_after_256_messages_or_64_kib() {
     let log = filled(10_000, 1, false);
-    assert!(log.blocks.iter().all(|block| block.ends.len() <= 64));
+    assert!(log.blocks.iter().all(|block| block.ends.len() <= 256));
     let log = filled(500, 3_000, false);
     assert!(log.blocks.iter().all(|block| block.len() <= 64 * 1024));
     assert!(log.blocks.len() < 50, "{} blocks", log.blocks.len());

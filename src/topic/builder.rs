@@ -6,7 +6,7 @@ use super::state::{Bounds, State};
 use super::{Shared, Topic};
 use crate::id::{Epoch, EpochError};
 use crate::log::Retention;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex};
 use crate::system::SystemClock;
 use crate::time::Clock;
 
@@ -75,7 +75,7 @@ impl TopicBuilder {
     /// itself is refused as [too large](crate::PublishError::TooLarge). Scheduled messages may
     /// take as much besides.
     ///
-    /// Memory is given back by chunks of up to 64 messages or 64 KiB, and a stream can hold on to
+    /// Memory is given back by chunks of up to 256 messages or 64 KiB, and a stream can hold on to
     /// one of them.
     ///
     /// # Examples
@@ -198,6 +198,7 @@ impl TopicBuilder {
                 clock,
                 epoch,
                 state: Mutex::new(State::new(self.bounds, epoch, now)),
+                calls: AtomicU64::new(0),
             }),
         }
     }

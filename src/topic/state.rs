@@ -11,15 +11,12 @@ use super::publish::{PublishError, Published};
 use super::resume::{GapCause, Resumption, Start};
 use crate::header::LastEventId;
 use crate::id::{Epoch, Id, Read};
-use crate::log::{Log, Retention};
+use crate::log::{Log, MOST_AT_ONCE, Retention};
 use crate::message::Message;
 use crate::ordered::{Key, Ordered};
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::wakers::{Seat, WakerSet};
-
-/// The most messages that one hold of the lock moves.
-const MOST_AT_ONCE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -380,8 +377,27 @@ impl State {
 
     /// Waits for the next message.
     pub(super) fn wait(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
-        effects.old = self.waiting.put(&mut cursor.waits, waker);
+        effects.old = self.waiting.put_busy(&mut cursor.waits, waker);
         effects.older = self.parked.remove(&mut cursor.parked);
+    }
+
+    /// Waits for the next message already as the stream takes the last that there is, so that it
+    /// need not come back to the lock only to wait; else leaves the wait set. Where time plays a
+    /// part it leaves: who waits may have to keep the time, which a busy stream does not.
+    pub(super) fn wait_ahead(
+        &mut self,
+        cursor: &mut Cursor,
+        waker: &Waker,
+        effects: &mut Effects,
+    ) -> bool {
+        if self.is_due(cursor) || self.is_timed() {
+            self.leave(cursor, effects);
+            return false;
+        }
+        self.resign(cursor);
+        effects.old = self.waiting.put_busy(&mut cursor.waits, waker);
+        effects.older = self.parked.remove(&mut cursor.parked);
+        true
     }
 
     /// How long until the next message falls due, if this waiting stream is the one that must look
@@ -457,15 +473,13 @@ impl State {
     pub(super) fn settle(&mut self, effects: &mut Effects) {
         if self.is_over() && !self.told_end {
             self.told_end = true;
-            effects.many = self.waiting.take_all();
+            self.wake_all(effects);
             effects.ending = self.parked.take_all();
-            self.timekeeper = None;
         }
         if self.told < self.log.next() {
             self.told = self.log.next();
             if !self.waiting.is_empty() {
-                effects.many = self.waiting.take_all();
-                self.timekeeper = None;
+                self.wake_all(effects);
             }
         }
         if !self.waiting.is_empty() && !self.closed {
@@ -484,9 +498,15 @@ impl State {
                 *known = key.due;
                 effects.one = self.waiting.nudge(*seat);
             }
+            None if self.waiting.some_are_busy() => self.wake_all(effects),
             // Whoever it is finds that nobody keeps the time, and does.
             None => effects.one = self.waiting.nudge_one(),
         }
+    }
+
+    fn wake_all(&mut self, effects: &mut Effects) {
+        effects.many = self.waiting.take_all();
+        self.timekeeper = None;
     }
 
     /// Takes an emptied list of wakers back.
@@ -581,6 +601,11 @@ impl Frames {
 }
 
 impl Effects {
+    /// Whether streams that wait for messages are woken.
+    pub(super) fn wakes_streams(&self) -> bool {
+        self.one.is_some() || !self.many.is_empty()
+    }
+
     /// Wakes; returns the emptied list, for the next time.
     pub(super) fn run(mut self) -> Option<Vec<Option<Waker>>> {
         for waker in self.many.iter_mut().chain(&mut self.ending) {

@@ -1,6 +1,6 @@
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::resume::{GapCause, Lag, Resumption, Start};
 use super::state::{Cursor, Taken};
 use crate::event::{Event, EventError};
 use crate::source::{Limit, Source, TooManyStreams};
+use crate::sync::Ordering;
 
 /// One stream's place in a topic's log: the [`Source`] of a topic's streams.
 ///
@@ -19,6 +20,9 @@ use crate::source::{Limit, Source, TooManyStreams};
 pub struct TopicSubscription {
     shared: Arc<Shared>,
     cursor: Cursor,
+    /// The waker that it waits with, and the count of calls since when: see [`Shared::calls`].
+    waker: Option<Waker>,
+    waits_since: Option<u64>,
     next_due: Option<Duration>,
     resumption: Resumption,
     /// The client has not been told yet of the gap with which it began.
@@ -43,6 +47,8 @@ impl TopicSubscription {
         Ok(Self {
             shared: Arc::clone(shared),
             cursor,
+            waker: None,
+            waits_since: None,
             next_due: None,
             resumption,
             owes_gap: matches!(resumption, Resumption::Gap { .. }),
@@ -123,6 +129,20 @@ impl TopicSubscription {
         Ok(self)
     }
 
+    /// Whether it waits with this waker and nothing has come since.
+    fn is_waiting(&self, waker: &Waker) -> bool {
+        self.waits_since
+            .is_some_and(|since| since == self.shared.calls.load(Ordering::Relaxed))
+            && self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
+    }
+
+    fn keep(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(own) => own.clone_from(waker),
+            own => *own = Some(waker.clone()),
+        }
+    }
+
     /// The event that tells of a gap, if that is not switched off.
     fn tell(&self, missed: Option<u64>, cause: GapCause) -> Option<Bytes> {
         let name = match &self.gap_event {
@@ -166,7 +186,10 @@ impl Source for TopicSubscription {
         limit: Limit,
     ) -> Poll<Option<Bytes>> {
         let this = &mut *self;
-        this.next_due = None;
+        if this.is_waiting(cx.waker()) {
+            return Poll::Pending;
+        }
+        (this.next_due, this.waits_since) = (None, None);
         loop {
             if this.ended {
                 return Poll::Ready(None);
@@ -178,18 +201,27 @@ impl Source for TopicSubscription {
             {
                 return Poll::Ready(Some(told));
             }
-            let (taken, next_due) = this.shared.look(|state, now, effects| {
+            let taken = this.shared.look(|state, now, effects| {
                 let taken = state.take(&mut this.cursor, now, limit);
-                if let Taken::Nothing = taken {
-                    state.wait(&mut this.cursor, cx.waker(), effects);
-                    return (taken, state.keep_time(&this.cursor, now));
+                match taken {
+                    Taken::Nothing => {
+                        state.wait(&mut this.cursor, cx.waker(), effects);
+                        this.next_due = state.keep_time(&this.cursor, now);
+                    }
+                    Taken::Chunk(_) => {
+                        let waits = state.wait_ahead(&mut this.cursor, cx.waker(), effects);
+                        let calls = || this.shared.calls.load(Ordering::Relaxed);
+                        this.waits_since = waits.then(calls);
+                    }
+                    _ => state.leave(&mut this.cursor, effects),
                 }
-                state.leave(&mut this.cursor, effects);
-                (taken, None)
+                taken
             });
-            this.next_due = next_due;
             match taken {
-                Taken::Chunk(chunk) => return Poll::Ready(Some(chunk)),
+                Taken::Chunk(chunk) => {
+                    this.keep(cx.waker());
+                    return Poll::Ready(Some(chunk));
+                }
                 Taken::Lagged(_) if this.lag == Lag::End => this.ended = true,
                 Taken::Lagged(missed) => {
                     if let Some(told) = this.tell(Some(missed), GapCause::Evicted) {
@@ -217,6 +249,7 @@ impl Source for TopicSubscription {
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
+        this.waits_since = None;
         let cursor = &mut this.cursor;
         this.shared
             .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
