@@ -32,6 +32,8 @@ async fn main() -> io::Result<()> {
         .route("/messages", post(publish))
         .route("/events", get(events))
         .route("/stats", get(stats))
+        .route("/ack/{id}", post(settle))
+        .route("/nack/{id}", post(settle))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app.clone());
@@ -53,6 +55,10 @@ async fn events(State(app): State<Arc<App>>, request: Request) -> Response {
         Ok(frames) => header::response(Body::from_stream(frames)),
         Err(refusal) => refuse(request, refusal).into_response(),
     }
+}
+
+async fn settle(State(app): State<Arc<App>>, request: Request) -> impl IntoResponse {
+    app.settle(request)
 }
 
 async fn stats(State(app): State<Arc<App>>) -> impl IntoResponse {

@@ -46,6 +46,10 @@ async fn route(app: Arc<App>, request: Request<Incoming>) -> Result<Response<Bod
         ("/messages", &Method::POST) => app.publish(request).await,
         ("/" | "/events" | "/stats", _) => method_not_allowed(request, "GET,HEAD"),
         ("/messages", _) => method_not_allowed(request, "POST"),
+        (path, method) if names_a_message(path) => match *method {
+            Method::POST => app.settle(request),
+            _ => method_not_allowed(request, "POST"),
+        },
         _ => refuse(request, Refusal::NotFound),
     };
     Ok(response.map(BodyExt::boxed_unsync))
@@ -56,6 +60,13 @@ fn events(app: &App, request: Request<Incoming>) -> Response<Body> {
         Ok(frames) => header::response(StreamBody::new(frames.map_ok(Frame::data)).boxed_unsync()),
         Err(refusal) => refuse(request, refusal).map(BodyExt::boxed_unsync),
     }
+}
+
+/// Whether a path is `/ack/ID` or `/nack/ID`.
+fn names_a_message(path: &str) -> bool {
+    let id = path.strip_prefix("/ack/");
+    let id = id.or_else(|| path.strip_prefix("/nack/"));
+    id.is_some_and(|id| !id.is_empty() && !id.contains('/'))
 }
 
 fn method_not_allowed(request: Request<Incoming>, allow: &'static str) -> Response<String> {

@@ -314,6 +314,45 @@ async fn two_tabs_go_on_and_show_the_gap_after_a_restart() {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
+async fn messages_are_acked_and_given_back_by_button() {
+    let leasing = ["--at-least-once", "3600000"];
+    let (server, browser) = (server(&leasing), Browser::start().await);
+    browser.open(&server).await;
+    let button = |name: &str| format!("//li[1]//button[text()='{name}']");
+    browser.send("job").await;
+    let nack = browser.wait_for(&button("Nack")).await;
+    nack.click().await.unwrap();
+    // It comes again.
+    browser.wait_for("//*[@id='received' and text()='2']").await;
+    browser.wait_for("//li[2]//*[text()='Given back']").await;
+    browser
+        .wait_for(&button("Ack"))
+        .await
+        .click()
+        .await
+        .unwrap();
+    browser.wait_for("//li[1]//*[text()='Acked']").await;
+    let stats = server.stats();
+    assert_eq!(
+        (&stats["confirmed"], &stats["redelivered"]),
+        (&json!(1), &json!(1))
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
+async fn messages_are_acked_at_once_if_that_is_asked_for() {
+    let leasing = ["--at-least-once", "3600000"];
+    let (server, browser) = (server(&leasing), Browser::start().await);
+    browser.open(&server).await;
+    browser.field("ack").await.click().await.unwrap();
+    browser.send("job").await;
+    browser.wait_for("//li[1]//*[text()='Acked']").await;
+    assert_eq!(server.stats()["confirmed"], 1);
+}
+
+#[tokio::test]
+#[ignore = "needs chromium and chromedriver"]
 async fn a_message_that_is_named_as_a_gap_is_a_message() {
     let (server, browser) = (server(&["--mode", "broadcast"]), Browser::start().await);
     browser.open(&server).await;

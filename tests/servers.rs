@@ -31,6 +31,9 @@ macro_rules! on_both_servers {
 #[path = "servers/broadcast.rs"]
 mod broadcast;
 
+#[path = "servers/leases.rs"]
+mod leases;
+
 on_both_servers! {
     a_text_goes_to_the_stream_with_the_id_that_was_answered,
     json_sets_every_field,
@@ -453,12 +456,25 @@ fn other_methods_and_paths_are_refused(example: &str) {
         ("POST /stats", "GET,HEAD"),
         ("PUT /", "GET,HEAD"),
         ("BREW /", "GET,HEAD"),
+        ("GET /ack/1", "POST"),
+        ("DELETE /nack/1", "POST"),
     ] {
         let answer = connection.request(&[request], "");
         assert_eq!(answer.status, 405, "{request}");
         assert_eq!(answer.header("allow"), Some(allow), "{request}");
     }
-    for path in ["/nowhere", "/events/", "/messages/1", "//", "/%", "/Stats"] {
+    for path in [
+        "/nowhere",
+        "/events/",
+        "/messages/1",
+        "/ack",
+        "/ack/",
+        "/nack/",
+        "/ack/1/2",
+        "//",
+        "/%",
+        "/Stats",
+    ] {
         assert_eq!(connection.get(path).status, 404, "{path}");
     }
 }
@@ -749,7 +765,11 @@ fn bad_flags_end_with_one_line_and_code_2(example: &str) {
         (&["--spacing", "5"], "--spacing"),
         (&["--history", "0"], "--history"),
         (&["--mode", "broadcast", "--interval", "x"], "--interval"),
-        (&["--at-least-once", "500"], "not built yet"),
+        (&["--at-least-once", "0"], "--at-least-once"),
+        (
+            &["--mode", "broadcast", "--at-least-once", "5"],
+            "--mode queue",
+        ),
     ] {
         let output = run(example, flags);
         let stderr = String::from_utf8(output.stderr).unwrap();

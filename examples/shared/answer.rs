@@ -22,6 +22,14 @@ pub(crate) enum Refusal {
     BadMessage(String),
     #[error("another site may not send messages")]
     CrossSite,
+    #[error("{0}")]
+    DuplicateId(String),
+    #[error("{0}")]
+    LeaseEnded(String),
+    #[error("{0}")]
+    NotInFlight(String),
+    #[error("messages are not leased here, so there are none to confirm: see --at-least-once")]
+    NotLeasing,
     #[error("no such path")]
     NotFound,
     /// Which methods are allowed is the router's to say.
@@ -46,7 +54,9 @@ impl Refusal {
         match self {
             Self::BadMessage(_) => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::DuplicateId(_) => StatusCode::CONFLICT,
+            Self::LeaseEnded(_) => StatusCode::GONE,
+            Self::NotFound | Self::NotInFlight(_) | Self::NotLeasing => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTimeout(_) => StatusCode::REQUEST_TIMEOUT,

@@ -9,13 +9,14 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
+use percent_encoding::percent_decode_str;
 use serde_json::json;
-use sse_queue::{LastEventId, header};
+use sse_queue::{AckError, LastEventId, header};
 use tokio::time::timeout;
 
 use super::answer::{Refusal, discard, json_response};
 use super::args::Args;
-use super::hub::{Frames, Hub};
+use super::hub::{Frames, Hub, Verdict};
 use super::message::Kind;
 use super::site::is_cross_site;
 
@@ -74,6 +75,40 @@ impl App {
         self.hub.stream(seen)
     }
 
+    /// `POST /ack/ID` and `POST /nack/ID?delay_ms=N`. A body is not looked at.
+    pub(crate) fn settle<B>(&self, request: Request<B>) -> Response<String>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let (head, body) = request.into_parts();
+        discard(&head.headers, body);
+        match self.settled(&head) {
+            Ok(()) => {
+                let mut response = Response::default();
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
+            }
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn settled(&self, head: &Parts) -> Result<(), Refusal> {
+        if is_cross_site(head) {
+            return Err(Refusal::CrossSite);
+        }
+        let path = head.uri.path();
+        let (id, verdict) = match (path.strip_prefix("/ack/"), path.strip_prefix("/nack/")) {
+            (Some(id), _) => (id, Verdict::Ack),
+            (_, Some(id)) => (id, Verdict::Nack(delay(head.uri.query())?)),
+            _ => return Err(Refusal::NotFound),
+        };
+        match percent_decode_str(id).decode_utf8() {
+            Ok(id) => self.hub.settle(&id, verdict),
+            // No message has such an id.
+            Err(_) => Err(Refusal::NotInFlight(AckError::Unknown.to_string())),
+        }
+    }
+
     /// `POST /messages`
     pub(crate) async fn publish<B>(&self, request: Request<B>) -> Response<String>
     where
@@ -122,4 +157,17 @@ impl App {
             Err(_) => Err(Refusal::BodyTimeout(BODY_TIME)),
         }
     }
+}
+
+/// From `delay_ms=N`; none is no delay.
+fn delay(query: Option<&str>) -> Result<Duration, Refusal> {
+    let pairs = query.unwrap_or_default().split('&');
+    let mut values = pairs.filter_map(|pair| pair.strip_prefix("delay_ms="));
+    let Some(value) = values.next() else {
+        return Ok(Duration::ZERO);
+    };
+    let millis = value.parse();
+    millis
+        .map(Duration::from_millis)
+        .map_err(|error| Refusal::BadMessage(format!("delay_ms: {error}")))
 }

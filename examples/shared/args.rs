@@ -28,7 +28,8 @@ Messages go in by POST /messages and come out as Server-Sent Events by GET /even
   --keep-alive MS                default 15000; 0 switches it off
   --max-body BYTES               largest body of POST /messages, default 1048576
   --max-streams N                streams open at once, default 100000
-  --at-least-once MS             lease time in queue mode, default off
+  --at-least-once MS             queue mode: a message comes again unless it is confirmed by
+                                 POST /ack/ID within that time, default off
   --help                         prints this";
 
 /// What the command line says.
@@ -43,10 +44,12 @@ pub(crate) struct Args {
     pub(crate) keep_alive: KeepAlive,
     pub(crate) max_body: usize,
     pub(crate) max_streams: usize,
+    /// How long a message is leased. `None` delivers at most once.
+    pub(crate) lease: Option<Duration>,
 }
 
 /// Who gets a message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Queue,
     Broadcast,
@@ -79,8 +82,8 @@ impl TryFrom<Flags> for Args {
     type Error = Error;
 
     fn try_from(flags: Flags) -> Result<Self, Error> {
-        if flags.lease.is_some() {
-            return Err("--at-least-once is not built yet".into());
+        if flags.lease.is_some() && flags.mode == Mode::Broadcast {
+            return Err("--at-least-once needs --mode queue".into());
         }
         let usual_interval = match flags.mode {
             Mode::Queue => 1000,
@@ -108,6 +111,9 @@ impl TryFrom<Flags> for Args {
             keep_alive: KeepAlive::every(Duration::from_millis(flags.keep_alive)),
             max_body: flags.max_body,
             max_streams: flags.max_streams,
+            lease: flags
+                .lease
+                .map(|millis| Duration::from_millis(millis.get())),
         })
     }
 }
@@ -125,7 +131,7 @@ struct Flags {
     keep_alive: u64,
     max_body: usize,
     max_streams: usize,
-    lease: Option<u64>,
+    lease: Option<NonZeroU64>,
 }
 
 impl Flags {

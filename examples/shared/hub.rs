@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
 use sse_queue::{
-    EventStream, KeepAlive, LastEventId, Message, PublishError, PushError, Queue, Source, Start,
-    Topic,
+    AckError, EventStream, KeepAlive, LastEventId, Lease, Message, PublishError, PushError, Queue,
+    Source, Start, Topic,
 };
+use tokio::time::sleep;
 
 use super::answer::Refusal;
 use super::args::{Args, Mode, Pacing};
@@ -25,6 +26,22 @@ pub(crate) struct Hub {
     kind: Kind,
     pacing: Pacing,
     keep_alive: KeepAlive,
+    is_leasing: bool,
+}
+
+/// How long what a lost connection had in flight waits for its client to come back.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How often to see whether the streams of a closed hub have ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What a client says of a message that it was given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verdict {
+    /// It is done with it.
+    Ack,
+    /// Somebody is to have it again, after a while.
+    Nack(Duration),
 }
 
 enum Kind {
@@ -44,6 +61,10 @@ impl Hub {
                     .overflow(args.overflow)
                     .max_streams(args.max_streams)
                     .clock(clock);
+                let queue = match args.lease {
+                    Some(timeout) => queue.at_least_once(Lease::new(timeout).grace(GRACE)),
+                    None => queue,
+                };
                 Kind::Queue(queue.build())
             }
             Mode::Broadcast => {
@@ -59,6 +80,7 @@ impl Hub {
             kind,
             pacing: args.pacing,
             keep_alive: args.keep_alive.clone(),
+            is_leasing: args.lease.is_some(),
         }
     }
 
@@ -68,6 +90,9 @@ impl Hub {
             Kind::Queue(queue) => match queue.push(message) {
                 Ok(receipt) => Ok(receipt.id().to_owned()),
                 Err(error @ PushError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
+                Err(error @ PushError::DuplicateId(_)) => {
+                    Err(Refusal::DuplicateId(error.to_string()))
+                }
                 Err(error) => Err(Refusal::Unavailable(error.to_string())),
             },
             Kind::Topic(topic) => match topic.publish(message) {
@@ -86,13 +111,36 @@ impl Hub {
     pub(crate) fn stream(&self, seen: Option<LastEventId>) -> Result<Frames, Refusal> {
         let ticker = TokioTicker::new();
         match &self.kind {
-            Kind::Queue(queue) => queue.stream(ticker).map(|stream| self.paced(stream)),
+            Kind::Queue(queue) => {
+                // Ids can be guessed, and confirm: a service takes them from clients that it knows.
+                let stream = match seen {
+                    Some(id) => queue.stream_after(&id, ticker),
+                    None => queue.stream(ticker),
+                };
+                stream.map(|stream| self.paced(stream))
+            }
             Kind::Topic(topic) => {
                 let stream = topic.stream(Start::from(seen), ticker);
                 stream.map(|stream| self.paced(stream))
             }
         }
         .map_err(|_| Refusal::TooManyStreams)
+    }
+
+    /// Confirms or gives back a message that was handed out.
+    pub(crate) fn settle(&self, id: &str, verdict: Verdict) -> Result<(), Refusal> {
+        let queue = match &self.kind {
+            Kind::Queue(queue) if self.is_leasing => queue,
+            _ => return Err(Refusal::NotLeasing),
+        };
+        let settled = match verdict {
+            Verdict::Ack => queue.ack(id),
+            Verdict::Nack(delay) => queue.nack(id, delay),
+        };
+        settled.map_err(|error| match error {
+            AckError::Stale => Refusal::LeaseEnded(error.to_string()),
+            _ => Refusal::NotInFlight(error.to_string()),
+        })
     }
 
     fn paced<S>(&self, stream: EventStream<S, TokioTicker>) -> Frames
@@ -113,12 +161,20 @@ impl Hub {
         match &self.kind {
             Kind::Queue(queue) => {
                 let stats = queue.stats();
+                // What has no meaning without leases is null.
+                let leased = |counter: u64| self.is_leasing.then_some(counter);
                 json!({
                     "pushed": stats.pushed,
                     "delivered": stats.delivered,
                     "dropped": stats.dropped,
                     "expired": stats.expired,
                     "withdrawn": stats.withdrawn,
+                    "redelivered": leased(stats.redelivered),
+                    "confirmed": leased(stats.confirmed),
+                    "in_flight": leased(stats.in_flight as u64),
+                    // Dead letters stay, and count against the capacity, until they are taken: what
+                    // becomes of them is a service's to say.
+                    "dead": leased(stats.dead as u64),
                     "depth": stats.depth,
                     "bytes": stats.bytes,
                     "streams": stats.streams,
@@ -149,6 +205,20 @@ impl Hub {
         match &self.kind {
             Kind::Queue(queue) => queue.close(),
             Kind::Topic(topic) => topic.close(),
+        }
+    }
+
+    /// Once closed: ready when streams have given what is due, and it was confirmed where that is
+    /// asked for.
+    pub(crate) async fn drain(&self) {
+        let queue = match &self.kind {
+            Kind::Queue(queue) if self.is_leasing => queue,
+            _ => return,
+        };
+        queue.drain(TokioTicker::new()).await;
+        while queue.stats().streams > 0 {
+            sleep(LOOK_AGAIN).await;
+            queue.drain(TokioTicker::new()).await;
         }
     }
 

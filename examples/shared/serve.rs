@@ -15,7 +15,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::hub::Hub;
 
@@ -43,7 +43,7 @@ where
     S::Future: Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    let mut stop = pin!(stop_signal()?);
+    let stop = stop_signal()?;
     let listener = TcpListener::bind(address).await?;
     // A closed stdout is no reason to stop.
     let _ = writeln!(
@@ -54,26 +54,50 @@ where
 
     let mut connections = JoinSet::new();
     let (running, _) = watch::channel(());
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            stream = accept(&listener) => {
-                connections.spawn(connection(stream, service.clone(), running.subscribe()));
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
+    accept_until(stop, &listener, &service, &mut connections, &running).await;
+
+    hub.close();
+    let closed = Instant::now();
+    let end = closed.checked_add(CLOSE_TIME).unwrap_or(closed);
+    // Clients confirm what they have got, over connections of their own.
+    let drained = timeout_at(end, hub.drain());
+    accept_until(drained, &listener, &service, &mut connections, &running).await;
 
     drop(listener);
-    hub.close();
     drop(running);
     let mut ended = pin!(async { while connections.join_next().await.is_some() {} });
-    if timeout(CLOSE_TIME, &mut ended).await.is_err() {
+    if timeout_at(end, &mut ended).await.is_err() {
         hub.abort();
         let _ = timeout(ABORT_TIME, &mut ended).await;
     }
     // Dropping the set drops the connections that are left.
     Ok(())
+}
+
+async fn accept_until<S, B>(
+    end: impl Future,
+    listener: &TcpListener,
+    service: &S,
+    connections: &mut JoinSet<()>,
+    running: &watch::Sender<()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let mut end = pin!(end);
+    loop {
+        tokio::select! {
+            // What has come to its end accepts no more.
+            biased;
+            _ = &mut end => break,
+            stream = accept(listener) => {
+                connections.spawn(connection(stream, service.clone(), running.subscribe()));
+            }
+            Some(()) = async { connections.join_next().await.map(drop) } => {}
+        }
+    }
 }
 
 /// Ready at the first SIGTERM or SIGINT from now on.

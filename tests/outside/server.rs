@@ -106,7 +106,7 @@ pub(crate) fn run(example: &str, flags: &[&str]) -> Output {
 }
 
 /// Where an example lies. Cargo builds no examples for a single test, so they are built here.
-fn binary(example: &str) -> &'static Path {
+pub(crate) fn binary(example: &str) -> &'static Path {
     static BINARIES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
     &BINARIES.get_or_init(build)[example]
 }
@@ -114,6 +114,7 @@ fn binary(example: &str) -> &'static Path {
 fn build() -> HashMap<String, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--example", "axum", "--example", "hyper"]);
+    cargo.args(["--example", "worker"]);
     cargo.args(["--message-format", "json"]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");

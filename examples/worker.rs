@@ -1,0 +1,102 @@
+//! A worker that takes jobs from one of the servers and confirms each when it is done. It may be
+//! killed at any time: what it has not confirmed goes to another.
+//!
+//! ```sh
+//! cargo run --example axum -- --interval 0 --at-least-once 30000
+//! cargo run --example worker -- http://127.0.0.1:3000
+//! curl -H 'content-type: text/plain' -d 'a job' http://127.0.0.1:3000/messages
+//! ```
+
+use std::env;
+use std::error::Error;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventsource_stream::{Event, Eventsource};
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::header::ACCEPT;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sse_queue::header::LAST_EVENT_ID;
+use tokio::time::sleep;
+
+/// How long to wait before connecting again.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() {
+    let server = env::args().nth(1);
+    let mut worker = Worker {
+        client: Client::builder(TokioExecutor::new()).build_http(),
+        server: server.unwrap_or_else(|| "http://127.0.0.1:3000".to_owned()),
+        last_done: None,
+    };
+    loop {
+        match worker.take_jobs().await {
+            Ok(()) => eprintln!("the stream has ended"),
+            Err(error) => eprintln!("error: {error}"),
+        }
+        sleep(RETRY).await;
+    }
+}
+
+struct Worker {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    server: String,
+    /// The last job that was done, not the last that came: to come back with an id confirms
+    /// whatever came before it.
+    last_done: Option<String>,
+}
+
+impl Worker {
+    /// Does the jobs of one stream, one after the other.
+    async fn take_jobs(&mut self) -> Result<(), Failure> {
+        let mut request = Request::get(format!("{}/events", self.server));
+        request = request.header(ACCEPT, "text/event-stream");
+        if let Some(id) = &self.last_done {
+            request = request.header(LAST_EVENT_ID, id.as_bytes());
+        }
+        let response = self.send(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("no stream: {}", response.status()).into());
+        }
+        let mut events = response.into_body().into_data_stream().eventsource();
+        while let Some(event) = events.next().await {
+            let job = event?;
+            work(&job)?;
+            self.last_done = Some(job.id.clone());
+            // Where this fails, coming back with the id confirms the job.
+            self.confirm(&job.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm(&self, id: &str) -> Result<(), Failure> {
+        let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+        let request = Request::post(format!("{}/ack/{id}", self.server));
+        match self.send(request).await?.status() {
+            StatusCode::NO_CONTENT => {}
+            // It took too long: somebody else does the job again.
+            StatusCode::GONE => eprintln!("the lease of {id} has ended"),
+            status => return Err(format!("{id} was not confirmed: {status}").into()),
+        }
+        Ok(())
+    }
+
+    async fn send(&self, request: http::request::Builder) -> Result<Response<Incoming>, Failure> {
+        Ok(self.client.request(request.body(Empty::new())?).await?)
+    }
+}
+
+/// What there is to do. As a job may be done twice, doing it again should change nothing.
+fn work(job: &Event) -> io::Result<()> {
+    writeln!(io::stdout(), "{} {}", job.id, job.data)
+}
