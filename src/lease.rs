@@ -183,6 +183,8 @@ struct Flight<T> {
     expires: Deadline,
     until: Deadline,
     attempts: u32,
+    /// Whether it was handed to somebody else before: its id does not tell the two apart.
+    was_anothers: bool,
     /// Without one, it was handed to nobody in particular.
     holder: Option<HolderId>,
     previous: Option<u64>,
@@ -281,6 +283,7 @@ impl<T> Leases<T> {
             expires: lent.expires,
             until,
             attempts: lent.attempts.saturating_add(1),
+            was_anothers: lent.attempts > 0,
             holder,
             previous: None,
             next: None,
@@ -408,7 +411,12 @@ impl<T> Leases<T> {
     /// A stream takes over from the one that the message was handed to. Returns the holder, whose
     /// messages up to this one are [to be confirmed](Self::seen), and the rest [owed](Self::owe).
     pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<HolderId> {
-        let id = self.flights.get(&seq)?.holder?;
+        let flight = self.flights.get(&seq)?;
+        // Whoever had it first may come back with it, and has not seen what this holder has.
+        if flight.was_anothers {
+            return None;
+        }
+        let id = flight.holder?;
         let holder = self.holders.get_mut(&id)?;
         holder.stream = Some(stream);
         if let Some(grace) = holder.grace.take() {

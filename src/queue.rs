@@ -532,8 +532,9 @@ impl Queue {
     ///
     /// In a queue that [delivers at least once](QueueBuilder::at_least_once) this confirms what was
     /// handed to the client's stream before, up to that id; what was handed to it behind that comes
-    /// first, again. An id that is not in flight confirms nothing, and in other queues an id means
-    /// nothing.
+    /// first, again. An id that is not in flight confirms nothing, nor does that of a message which
+    /// came back to the queue and was handed out anew, as it does not tell to which of its clients:
+    /// [`ack`](Self::ack) confirms those. In other queues an id means nothing.
     ///
     /// Ids can be guessed: pass on the id of a client that you have authenticated. Of two streams
     /// that claim the same id the first takes over; the second begins anew, and what it missed is
