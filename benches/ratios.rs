@@ -10,6 +10,8 @@
     reason = "a benchmark may panic"
 )]
 
+#[path = "work/bar.rs"]
+mod bar;
 #[allow(dead_code, reason = "a push and a pop need a part of it")]
 #[path = "../src/ordered.rs"]
 mod ordered;
@@ -26,21 +28,18 @@ mod text;
 #[path = "../src/time.rs"]
 mod time;
 
-use std::hint::black_box;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::bar::Bar;
 use crate::ordered::Ordered;
 use crate::store::{Ahead, Backlog, Heap, Locked};
 
-const ROUNDS: usize = 51;
 const MILLION: usize = 1_000_000;
 
 fn main() -> ExitCode {
-    println!("| time of one call | of the other | | ratio | at most | |");
-    println!("|---|---|---|---|---|---|");
+    bar::head();
     let passed = [one_line(), short_lines(), backlog(), heap()];
     if passed.contains(&false) {
         return ExitCode::FAILURE;
@@ -96,46 +95,4 @@ fn heap() -> bool {
         calls: 100_000,
     }
     .holds(|| ours.step(), || heap.step())
-}
-
-/// What two times are to each other.
-struct Bar {
-    one: &'static str,
-    other: &'static str,
-    at_most: f64,
-    /// How often each is called in a round.
-    calls: u32,
-}
-
-impl Bar {
-    fn holds<A, B>(&self, mut one: impl FnMut() -> A, mut other: impl FnMut() -> B) -> bool {
-        let (mut ones, mut others) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            ones.push(nanos(self.calls, &mut one));
-            others.push(nanos(self.calls, &mut other));
-        }
-        let (one, other) = (median(ones), median(others));
-        let ratio = one / other;
-        let holds = ratio <= self.at_most;
-        let verdict = if holds { "passed" } else { "FAILED" };
-        println!(
-            "| {} | {} | {one:.0} / {other:.0} ns | {ratio:.2} | {:.2} | {verdict} |",
-            self.one, self.other, self.at_most
-        );
-        holds
-    }
-}
-
-/// The time of one call, of many.
-fn nanos<T>(calls: u32, call: &mut impl FnMut() -> T) -> f64 {
-    let start = Instant::now();
-    for _ in 0..calls {
-        black_box(call());
-    }
-    start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -613,7 +613,7 @@ impl Shared {
             let mut state = self.state.lock();
             let now = state.time(now);
             // What is not leased any more may be much: the lock is let go of in between.
-            if state.reclaim(now, &mut effects) {
+            if state.lending.is_some() && state.reclaim(now, &mut effects) {
                 state.settle(now, &mut effects);
                 drop(state);
                 effects.run();

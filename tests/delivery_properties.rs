@@ -585,7 +585,7 @@ impl Run {
             Step::Extend(_, by) => self.queue.extend(&message.id, secs(by)),
             _ => {
                 // What has expired can be cancelled until somebody has looked.
-                self.queue.stats();
+                let _ = self.queue.stats();
                 let can_be = message.place == Place::Queued;
                 assert_eq!(self.queue.cancel(&message.id), can_be);
                 if can_be {
@@ -693,9 +693,10 @@ proptest! {
         steps in steps(),
         drops_oldest: bool,
     ) {
-        let mut run = Run::new(match drops_oldest {
-            true => Overflow::DropOldest,
-            false => Overflow::Reject,
+        let mut run = Run::new(if drops_oldest {
+            Overflow::DropOldest
+        } else {
+            Overflow::Reject
         });
         for step in steps {
             run.step(step);

@@ -406,12 +406,12 @@ impl State {
         let own = self.newest_with_own(id);
         let seq = own.or_else(|| self.epoch_seq(id));
         // A message with an id of its own does not go by its number.
-        let goes_by = |item: &&Item| own.is_some() || item.own_id.is_none();
+        let goes_by = |item: &Item| own.is_some() || item.own_id.is_none();
         if let Some(seq) = seq {
-            if lending.leases.get(seq).filter(goes_by).is_some() {
+            if lending.leases.get(seq).is_some_and(goes_by) {
                 return Ok(seq);
             }
-            if let Some(item) = self.store.get(seq).filter(goes_by) {
+            if let Some(item) = self.store.get(seq).filter(|item| goes_by(item)) {
                 let was_out = item.attempts > 0;
                 return Err(if was_out {
                     Missing::Stale
