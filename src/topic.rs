@@ -367,18 +367,18 @@ impl Shared {
             }
             let now = state.time(now);
             if state.catch_up(now, &mut effects) {
-                self.finish(state, effects);
+                self.finish(state, &mut effects);
                 continue;
             }
             let result = work(&mut state, now, &mut effects);
-            self.finish(state, effects);
+            self.finish(state, &mut effects);
             return result;
         }
     }
 
     /// Lets go of the lock, then wakes and drops.
-    fn finish(&self, mut state: MutexGuard<'_, State>, mut effects: Effects) {
-        state.settle(&mut effects);
+    fn finish(&self, mut state: MutexGuard<'_, State>, effects: &mut Effects) {
+        state.settle(effects);
         if effects.wakes_streams() {
             self.calls.fetch_add(1, Ordering::Relaxed);
         }

@@ -607,7 +607,7 @@ impl Effects {
     }
 
     /// Wakes; returns the emptied list, for the next time.
-    pub(super) fn run(mut self) -> Option<Vec<Option<Waker>>> {
+    pub(super) fn run(&mut self) -> Option<Vec<Option<Waker>>> {
         for waker in self.many.iter_mut().chain(&mut self.ending) {
             if let Some(waker) = waker.take() {
                 waker.wake();
@@ -617,7 +617,7 @@ impl Effects {
             waker.wake();
         }
         self.many.clear();
-        (self.many.capacity() > 0).then_some(self.many)
+        (self.many.capacity() > 0).then(|| core::mem::take(&mut self.many))
     }
 }
 

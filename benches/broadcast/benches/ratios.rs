@@ -1,7 +1,7 @@
 //! What the topic promises beside its peers, one table: `cargo bench -p broadcast --bench ratios`.
 //!
-//! Each ratio is of medians of processor time over rounds in which all run in turn, so that what
-//! runs beside on the machine is no part of it. Our streams have their keep-alive on; the peers have none. Fails when a bar is missed.
+//! Each ratio is the median of rounds in which all run in turn, of processor time, so that what runs
+//! beside on the machine is little of it. Our streams have their keep-alive on; the peers have none. Fails when a bar is missed.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use broadcast::{
     AsyncBroadcast, Bar, CpuTime, Given, Hub, Ours, Reading, Tasks, TokioBytes, TokioEncoded,
-    TokioTicker, median,
+    TokioTicker,
 };
 
 const ROUNDS: usize = 15;
@@ -166,13 +166,13 @@ fn unheard() -> bool {
             times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(UNHEARD));
         }
     }
-    let [one, million] = times.map(median);
+    let [one, million] = times;
     let bar = Bar {
         what: "publish without streams",
         of: ["history of a million", "of one"],
         at_most: Some(1.5),
     };
-    bar.holds(million, one)
+    bar.holds(&million, &one)
 }
 
 /// Runs all in turn: ours, ours with tokio's timer, then the peers, the first two with bars.
@@ -188,8 +188,8 @@ fn compare(what: &str, mut rounds: [Box<dyn Round>; 5], bars: [Option<f64>; 2]) 
             chunks = each;
         }
     }
-    let [ours, on_tokio, bytes, encoded, ring] = times.map(median);
-    let row = |of, one, other, at_most| Bar { what, of, at_most }.holds(one, other);
+    let [ours, on_tokio, bytes, encoded, ring] = &times;
+    let row = |of, one: &[f64], other: &[f64], at_most| Bar { what, of, at_most }.holds(one, other);
     let passed = [
         row(["topic", "tokio's `Bytes`"], ours, bytes, bars[0]),
         row(["topic", "encoded for each"], ours, encoded, bars[1]),

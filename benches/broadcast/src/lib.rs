@@ -8,6 +8,6 @@ mod ticker;
 
 pub use cpu::CpuTime;
 pub use hubs::{AsyncBroadcast, Hub, Ours, TokioBytes, TokioEncoded};
-pub use table::{Bar, median};
+pub use table::{Bar, median, median_ratio};
 pub use tasks::{Given, Tasks};
 pub use ticker::{Reading, TokioTicker};

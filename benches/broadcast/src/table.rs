@@ -16,20 +16,34 @@ impl Bar<'_> {
         println!("|---|---|---|---|---|---|");
     }
 
-    /// Prints a row of the medians, in nanoseconds; returns whether the bar holds.
+    /// Prints a row of times in nanoseconds, one of each side for each round; returns whether the
+    /// bar holds.
     #[must_use]
-    pub fn holds(&self, one: f64, other: f64) -> bool {
-        let ratio = one / other;
+    pub fn holds(&self, ones: &[f64], others: &[f64]) -> bool {
+        let ratio = median_ratio(ones, others);
         let Self { what, of, at_most } = self;
         let (at_most, verdict, holds) = match at_most {
             Some(bar) if ratio <= *bar => (format!("{bar:.4}"), "passed", true),
             Some(bar) => (format!("{bar:.4}"), "FAILED", false),
             None => (String::new(), "", true),
         };
+        let (one, other) = (median(ones.to_vec()), median(others.to_vec()));
         let times = format!("{}: {one:.1} ns | {}: {other:.1} ns", of[0], of[1]);
         println!("| {what} | {times} | {ratio:.4} | {at_most} | {verdict} |");
         holds
     }
+}
+
+/// The middle one of what each round's first is of its second: a machine that slows down slows
+/// both sides of a round.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn median_ratio(ones: &[f64], others: &[f64]) -> f64 {
+    let ratios = ones.iter().zip(others).map(|(one, other)| one / other);
+    median(ratios.collect())
 }
 
 /// The middle one.

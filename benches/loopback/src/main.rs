@@ -2,8 +2,8 @@
 //! frames encoded once and shared. `cargo run --release -p loopback`
 //!
 //! For each run this program starts itself twice: once as the server, once for all the clients.
-//! The servers take turns, and each figure is a median of the runs. The clients check that every
-//! event arrives, in order. Fails when a bar is missed; with `--smoke` it runs all once, small, and
+//! The servers take turns; each figure is a median of the runs, and each ratio one of those of the
+//! turns. The clients check that every event arrives, in order. Fails when a bar is missed; with `--smoke` it runs all once, small, and
 //! fails only when events do.
 
 #![allow(
@@ -27,7 +27,7 @@ use scenario::{Scenario, Who};
 type Failure = Box<dyn core::error::Error + Send + Sync>;
 type Outcome<T> = Result<T, Failure>;
 
-const RUNS: usize = 5;
+const RUNS: usize = 7;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

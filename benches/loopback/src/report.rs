@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use broadcast::median;
+use broadcast::{median, median_ratio};
 
 use crate::run::Figures;
 use crate::scenario::{Rate, Scenario, Who};
@@ -26,36 +26,24 @@ impl Report {
 
     /// A row for each server; returns whether all bars hold.
     pub(crate) fn print(&self, scenario: &Scenario) -> bool {
-        let peers = scenario.contestants().iter().filter(|who| who.is_peer());
-        let better = |one: Figures, other: Figures| Figures {
-            cpu: one.cpu.min(other.cpu),
-            rate: one.rate.max(other.rate),
-        };
-        let Some(peer) = peers.map(|who| self.medians(*who)).reduce(better) else {
-            return true;
-        };
         let mut passed = true;
         for who in scenario.contestants() {
-            let own = self.medians(*who);
-            let (cpu, rate) = (own.cpu / peer.cpu, own.rate / peer.rate);
-            let bars = self.bars(scenario.rate, *who);
-            let holds = bars.iter().all(|bar| match bar {
-                Bar::Cpu(most) => cpu <= *most,
-                Bar::Rate(least) => rate >= *least,
-                Bar::Bare(most, cpu) => own.cpu <= most * cpu,
-            });
+            let bars = self.bars(scenario, *who);
+            let holds = bars.iter().all(Bar::holds);
             let verdict = match (bars.is_empty(), holds) {
                 (true, _) => "",
                 (false, true) => "passed",
                 (false, false) => "FAILED",
             };
-            let bars: Vec<String> = bars.iter().map(|bar| bar.text(own.cpu)).collect();
+            let bars: Vec<String> = bars.iter().map(Bar::text).collect();
             println!(
-                "| {} | {} | {:.0} ns | {:.0} | {cpu:.2} | {rate:.2} | {} | {verdict} |",
+                "| {} | {} | {:.0} ns | {:.0} | {:.2} | {:.2} | {} | {verdict} |",
                 scenario.name,
                 who.name(),
-                own.cpu,
-                own.rate,
+                median(self.all(*who, CPU)),
+                median(self.all(*who, RATE)),
+                self.cpu_to_better_peer(scenario, *who),
+                self.rate_to_better_peer(scenario, *who),
                 bars.join(", "),
             );
             passed &= holds;
@@ -63,44 +51,69 @@ impl Report {
         passed
     }
 
-    fn medians(&self, who: Who) -> Figures {
+    fn all(&self, who: Who, figure: fn(&Figures) -> f64) -> Vec<f64> {
         let runs = self.runs.get(who.name()).map_or(&[][..], Vec::as_slice);
-        Figures {
-            cpu: median(runs.iter().map(|run| run.cpu).collect()),
-            rate: median(runs.iter().map(|run| run.rate).collect()),
-        }
+        runs.iter().map(figure).collect()
     }
 
-    fn bars(&self, rate: Rate, who: Who) -> Vec<Bar> {
-        match (rate, who) {
-            (Rate::Every(_) | Rate::Window(_), Who::Topic) => vec![Bar::Cpu(1.0)],
-            (Rate::Window(_), Who::Spaced) => vec![Bar::Cpu(0.5), Bar::Rate(1.5)],
+    /// What this server's runs are of those of that one in the same turn.
+    fn ratio(&self, who: Who, other: Who, figure: fn(&Figures) -> f64) -> f64 {
+        median_ratio(&self.all(who, figure), &self.all(other, figure))
+    }
+
+    fn cpu_to_better_peer(&self, scenario: &Scenario, who: Who) -> f64 {
+        let ratios = scenario.peers().map(|peer| self.ratio(who, peer, CPU));
+        ratios.fold(0.0, f64::max)
+    }
+
+    fn rate_to_better_peer(&self, scenario: &Scenario, who: Who) -> f64 {
+        let ratios = scenario.peers().map(|peer| self.ratio(who, peer, RATE));
+        ratios.fold(f64::INFINITY, f64::min)
+    }
+
+    fn bars(&self, scenario: &Scenario, who: Who) -> Vec<Bar> {
+        let cpu = |most| Bar::Cpu(self.cpu_to_better_peer(scenario, who), most);
+        match (scenario.rate, who) {
+            (Rate::Every(_) | Rate::Window(_), Who::Topic) => vec![cpu(1.0)],
+            (Rate::Window(_), Who::Spaced) => {
+                let rate = self.rate_to_better_peer(scenario, who);
+                vec![cpu(0.5), Bar::Rate(rate, 1.5)]
+            }
             (Rate::Burst, Who::Topic) => {
-                vec![Bar::Cpu(0.5), Bar::Bare(1.5, self.medians(Who::Bare).cpu)]
+                let bare = self.ratio(who, Who::Bare, CPU);
+                vec![cpu(0.5), Bar::Bare(bare, 1.5)]
             }
             _ => Vec::new(),
         }
     }
 }
 
-/// What is promised.
+const CPU: fn(&Figures) -> f64 = |figures| figures.cpu;
+const RATE: fn(&Figures) -> f64 = |figures| figures.rate;
+
+/// A ratio and what is promised of it.
 enum Bar {
-    /// At most so much of the better peer's processor time.
-    Cpu(f64),
-    /// At least so much of its events a second.
-    Rate(f64),
-    /// At most so much of the bare loop's processor time, which is this.
+    /// Of the better peer's processor time: at most so much.
+    Cpu(f64, f64),
+    /// Of its events a second: at least so much.
+    Rate(f64, f64),
+    /// Of the bare loop's processor time: at most so much.
     Bare(f64, f64),
 }
 
 impl Bar {
-    fn text(&self, cpu: f64) -> String {
+    fn holds(&self) -> bool {
         match self {
-            Self::Cpu(most) => format!("CPU at most {most:.2}"),
-            Self::Rate(least) => format!("rate at least {least:.2}"),
-            Self::Bare(most, bare) => {
-                format!("{:.2} of bare writes, at most {most:.2}", cpu / bare)
-            }
+            Self::Cpu(ratio, most) | Self::Bare(ratio, most) => ratio <= most,
+            Self::Rate(ratio, least) => ratio >= least,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Cpu(_, most) => format!("CPU at most {most:.2}"),
+            Self::Rate(_, least) => format!("rate at least {least:.2}"),
+            Self::Bare(ratio, most) => format!("{ratio:.2} of bare writes, at most {most:.2}"),
         }
     }
 }

@@ -115,6 +115,11 @@ impl Scenario {
         }
     }
 
+    pub(crate) fn peers(&self) -> impl Iterator<Item = Who> {
+        let peers = self.contestants().iter().filter(|who| who.is_peer());
+        peers.copied()
+    }
+
     /// As many slots as a channel needs that shall lose nothing.
     pub(crate) fn slots(&self) -> usize {
         match self.rate {
