@@ -103,6 +103,8 @@ enum Place {
         until: u64,
         nth: usize,
         owed: bool,
+        /// It was handed to somebody else before, so that its id does not tell whose it is.
+        anew: bool,
     },
     Dead(Reason),
     Confirmed,
@@ -270,13 +272,15 @@ impl Model {
             chunk.push(message.data.clone());
             self.delivered += 1;
             if message.has_id {
-                self.redelivered += u64::from(message.attempts > 0);
+                let anew = message.attempts > 0;
+                self.redelivered += u64::from(anew);
                 message.attempts += 1;
                 message.place = Place::InFlight {
                     holder,
                     until: self.now + TIMEOUT,
                     nth: self.handed_out,
                     owed: false,
+                    anew,
                 };
                 self.handed_out += 1;
             } else {
@@ -290,6 +294,7 @@ impl Model {
         let Place::InFlight {
             holder: Some(holder),
             nth: seen,
+            anew: false,
             ..
         } = place
         else {
