@@ -377,7 +377,7 @@ impl State {
 
     /// Waits for the next message.
     pub(super) fn wait(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
-        effects.old = self.waiting.put_busy(&mut cursor.waits, waker);
+        effects.old = self.waiting.put(&mut cursor.waits, waker);
         effects.older = self.parked.remove(&mut cursor.parked);
     }
 
@@ -400,20 +400,23 @@ impl State {
         true
     }
 
-    /// How long until the next message falls due, if this waiting stream is the one that must look
-    /// then. It is if nobody else is.
-    pub(super) fn keep_time(&mut self, cursor: &Cursor, now: SystemTime) -> Option<Duration> {
+    /// Whether this waiting stream is the one that must look when the next message falls due. It is
+    /// if nobody else is.
+    pub(super) fn keep_time(&mut self, cursor: &Cursor) -> bool {
         let is_other = |(keeper, ..): (u64, Seat, Deadline)| keeper != cursor.stream;
         if self.closed || self.timekeeper.is_some_and(is_other) {
-            return None;
+            return false;
         }
-        let Some((key, ..)) = self.scheduled.head() else {
-            // Else nobody would be told of the next one.
-            self.timekeeper = None;
-            return None;
-        };
-        self.timekeeper = Some((cursor.stream, cursor.waits, key.due));
-        key.due.after(now)
+        // Without a next one there is no time to keep; else nobody would be told of the next.
+        let next = self.scheduled.head().map(|(key, ..)| key.due);
+        self.timekeeper = next.map(|due| (cursor.stream, cursor.waits, due));
+        self.timekeeper.is_some()
+    }
+
+    /// How long until the next message falls due, for the stream that must look then.
+    pub(super) fn time_left(&self, cursor: &Cursor, now: SystemTime) -> Option<Duration> {
+        let (keeper, _, due) = self.timekeeper?;
+        (keeper == cursor.stream).then(|| due.after(now)).flatten()
     }
 
     /// Leaves the wait set.

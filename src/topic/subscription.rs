@@ -22,8 +22,8 @@ pub struct TopicSubscription {
     cursor: Cursor,
     /// The waker that it waits with, and the count of calls since when: see [`Shared::calls`].
     waker: Option<Waker>,
-    waits_since: Option<u64>,
-    next_due: Option<Duration>,
+    waits_since: u64,
+    keeps_time: bool,
     resumption: Resumption,
     /// The client has not been told yet of the gap with which it began.
     owes_gap: bool,
@@ -32,6 +32,9 @@ pub struct TopicSubscription {
     /// It fell behind and was to end then.
     ended: bool,
 }
+
+/// A count of calls that is never reached.
+const NEVER: u64 = u64::MAX;
 
 /// How a client is told of a gap.
 enum GapEvent {
@@ -48,8 +51,8 @@ impl TopicSubscription {
             shared: Arc::clone(shared),
             cursor,
             waker: None,
-            waits_since: None,
-            next_due: None,
+            waits_since: NEVER,
+            keeps_time: false,
             resumption,
             owes_gap: matches!(resumption, Resumption::Gap { .. }),
             lag: Lag::Skip,
@@ -131,8 +134,7 @@ impl TopicSubscription {
 
     /// Whether it waits with this waker and nothing has come since.
     fn is_waiting(&self, waker: &Waker) -> bool {
-        self.waits_since
-            .is_some_and(|since| since == self.shared.calls.load(Ordering::Relaxed))
+        self.waits_since == self.shared.calls.load(Ordering::Relaxed)
             && self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
@@ -164,15 +166,16 @@ impl Source for TopicSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
         let this = &mut *self;
         let is_ready = this.ended || this.owes_gap;
-        let (is_due, next_due) = this.shared.look(|state, now, effects| {
+        let is_due = this.shared.look(|state, _, effects| {
             if is_ready || state.is_due(&this.cursor) {
                 state.park(&mut this.cursor, cx.waker(), effects);
-                return (true, None);
+                this.keeps_time = false;
+                return true;
             }
             state.wait(&mut this.cursor, cx.waker(), effects);
-            (false, state.keep_time(&this.cursor, now))
+            this.keeps_time = state.keep_time(&this.cursor);
+            false
         });
-        this.next_due = next_due;
         if is_due {
             Poll::Ready(())
         } else {
@@ -189,7 +192,7 @@ impl Source for TopicSubscription {
         if this.is_waiting(cx.waker()) {
             return Poll::Pending;
         }
-        (this.next_due, this.waits_since) = (None, None);
+        (this.keeps_time, this.waits_since) = (false, NEVER);
         loop {
             if this.ended {
                 return Poll::Ready(None);
@@ -206,12 +209,13 @@ impl Source for TopicSubscription {
                 match taken {
                     Taken::Nothing => {
                         state.wait(&mut this.cursor, cx.waker(), effects);
-                        this.next_due = state.keep_time(&this.cursor, now);
+                        this.keeps_time = state.keep_time(&this.cursor);
                     }
                     Taken::Chunk(_) => {
                         let waits = state.wait_ahead(&mut this.cursor, cx.waker(), effects);
-                        let calls = || this.shared.calls.load(Ordering::Relaxed);
-                        this.waits_since = waits.then(calls);
+                        if waits {
+                            this.waits_since = this.shared.calls.load(Ordering::Relaxed);
+                        }
                     }
                     _ => state.leave(&mut this.cursor, effects),
                 }
@@ -236,7 +240,12 @@ impl Source for TopicSubscription {
     }
 
     fn next_due(&self) -> Option<Duration> {
-        self.next_due
+        // One stream of all keeps the time: the others need no room to remember it.
+        if !self.keeps_time {
+            return None;
+        }
+        self.shared
+            .with(|state, now, _| state.time_left(&self.cursor, now))
     }
 
     fn has_more(&self) -> bool {
@@ -249,11 +258,10 @@ impl Source for TopicSubscription {
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
-        this.waits_since = None;
+        (this.keeps_time, this.waits_since) = (false, NEVER);
         let cursor = &mut this.cursor;
         this.shared
             .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
-        this.next_due = None;
     }
 }
 
