@@ -105,13 +105,13 @@
 //! | the client's id | [`Resumption`] | the stream goes on with |
 //! |---|---|---|
 //! | none, or empty | `Fresh` | what is published next: `Start::from(None)` is [`Start::Now`] |
-//! | an event's own, or a scheduled message's, kept | `Exact` | the message behind it; of several with this id, behind the newest |
+//! | an event's own, or a scheduled message's, all that follows is kept | `Exact` | the message behind it; of several with this id, behind the newest |
 //! | `EPOCH-SEQ`, all that follows is kept | `Exact` | the message behind it, kept itself or not |
 //! | `EPOCH-SEQ`, some that follow are not kept | `Gap`, [`Evicted`](GapCause::Evicted), how many | the oldest message that is kept |
-//! | `EPOCH-dSEQ`, no longer kept | `Gap`, [`Evicted`](GapCause::Evicted) | the same |
+//! | `EPOCH-dSEQ`, some that follow are not kept | `Gap`, [`Evicted`](GapCause::Evicted) | the same |
 //! | either, not given yet or not due yet | `Gap`, [`Future`](GapCause::Future) | the same |
 //! | either, with another epoch | `Gap`, [`ForeignEpoch`](GapCause::ForeignEpoch) | the same |
-//! | anything else: an event's own that is no longer kept, too | `Gap`, [`Unknown`](GapCause::Unknown) | the same |
+//! | anything else: an event's own, too, where some that follow are not kept | `Gap`, [`Unknown`](GapCause::Unknown) | the same |
 //! | not UTF-8, with a NUL, CR or LF, or over [1024 bytes](LastEventId::MAX_LEN) | `Gap`, [`Malformed`](GapCause::Malformed) | the same |
 //!
 //! A stream that begins with a gap says so first, in the `gap` event. There is no seam between what

@@ -166,7 +166,7 @@ impl Log {
         true
     }
 
-    /// The newest message with this id of its own.
+    /// The newest message with this id of its own, also the last that was evicted.
     pub(crate) fn number_of(&self, own_id: &str) -> Option<u64> {
         self.own_ids.get(own_id).copied()
     }
@@ -261,8 +261,10 @@ impl Log {
             .saturating_sub(block.start_of(place));
         self.evicted_bytes = self.evicted_bytes.saturating_add(to_u64(len));
         self.expiring.remove(&self.oldest);
-        if let Some(id) = self.own_ids_by_number.remove(&self.oldest)
-            && self.own_ids.get(&id) == Some(&self.oldest)
+        // The id just left of the oldest message is still exact, so it outlives its message by one.
+        let before = self.oldest.saturating_sub(1);
+        if let Some(id) = self.own_ids_by_number.remove(&before)
+            && self.own_ids.get(&id) == Some(&before)
         {
             self.own_ids.remove(&id);
         }

@@ -501,7 +501,7 @@ mod resuming {
     /// ```text
     /// s        0      5        6
     /// e-d1            due
-    /// resumed  Future Exact    Evicted
+    /// resumed  Future Exact    Exact, then Evicted
     /// ```
     #[test]
     fn a_scheduled_id_can_be_resumed_from_while_its_message_is_kept() {
@@ -518,6 +518,8 @@ mod resuming {
         assert_eq!(replay(&topic, after("e-d1")), "b");
         assert_eq!(replay(&topic, after("e-1")), "x,b");
         publish_all(&topic, &["c"]);
+        assert_eq!(replay(&topic, after("e-d1")), "b,c", "left of the oldest");
+        publish_all(&topic, &["d"]);
         assert_eq!(resume("e-d1"), gap(None, GapCause::Evicted));
     }
 
@@ -532,6 +534,8 @@ mod resuming {
         publish_all(&topic, &["4", "5"]);
         assert_eq!(replay(&topic, after("same")), "4,5");
         publish_all(&topic, &["6"]);
+        assert_eq!(replay(&topic, after("same")), "4,5,6", "left of the oldest");
+        publish_all(&topic, &["7"]);
         let resumption = topic.subscribe(after("same")).unwrap().resumption();
         assert_eq!(resumption, gap(None, GapCause::Unknown));
     }

@@ -163,16 +163,19 @@ fn what_has_expired_is_passed_over_without_a_chunk() {
 }
 
 #[test]
-fn an_index_of_ids_holds_nothing_that_is_evicted() {
+fn an_id_outlives_its_message_by_one_and_no_more() {
     let mut log = keep(2);
     for id in ["a", "b", "a", "b", "c"] {
         log.append([b"", b"x"], Some(id.into()), Deadline::At(at(9)), at(0));
         log.evict(at(0));
     }
     assert_eq!([log.number_of("b"), log.number_of("c")], [Some(4), Some(5)]);
-    assert_eq!(log.number_of("a"), None);
-    assert_eq!((log.own_ids.len(), log.own_ids_by_number.len()), (2, 2));
+    assert_eq!(log.number_of("a"), Some(3), "what follows it is all kept");
+    assert_eq!((log.own_ids.len(), log.own_ids_by_number.len()), (3, 3));
     assert_eq!(log.expiring.len(), 2);
+    log.append([b"", b"x"], None, Deadline::Never, at(0));
+    log.evict(at(0));
+    assert_eq!(log.number_of("a"), None);
 }
 
 #[derive(Clone, Debug)]
@@ -285,8 +288,10 @@ impl Naive {
 
     fn number_of(&self, own_id: &str) -> Option<u64> {
         let is_it = |frame: &Frame| frame.own_id.as_deref() == Some(own_id);
-        let place = self.kept().iter().rposition(is_it)?;
-        Some(to_u64(self.oldest + place + 1))
+        // What follows the last one that was evicted is all kept.
+        let first = self.oldest.saturating_sub(1);
+        let place = self.frames[first..].iter().rposition(is_it)?;
+        Some(to_u64(first + place + 1))
     }
 }
 

@@ -693,8 +693,10 @@ impl Model {
 
     fn resume(&self, id: &str) -> (u64, Resumption) {
         let is_it = |entry: &Entry| entry.has_own_id && entry.id == id;
-        if let Some(place) = self.kept().iter().rposition(is_it) {
-            let number = self.oldest + u64::try_from(place).unwrap();
+        // What follows the last one that was evicted is all kept.
+        let first = usize::try_from(self.oldest).unwrap().saturating_sub(2);
+        if let Some(place) = self.log[first..].iter().rposition(is_it) {
+            let number = u64::try_from(first + place).unwrap() + 1;
             return (number + 1, Resumption::Exact);
         }
         let gap = |missed, cause| (self.oldest, Resumption::Gap { missed, cause });
