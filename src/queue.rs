@@ -1,9 +1,13 @@
 //! Competing consumers: each message goes to exactly one stream, the earliest due first.
 
 mod builder;
+mod delivery;
 mod drain;
+mod effects;
+mod item;
 mod lending;
 mod push;
+mod receipt;
 mod state;
 mod subscription;
 
@@ -27,10 +31,12 @@ use crate::time::{Clock, Ticker};
 pub use builder::{Overflow, QueueBuilder};
 pub use drain::Drain;
 pub use lending::{AckError, DeadLetter};
-pub use push::{PushError, PushWhenReady, Receipt};
+pub use push::PushWhenReady;
+pub use receipt::{PushError, Receipt};
 pub use subscription::QueueSubscription;
 
-use state::{Effects, MOST_AT_ONCE, State, Taken};
+use effects::Effects;
+use state::{MOST_AT_ONCE, State, Taken};
 
 /// Competing consumers: each message goes to exactly one stream, the earliest due first.
 ///

@@ -1,5 +1,4 @@
 use core::fmt;
-use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,13 +6,11 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::state::{Effects, Item, MOST_AT_ONCE, State};
+use super::item::Item;
 use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
-use crate::ordered::Key;
 use crate::ranges::Ranges;
 use crate::remaining::Remaining;
-use crate::time::Deadline;
 use crate::waiters::Ticket;
 use crate::wakers::WakerSet;
 
@@ -163,16 +160,16 @@ pub(super) struct Lending {
     pub(super) dead: VecDeque<(Lent<Item>, Reason)>,
     /// Those of the frames in flight and of the dead ones.
     pub(super) bytes: usize,
-    past: Past,
+    pub(super) past: Past,
     /// Streams that have as much in flight as they may, by what they hold.
-    full: HashMap<HolderId, Ticket>,
+    pub(super) full: HashMap<HolderId, Ticket>,
     /// Those who wait until nothing is in flight.
     pub(super) drains: WakerSet,
 }
 
 /// How a message that is not in the queue any more ended, as far as that is remembered.
 #[derive(Default)]
-struct Past {
+pub(super) struct Past {
     confirmed: Ranges,
     stale: Ranges,
     own: HashMap<Arc<str>, End>,
@@ -180,14 +177,14 @@ struct Past {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Confirmed,
     /// It was in flight, and ended in another way.
     Stale,
 }
 
 impl Past {
-    fn add(&mut self, seq: u64, own_id: Option<&Arc<str>>, end: End) {
+    pub(super) fn add(&mut self, seq: u64, own_id: Option<&Arc<str>>, end: End) {
         match (own_id, end) {
             (None, End::Confirmed) => self.confirmed.insert(seq),
             (None, End::Stale) => self.stale.insert(seq),
@@ -204,7 +201,7 @@ impl Past {
         }
     }
 
-    fn get(&self, id: &str, seq: Option<u64>) -> Option<End> {
+    pub(super) fn get(&self, id: &str, seq: Option<u64>) -> Option<End> {
         if let Some(end) = self.own.get(id) {
             return Some(*end);
         }
@@ -232,7 +229,7 @@ impl Lending {
     }
 
     /// Strikes a message off that is neither in flight nor dead any more.
-    fn lets_go(&mut self, item: &Item) {
+    pub(super) fn lets_go(&mut self, item: &Item) {
         self.bytes = self.bytes.saturating_sub(item.frame.len());
     }
 
@@ -260,265 +257,6 @@ impl Lending {
     pub(super) fn leaves(&mut self, holder: HolderId, ticket: Ticket) {
         if self.full.get(&holder) == Some(&ticket) {
             self.full.remove(&holder);
-        }
-    }
-}
-
-impl State {
-    pub(super) fn ack(&mut self, id: &str, effects: &mut Effects) -> Result<(), AckError> {
-        match self.in_flight(id) {
-            Ok(seq) => {
-                self.confirm(seq, effects);
-                self.note_rest(effects);
-                Ok(())
-            }
-            // What was confirmed may be confirmed again.
-            Err(Missing::Confirmed) => Ok(()),
-            Err(missing) => Err(missing.into()),
-        }
-    }
-
-    pub(super) fn nack(
-        &mut self,
-        id: &str,
-        delay: Duration,
-        now: SystemTime,
-        effects: &mut Effects,
-    ) -> Result<(), AckError> {
-        let seq = self.in_flight(id)?;
-        let ended = self
-            .lending
-            .as_mut()
-            .and_then(|lending| lending.leases.end(seq));
-        if let Some((mut lent, holder)) = ended {
-            if !delay.is_zero() {
-                lent.due = Deadline::At(now).plus(delay);
-            }
-            self.come_back(lent, holder, Reason::Nacked, now, effects);
-        }
-        self.note_rest(effects);
-        Ok(())
-    }
-
-    pub(super) fn extend(&mut self, id: &str, by: Duration) -> Result<(), AckError> {
-        let seq = self.in_flight(id)?;
-        if let Some(lending) = &mut self.lending {
-            lending.leases.extend(seq, by);
-        }
-        Ok(())
-    }
-
-    /// Takes back what is not leased any more, a bounded number in one call; returns whether there
-    /// may be more.
-    pub(super) fn reclaim(&mut self, now: SystemTime, effects: &mut Effects) -> bool {
-        for _ in 0..MOST_AT_ONCE {
-            let lending = self.lending.as_mut();
-            let ended = lending.and_then(|lending| lending.leases.end_due(now));
-            let Some((lent, holder, reason)) = ended else {
-                return false;
-            };
-            self.come_back(lent, holder, reason, now, effects);
-            self.note_rest(effects);
-        }
-        true
-    }
-
-    /// Confirms what the client of a stream has seen up to this id, and lets another stream take
-    /// over what it has not. Returns whether there is more to confirm.
-    pub(super) fn take_over(
-        &mut self,
-        id: &str,
-        stream: u64,
-        holder: &mut Option<HolderId>,
-        effects: &mut Effects,
-    ) -> bool {
-        let Ok(seq) = self.in_flight(id) else {
-            return false;
-        };
-        for _ in 0..MOST_AT_ONCE {
-            let Some(lending) = &mut self.lending else {
-                return false;
-            };
-            let taken_over = holder.or_else(|| lending.leases.take_over(seq, stream));
-            // What was taken without a stream has nobody to take over from.
-            let Some(id) = taken_over else {
-                return false;
-            };
-            *holder = taken_over;
-            if let Some(ticket) = lending.full.remove(&id) {
-                effects.wake(self.takers.nudge(ticket));
-            }
-            let Some(seen) = lending.leases.seen(id, seq) else {
-                return false;
-            };
-            self.confirm(seen, effects);
-            if seen == seq {
-                self.owe_the_rest(id);
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Hands the dead letters over.
-    pub(super) fn take_dead(&mut self) -> Vec<(Lent<Item>, Reason)> {
-        let Some(lending) = &mut self.lending else {
-            return Vec::new();
-        };
-        let dead: Vec<_> = core::mem::take(&mut lending.dead).into();
-        for (lent, _) in &dead {
-            lending.lets_go(&lent.item);
-        }
-        for (lent, _) in &dead {
-            let (due, seq) = (lent.due, lent.seq);
-            self.account_for(Key { due, seq }, &lent.item);
-            self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
-        }
-        dead
-    }
-
-    fn owe_the_rest(&mut self, holder: HolderId) {
-        if let Some(lending) = &mut self.lending {
-            lending.leases.owe(holder);
-        }
-    }
-
-    /// Whether the queue answers for a message with this id, where ids must be unique.
-    pub(super) fn is_taken(&self, id: &str) -> bool {
-        let Some(lending) = &self.lending else {
-            return false;
-        };
-        if self.newest_with_own(id).is_some() {
-            return true;
-        }
-        let Some(seq) = self.epoch_seq(id) else {
-            return false;
-        };
-        let dead = lending.dead.iter().find(|(lent, _)| lent.seq == seq);
-        let item = self.store.get(seq).or_else(|| lending.leases.get(seq));
-        let item = item.or_else(|| dead.map(|(lent, _)| &lent.item));
-        item.is_some_and(|item| item.own_id.is_none())
-    }
-
-    /// The number of the message in flight with this id.
-    fn in_flight(&self, id: &str) -> Result<u64, Missing> {
-        let lending = self.lending.as_ref().ok_or(Missing::Unknown)?;
-        let own = self.newest_with_own(id);
-        let seq = own.or_else(|| self.epoch_seq(id));
-        // A message with an id of its own does not go by its number.
-        let goes_by = |item: &Item| own.is_some() || item.own_id.is_none();
-        if let Some(seq) = seq {
-            if lending.leases.get(seq).is_some_and(goes_by) {
-                return Ok(seq);
-            }
-            if let Some(item) = self.store.get(seq).filter(|item| goes_by(item)) {
-                let was_out = item.attempts > 0;
-                return Err(if was_out {
-                    Missing::Stale
-                } else {
-                    Missing::Unknown
-                });
-            }
-        }
-        match lending.past.get(id, seq) {
-            Some(End::Confirmed) => Err(Missing::Confirmed),
-            Some(End::Stale) => Err(Missing::Stale),
-            None => Err(Missing::Unknown),
-        }
-    }
-
-    fn confirm(&mut self, seq: u64, effects: &mut Effects) {
-        let Some(lending) = &mut self.lending else {
-            return;
-        };
-        let Some((lent, holder)) = lending.leases.end(seq) else {
-            return;
-        };
-        lending.lets_go(&lent.item);
-        lending
-            .past
-            .add(seq, lent.item.own_id.as_ref(), End::Confirmed);
-        self.stats.confirmed = self.stats.confirmed.saturating_add(1);
-        let due = lent.due;
-        self.account_for(Key { due, seq }, &lent.item);
-        effects.frames.push(lent.item.frame);
-        self.has_place_again(holder, effects);
-    }
-
-    /// Puts a message whose lease has ended where it belongs.
-    fn come_back(
-        &mut self,
-        mut lent: Lent<Item>,
-        holder: Option<HolderId>,
-        reason: Reason,
-        now: SystemTime,
-        effects: &mut Effects,
-    ) {
-        self.has_place_again(holder, effects);
-        lent.item.attempts = lent.attempts;
-        let (due, seq) = (lent.due, lent.seq);
-        let Some(lending) = &mut self.lending else {
-            return;
-        };
-        if lent.expires.has_come(now) {
-            lending.lets_go(&lent.item);
-            lending.forget(seq, &lent.item);
-            self.stats.expired = self.stats.expired.saturating_add(1);
-            self.account_for(Key { due, seq }, &lent.item);
-            effects.frames.push(lent.item.frame);
-        } else if lent.attempts >= lending.leases.terms().max_attempts {
-            lending.forget(seq, &lent.item);
-            lending.dead.push_back((lent, reason));
-        } else {
-            lending.lets_go(&lent.item);
-            self.room_came_up |= self.drops_oldest();
-            self.store
-                .insert(Key { due, seq }, lent.expires, lent.item, now);
-        }
-    }
-
-    /// Buries an owed message that was handed out as often as it may be, or has expired.
-    pub(super) fn bury(&mut self, seq: u64, now: SystemTime, effects: &mut Effects) {
-        let ended = self
-            .lending
-            .as_mut()
-            .and_then(|lending| lending.leases.end(seq));
-        if let Some((lent, holder)) = ended {
-            self.come_back(lent, holder, Reason::Dropped, now, effects);
-        }
-    }
-
-    fn has_place_again(&mut self, holder: Option<HolderId>, effects: &mut Effects) {
-        let lending = self.lending.as_mut();
-        if let Some(ticket) = lending.and_then(|lending| lending.full.remove(&holder?)) {
-            effects.wake(self.takers.nudge(ticket));
-        }
-    }
-
-    /// If nothing is in flight any more, those who wait for that are woken.
-    pub(super) fn note_rest(&mut self, effects: &mut Effects) {
-        if let Some(lending) = &mut self.lending
-            && lending.leases.len() == 0
-            && !lending.drains.is_empty()
-        {
-            effects.wake_all(lending.drains.take_all().into_iter().flatten());
-        }
-    }
-}
-
-/// Why a message is not in flight.
-enum Missing {
-    Confirmed,
-    Stale,
-    Unknown,
-}
-
-impl From<Missing> for AckError {
-    fn from(missing: Missing) -> Self {
-        match missing {
-            Missing::Unknown => Self::Unknown,
-            // To give back or extend what is confirmed comes too late.
-            Missing::Stale | Missing::Confirmed => Self::Stale,
         }
     }
 }

@@ -4,21 +4,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
+use super::effects::Effects;
+use super::item::Item;
 use super::lending::Lending;
-use super::push::{PushError, Receipt};
+use super::receipt::{PushError, Receipt};
 use super::{Overflow, QueueStats};
 use crate::chunk::Chunk;
 use crate::id::{Epoch, Id};
 use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
 use crate::ordered::{Key, Ordered};
-use crate::remaining::Remaining;
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::waiters::{Ticket, Waiters};
-use crate::wakers::Seat;
 
 /// The most messages that one hold of the lock lets go of on the way.
 pub(super) const MOST_AT_ONCE: usize = 64;
@@ -29,23 +27,6 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
     pub(super) streams: usize,
     pub(super) overflow: Overflow,
-}
-
-/// What waits in the queue.
-pub(super) struct Item {
-    pub(super) frame: Bytes,
-    pub(super) own_id: Option<Arc<str>>,
-    /// How often it was handed out before.
-    pub(super) attempts: u32,
-    /// Whether its id goes over the wire, so that a client can confirm it.
-    pub(super) has_id: bool,
-}
-
-impl Item {
-    pub(super) fn remaining(self, epoch: Epoch, key: Key, expires: Deadline) -> Remaining {
-        let id = self.own_id.map_or_else(|| epoch.id(key.seq), Id::own);
-        Remaining::new(self.frame, id, key.due, expires, self.attempts)
-    }
 }
 
 /// Whatever is behind the queue's lock.
@@ -334,88 +315,6 @@ impl State {
             }
         }
         Taken::Again
-    }
-
-    /// Adds a message that the client has not seen, sent to a stream before. `None` if there is
-    /// none, false if it does not fit.
-    fn gather_owed(
-        &mut self,
-        chunk: &mut Chunk,
-        holder: HolderId,
-        now: SystemTime,
-        limit: Limit,
-        effects: &mut Effects,
-    ) -> Option<bool> {
-        let lending = self.lending.as_mut()?;
-        let (seq, item) = lending.leases.owed(holder)?;
-        if lending.leases.is_spent(seq, now) {
-            self.bury(seq, now, effects);
-            return Some(true);
-        }
-        if !chunk.has_place(limit) || !chunk.fits(&item.frame, limit) {
-            return Some(false);
-        }
-        chunk.push(item.frame.clone());
-        lending.leases.lend_owed(holder, now);
-        self.stats.delivered = self.stats.delivered.saturating_add(1);
-        self.stats.redelivered = self.stats.redelivered.saturating_add(1);
-        Some(true)
-    }
-
-    fn is_owed(&self, holder: HolderId) -> bool {
-        let lending = self.lending.as_ref();
-        lending.is_some_and(|lending| lending.leases.owed(holder).is_some())
-    }
-
-    /// How many more messages a holder may have in flight.
-    fn room(&self, holder: HolderId) -> usize {
-        let lending = self.lending.as_ref();
-        lending.map_or(usize::MAX, |lending| lending.leases.room(holder))
-    }
-
-    /// What a stream holds, in a queue that delivers at least once.
-    pub(super) fn holder_of(&mut self, stream: u64, holder: Option<HolderId>) -> Option<HolderId> {
-        let lending = self.lending.as_mut()?;
-        Some(lending.leases.holder_of(stream, holder))
-    }
-
-    /// Waits until something that the stream holds is confirmed or comes back; returns how long
-    /// until the next lease ends, if this stream is the one that must look then.
-    pub(super) fn wait_for_place(
-        &mut self,
-        ticket: Ticket,
-        holder: HolderId,
-        now: SystemTime,
-        waker: &Waker,
-        effects: &mut Effects,
-    ) -> Option<Duration> {
-        self.park(ticket, Some(holder), waker, effects);
-        self.lending.as_mut()?.is_full(holder, ticket);
-        self.keep_time(ticket, now)
-    }
-
-    /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
-    /// nothing is.
-    pub(super) fn drain(
-        &mut self,
-        seat: &mut Seat,
-        now: SystemTime,
-        waker: &Waker,
-        effects: &mut Effects,
-    ) -> Option<Duration> {
-        let lending = self.lending.as_mut()?;
-        if lending.leases.len() == 0 {
-            return None;
-        }
-        effects.drop_later(lending.drains.put(seat, waker));
-        let next = lending.leases.next_end()?;
-        Some(next.after(now).unwrap_or(Duration::MAX))
-    }
-
-    pub(super) fn leave_drain(&mut self, seat: &mut Seat, effects: &mut Effects) {
-        if let Some(lending) = &mut self.lending {
-            effects.drop_later(lending.drains.remove(seat));
-        }
     }
 
     /// Whether something is due that nobody else has promised to take. If so, this one promises to
@@ -829,54 +728,5 @@ impl State {
         if self.timekeeper.is_some_and(|(keeper, _)| keeper == ticket) {
             self.timekeeper = None;
         }
-    }
-}
-
-/// What a step leaves to be done outside the lock: wakers and frames run code of others when they
-/// are woken or dropped.
-#[derive(Default)]
-pub(super) struct Effects {
-    few: [Option<Waker>; 4],
-    many: Vec<Waker>,
-    old: Option<Waker>,
-    pub(super) frames: Vec<Bytes>,
-}
-
-impl Effects {
-    pub(super) fn run(self) {
-        // Spelled out: every step comes by here, and an iterator over the array costs more than most
-        // of what the step does.
-        let [first, second, third, fourth] = self.few;
-        let wake = |waker: Option<Waker>| {
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        };
-        wake(first);
-        wake(second);
-        wake(third);
-        wake(fourth);
-        for waker in self.many {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn wake(&mut self, waker: Option<Waker>) {
-        let Some(waker) = waker else {
-            return;
-        };
-        match self.few.iter_mut().find(|place| place.is_none()) {
-            Some(place) => *place = Some(waker),
-            None => self.many.push(waker),
-        }
-    }
-
-    pub(super) fn wake_all(&mut self, wakers: impl Iterator<Item = Waker>) {
-        self.many.extend(wakers);
-    }
-
-    /// A step replaces one waker at the most.
-    fn drop_later(&mut self, waker: Option<Waker>) {
-        self.old = self.old.take().or(waker);
     }
 }

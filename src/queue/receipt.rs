@@ -1,0 +1,82 @@
+use thiserror::Error;
+
+use crate::id::Id;
+use crate::message::Message;
+
+/// What became of a message that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub(super) id: Id,
+}
+
+impl Receipt {
+    /// The message's id: the event's own, or the one that the queue gave it. It is the id that goes
+    /// over the wire; a comment has one too, but carries none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Queue};
+    ///
+    /// let queue = Queue::builder().epoch("e")?.build();
+    /// assert_eq!(queue.push("x")?.id(), "e-1");
+    /// assert_eq!(queue.push(Event::new("x").id("mine")?)?.id(), "mine");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+}
+
+/// Why a message was refused. It is handed back.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{Message, Queue};
+///
+/// let queue = Queue::new();
+/// queue.close();
+/// let error = queue.push("x").unwrap_err();
+/// assert_eq!(error.to_string(), "queue is closed");
+/// assert_eq!(error.into_message(), Message::from("x"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The queue holds as many messages or bytes as it may, or others wait for room already.
+    #[error("queue is full")]
+    Full(Message),
+    /// The message by itself is larger than all that the queue may hold.
+    #[error("message is larger than the queue")]
+    TooLarge(Message),
+    /// The queue was closed or aborted.
+    #[error("queue is closed")]
+    Closed(Message),
+    /// The queue delivers at least once and has a message with this id of its own already.
+    #[error("queue has a message with this id already")]
+    DuplicateId(Message),
+}
+
+impl PushError {
+    /// The message that was refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Message, Queue};
+    ///
+    /// let error = Queue::builder().capacity(0).build().push("x").unwrap_err();
+    /// assert_eq!(error.into_message(), Message::from("x"));
+    /// ```
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Full(message)
+            | Self::TooLarge(message)
+            | Self::Closed(message)
+            | Self::DuplicateId(message) => message,
+        }
+    }
+}
