@@ -4,7 +4,8 @@
 //! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
 //! planting mistakes: `settle` left out when a stream is dropped (red are `a_dropped_stream_…` and
 //! `a_timekeeper_…`), `take` and `wait` as two holds of the lock, a place in line that leaves without
-//! `room_came_up`, the end told to nobody, the timekeeper's role not handed on.
+//! `room_came_up`, the end told to nobody, the timekeeper's role not handed on; in a topic the calls
+//! left uncounted, and a busy stream nudged to keep the time.
 
 #![cfg(loom)]
 #![allow(
@@ -27,9 +28,11 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use sse_queue::{
     EventStream, FakeClock, FakeTicker, KeepAlive, Message, PushError, Queue, QueueSubscription,
+    Source, Start, Topic, TopicSubscription,
 };
 
 type QueueStream = EventStream<QueueSubscription, FakeTicker>;
+type TopicStream = EventStream<TopicSubscription, FakeTicker>;
 
 /// Not `park` and `unpark`: those of loom lose a token to a thread that waits for a lock.
 #[derive(Default)]
@@ -76,7 +79,10 @@ fn next(stream: &mut QueueStream) -> Option<Bytes> {
 ///
 /// Who advances must be who polls: a poll that reads the time and then arms, while another thread
 /// advances in between, arms for too late. Real time goes on; a test's does not.
-fn next_in_time(stream: &mut QueueStream, clock: &FakeClock) -> Option<Bytes> {
+fn next_in_time<S: Source + Unpin>(
+    stream: &mut EventStream<S, FakeTicker>,
+    clock: &FakeClock,
+) -> Option<Bytes> {
     let alarm = Arc::new(Alarm::default());
     let waker = Waker::from(Arc::clone(&alarm));
     let mut cx = Context::from_waker(&waker);
@@ -99,7 +105,7 @@ fn drain(mut stream: QueueStream) -> usize {
     chunks
 }
 
-fn once(stream: &mut QueueStream) -> Poll<Option<Bytes>> {
+fn once<S: Source + Unpin>(stream: &mut EventStream<S, FakeTicker>) -> Poll<Option<Bytes>> {
     pin!(stream).poll_next(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -264,5 +270,77 @@ fn an_earlier_message_against_the_timekeeper() {
             queue.push(message).unwrap();
         }
         assert!(takes.join().unwrap().is_some());
+    });
+}
+
+fn listen(topic: &Topic, clock: &FakeClock) -> TopicStream {
+    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+    stream.first_bytes(false).keep_alive(KeepAlive::off())
+}
+
+/// As it takes a message the stream waits for the next already, and looks again without the lock.
+#[test]
+fn a_message_against_a_stream_that_has_just_taken_one() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = Topic::builder().clock(clock.clone()).build();
+        let mut stream = listen(&topic, &clock);
+        let reads = thread::spawn(move || {
+            let mut read = Vec::new();
+            wait(|cx| {
+                while let Poll::Ready(Some(chunk)) = pin!(&mut stream).poll_next(cx) {
+                    read.extend_from_slice(&chunk);
+                }
+                match read.ends_with(b"data: b\n\n") {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            });
+        });
+        topic.publish("a").unwrap();
+        topic.publish("b").unwrap();
+        reads.join().unwrap();
+    });
+}
+
+/// One that took a message and is busy with it is no one to keep the time.
+#[test]
+fn a_scheduled_message_against_a_busy_stream() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = Topic::builder().clock(clock.clone()).build();
+        let [mut other, mut busy] = [(); 2].map(|()| listen(&topic, &clock));
+        topic.publish("a").unwrap();
+        assert!(once(&mut other).is_ready());
+        assert!(once(&mut busy).is_ready());
+        let takes = thread::spawn(move || next_in_time(&mut other, &clock));
+        let later = Message::from("b").after(Duration::from_secs(1));
+        topic.publish(later).unwrap();
+        assert!(takes.join().unwrap().is_some());
+        drop(busy);
+    });
+}
+
+#[test]
+fn close_against_a_stream_that_has_just_taken_the_last() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = Topic::builder().clock(clock.clone()).build();
+        let mut stream = listen(&topic, &clock);
+        let reads = thread::spawn(move || {
+            let mut chunks = 0;
+            wait(|cx| {
+                loop {
+                    match pin!(&mut stream).poll_next(cx) {
+                        Poll::Ready(Some(_)) => chunks += 1,
+                        Poll::Ready(None) => return Poll::Ready(chunks),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+            })
+        });
+        topic.publish("a").unwrap();
+        topic.close();
+        assert_eq!(reads.join().unwrap(), 1);
     });
 }

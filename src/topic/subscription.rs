@@ -165,6 +165,8 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
         let this = &mut *self;
+        // From now on it may wait with another waker.
+        this.waits_since = NEVER;
         let is_ready = this.ended || this.owes_gap;
         let is_due = this.shared.look(|state, _, effects| {
             if is_ready || state.is_due(&this.cursor) {
