@@ -1,6 +1,6 @@
 use core::fmt;
 use core::time::Duration;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -165,7 +165,7 @@ pub(super) struct Lending {
     pub(super) bytes: usize,
     past: Past,
     /// Streams that have as much in flight as they may, by what they hold.
-    full: HashMap<HolderId, Ticket>,
+    full: BTreeMap<HolderId, Ticket>,
     /// Those who wait until nothing is in flight.
     pub(super) drains: WakerSet,
 }
@@ -221,7 +221,7 @@ impl Lending {
             dead: VecDeque::new(),
             bytes: 0,
             past: Past::default(),
-            full: HashMap::new(),
+            full: BTreeMap::new(),
             drains: WakerSet::default(),
         }
     }
@@ -249,11 +249,11 @@ impl Lending {
     }
 
     pub(super) fn any_full(&self) -> Option<Ticket> {
-        self.full.values().next().copied()
+        self.full.last_key_value().map(|(_, ticket)| *ticket)
     }
 
     pub(super) fn no_longer_full(&mut self) -> impl Iterator<Item = Ticket> {
-        self.full.drain().map(|(_, ticket)| ticket)
+        core::mem::take(&mut self.full).into_values()
     }
 
     /// Unless another stream has taken over and waits in its place.
