@@ -12,12 +12,20 @@
 //! Queued or dead: dead once it was handed out as often as it may be. Gone at the end of a lease:
 //! if it has expired by then. Dead ones are taken by the caller. A dash changes nothing.
 
+mod ends;
+mod numbers;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use core::num::NonZeroU64;
 use core::time::Duration;
 use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use crate::time::Deadline;
+
+use ends::{End, Ends};
+use numbers::ByNumber;
 
 /// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
 ///
@@ -165,14 +173,13 @@ pub(crate) type HolderId = NonZeroU64;
 #[derive(Debug)]
 pub(crate) struct Leases<T> {
     terms: Lease,
-    flights: HashMap<u64, Box<Flight<T>>>,
-    /// When each lease ends.
-    ends: BTreeSet<(Deadline, u64)>,
+    flights: ByNumber<Box<Flight<T>>>,
+    ends: Ends,
     holders: HashMap<HolderId, Holder>,
     /// When the grace of each holder ends whose stream is gone.
     graces: BTreeSet<(Deadline, HolderId)>,
     /// When each orphaned message expires that ever does.
-    expiring: BTreeSet<(Deadline, u64)>,
+    expiring: BTreeSet<End>,
     last_holder: u64,
 }
 
@@ -182,17 +189,28 @@ struct Flight<T> {
     due: Deadline,
     expires: Deadline,
     until: Deadline,
+    /// Where its end stands.
+    in_ring: bool,
     attempts: u32,
     /// Whether it was handed to somebody else before: its id does not tell the two apart.
     was_anothers: bool,
     /// Without one, it was handed to nobody in particular.
     holder: Option<HolderId>,
-    previous: Option<u64>,
-    next: Option<u64>,
+    /// Numbers begin with one.
+    previous: Option<NonZeroU64>,
+    next: Option<NonZeroU64>,
     item: T,
 }
 
 impl<T> Flight<T> {
+    fn previous(&self) -> Option<u64> {
+        self.previous.map(NonZeroU64::get)
+    }
+
+    fn next(&self) -> Option<u64> {
+        self.next.map(NonZeroU64::get)
+    }
+
     fn lent(self, seq: u64) -> Lent<T> {
         Lent {
             seq,
@@ -232,8 +250,8 @@ impl<T> Leases<T> {
     pub(crate) fn new(terms: Lease) -> Self {
         Self {
             terms,
-            flights: HashMap::new(),
-            ends: BTreeSet::new(),
+            flights: ByNumber::default(),
+            ends: Ends::default(),
             holders: HashMap::new(),
             graces: BTreeSet::new(),
             expiring: BTreeSet::new(),
@@ -282,6 +300,7 @@ impl<T> Leases<T> {
             due: lent.due,
             expires: lent.expires,
             until,
+            in_ring: self.ends.insert((until, lent.seq)),
             attempts: lent.attempts.saturating_add(1),
             was_anothers: lent.attempts > 0,
             holder,
@@ -291,7 +310,6 @@ impl<T> Leases<T> {
         };
         let can_expire = lent.expires != Deadline::Never;
         self.flights.insert(lent.seq, Box::new(flight));
-        self.ends.insert((until, lent.seq));
         if let Some(holder) = holder {
             self.link(holder, lent.seq, can_expire);
         }
@@ -321,19 +339,17 @@ impl<T> Leases<T> {
         let Some(flight) = self.flights.get_mut(&seq) else {
             return;
         };
-        self.ends.remove(&(flight.until, seq));
-        self.ends.insert((until, seq));
-        flight.until = until;
         flight.attempts = flight.attempts.saturating_add(1);
         if let Some(holder) = self.holders.get_mut(&holder) {
-            holder.owed = flight.next;
+            holder.owed = flight.next();
         }
+        self.move_end(seq, until, Ends::insert);
     }
 
     /// Ends the lease of a message and takes it out. Returns the holder that has more room now.
     pub(crate) fn end(&mut self, seq: u64) -> Option<(Lent<T>, Option<HolderId>)> {
         let flight = self.flights.remove(&seq)?;
-        self.ends.remove(&(flight.until, seq));
+        self.strike(((flight.until, seq), flight.in_ring));
         self.unlink(seq, &flight);
         let holder = flight.holder;
         Some((flight.lent(seq), holder))
@@ -360,7 +376,7 @@ impl<T> Leases<T> {
             let (lent, holder) = self.end(seq)?;
             return Some((lent, holder, Reason::Dropped));
         }
-        let (until, seq) = *self.ends.first()?;
+        let (until, seq) = self.ends.first()?;
         if !until.has_come(now) {
             return None;
         }
@@ -372,19 +388,17 @@ impl<T> Leases<T> {
     pub(crate) fn next_end(&self) -> Option<Deadline> {
         let grace = self.graces.first().map(|(grace, _)| *grace);
         let expiry = self.expiring.first().map(|(expiry, _)| *expiry);
-        let end = self.ends.first().map(|(end, _)| *end);
+        let end = self.ends.first().map(|(end, _)| end);
         grace.into_iter().chain(expiry).chain(end).min()
     }
 
     /// Makes a lease end later.
     pub(crate) fn extend(&mut self, seq: u64, by: Duration) -> bool {
-        let Some(flight) = self.flights.get_mut(&seq) else {
-            return false;
-        };
-        self.ends.remove(&(flight.until, seq));
-        flight.until = flight.until.plus(by);
-        self.ends.insert((flight.until, seq));
-        true
+        let until = self.flights.get(&seq).map(|flight| flight.until.plus(by));
+        if let Some(until) = until {
+            self.move_end(seq, until, Ends::insert_extended);
+        }
+        until.is_some()
     }
 
     /// The stream is gone: what it holds waits for `grace`, or to the end of the leases.
@@ -454,6 +468,29 @@ impl<T> Leases<T> {
         flights.map(|(seq, flight)| flight.lent(seq))
     }
 
+    /// Puts the end of a lease to another time, which may be the same.
+    fn move_end(&mut self, seq: u64, until: Deadline, insert: fn(&mut Ends, End) -> bool) {
+        let Some(flight) = self.flights.get_mut(&seq) else {
+            return;
+        };
+        let before = ((flight.until, seq), core::mem::take(&mut flight.in_ring));
+        self.strike(before);
+        let in_ring = insert(&mut self.ends, (until, seq));
+        if let Some(flight) = self.flights.get_mut(&seq) {
+            flight.until = until;
+            flight.in_ring = in_ring;
+        }
+    }
+
+    /// Strikes off an end that does not count any more, which stood in the ring or did not.
+    fn strike(&mut self, (end, in_ring): (End, bool)) {
+        let flights = &self.flights;
+        self.ends.remove(end, in_ring, |(until, seq)| {
+            let flight = flights.get(&seq);
+            flight.is_some_and(|flight| flight.in_ring && flight.until == until)
+        });
+    }
+
     fn is_held_by(&self, holder: HolderId, stream: u64) -> bool {
         let holder = self.holders.get(&holder);
         holder.is_some_and(|holder| holder.stream == Some(stream))
@@ -461,11 +498,7 @@ impl<T> Leases<T> {
 
     /// Goes through the messages of a holder that can expire: as many as one stream may have in
     /// flight.
-    fn each_perishable(
-        &mut self,
-        holder: HolderId,
-        mut each: impl FnMut(&mut BTreeSet<(Deadline, u64)>, (Deadline, u64)),
-    ) {
+    fn each_perishable(&mut self, holder: HolderId, mut each: impl FnMut(&mut BTreeSet<End>, End)) {
         let Some(holder) = self.holders.get(&holder) else {
             return;
         };
@@ -478,7 +511,7 @@ impl<T> Leases<T> {
                 each(&mut self.expiring, (flight.expires, seq));
                 left = left.saturating_sub(1);
             }
-            next = flight.next;
+            next = flight.next();
         }
     }
 
@@ -494,10 +527,10 @@ impl<T> Leases<T> {
             holder.first = Some(seq);
         }
         if let Some(flight) = previous.and_then(|seq| self.flights.get_mut(&seq)) {
-            flight.next = Some(seq);
+            flight.next = NonZeroU64::new(seq);
         }
         if let Some(flight) = self.flights.get_mut(&seq) {
-            flight.previous = previous;
+            flight.previous = previous.and_then(NonZeroU64::new);
         }
     }
 
@@ -516,13 +549,13 @@ impl<T> Leases<T> {
             }
         }
         if holder.owed == Some(seq) {
-            holder.owed = flight.next;
+            holder.owed = flight.next();
         }
         if holder.first == Some(seq) {
-            holder.first = flight.next;
+            holder.first = flight.next();
         }
         if holder.last == Some(seq) {
-            holder.last = flight.previous;
+            holder.last = flight.previous();
         }
         if holder.count == 0 && holder.stream.is_none() {
             if let Some(grace) = holder.grace {
@@ -530,10 +563,10 @@ impl<T> Leases<T> {
             }
             self.holders.remove(&id);
         }
-        if let Some(previous) = flight.previous.and_then(|seq| self.flights.get_mut(&seq)) {
+        if let Some(previous) = flight.previous().and_then(|seq| self.flights.get_mut(&seq)) {
             previous.next = flight.next;
         }
-        if let Some(next) = flight.next.and_then(|seq| self.flights.get_mut(&seq)) {
+        if let Some(next) = flight.next().and_then(|seq| self.flights.get_mut(&seq)) {
             next.previous = flight.previous;
         }
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use allocation_counter::measure;
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::{Event, EventError, EventStream, FakeClock, Queue, QueueSubscription, Ticker};
+use sse_queue::{
+    Event, EventError, EventStream, FakeClock, Lease, Queue, QueueSubscription, Ticker,
+};
 
 /// A ticker of no size that never ticks: what is left is the library's.
 struct Never;
@@ -86,4 +88,54 @@ fn an_idle_stream_takes_at_most_400_bytes() {
     let stream = size_of::<Idle>();
     println!("{stream} bytes in the stream, {behind} in its queue");
     assert!(stream + behind <= 400, "{stream} + {behind} bytes");
+}
+
+/// What a message takes while it is leased, apart from the buffer of its frame.
+#[test]
+fn a_message_in_flight_takes_at_most_200_bytes_beside_its_frame() {
+    const MESSAGES: usize = 100_000;
+
+    let lease = Lease::new(Duration::from_secs(30)).max_in_flight(MESSAGES);
+    let queue = Queue::builder().clock(FakeClock::new()).capacity(MESSAGES);
+    let queue = queue.at_least_once(lease).build();
+    let mut stream = queue.stream(Never).unwrap().first_bytes(false);
+    let mut frames = Vec::with_capacity(MESSAGES);
+    let held = measure(|| {
+        for _ in 0..MESSAGES {
+            queue.push("x").unwrap();
+            frames.push(poll(&mut stream));
+        }
+    });
+    let held = usize::try_from(held.bytes_current).unwrap();
+    assert_eq!(queue.stats().in_flight, MESSAGES);
+    drop((stream, queue));
+    // All that is left now is the frames.
+    let left = measure(|| drop(frames));
+    let left = usize::try_from(-left.bytes_current).unwrap();
+    let vec = MESSAGES * size_of::<Poll<Option<Bytes>>>();
+    let beside = (held - (left - vec)) / MESSAGES;
+    println!(
+        "{beside} bytes beside a frame of {}",
+        (left - vec) / MESSAGES
+    );
+    assert!(beside <= 200, "{beside} bytes");
+}
+
+#[test]
+fn a_lease_takes_three_allocations_beside_the_frames_own() {
+    let lease = Lease::new(Duration::from_secs(30));
+    let queue = Queue::builder().clock(FakeClock::new());
+    let queue = queue.at_least_once(lease).epoch("e").unwrap().build();
+    let mut stream = queue.stream(Never).unwrap().first_bytes(false);
+    let mut pass = || {
+        assert!(poll(&mut stream).is_pending());
+        let receipt = queue.push("x").unwrap();
+        assert!(poll(&mut stream).is_ready());
+        queue.ack(receipt.id()).unwrap();
+    };
+    (0..1_000).for_each(|_| pass());
+    let passing = measure(|| (0..1_000).for_each(|_| pass()));
+    // The count of those who share the frame, the lease, and the list of frames to be dropped.
+    assert_eq!(passing.count_total, 4_000);
+    assert_eq!(passing.count_current, 0);
 }

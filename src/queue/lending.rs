@@ -1,5 +1,5 @@
 use core::fmt;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -162,7 +162,7 @@ pub(super) struct Lending {
     pub(super) bytes: usize,
     pub(super) past: Past,
     /// Streams that have as much in flight as they may, by what they hold.
-    pub(super) full: HashMap<HolderId, Ticket>,
+    pub(super) full: BTreeMap<HolderId, Ticket>,
     /// Those who wait until nothing is in flight.
     pub(super) drains: WakerSet,
 }
@@ -218,7 +218,7 @@ impl Lending {
             dead: VecDeque::new(),
             bytes: 0,
             past: Past::default(),
-            full: HashMap::new(),
+            full: BTreeMap::new(),
             drains: WakerSet::default(),
         }
     }
@@ -246,11 +246,11 @@ impl Lending {
     }
 
     pub(super) fn any_full(&self) -> Option<Ticket> {
-        self.full.values().next().copied()
+        self.full.last_key_value().map(|(_, ticket)| *ticket)
     }
 
     pub(super) fn no_longer_full(&mut self) -> impl Iterator<Item = Ticket> {
-        self.full.drain().map(|(_, ticket)| ticket)
+        core::mem::take(&mut self.full).into_values()
     }
 
     /// Unless another stream has taken over and waits in its place.
