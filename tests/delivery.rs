@@ -1106,9 +1106,32 @@ fn after_the_grace_there_is_nothing_to_come_back_to() {
     let mut stream = back(&queue, &clock, "e-1");
     assert_eq!(places(&queue), (2, 0, 0, 0));
     assert_eq!(stream.data(), "a,b");
-    // It has both now, and can come back to that.
-    let mut stream = back(&queue, &clock, "e-1");
-    assert_eq!(stream.data(), "b");
+    // Nor to what was handed out anew: the id may be the first client's.
+    let mut again = back(&queue, &clock, "e-1");
+    again.is_pending();
+    assert_eq!(places(&queue), (0, 2, 0, 0));
+    adds_up(&queue);
+}
+
+#[test]
+fn a_client_that_came_back_late_confirmed_what_only_another_had() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut late = waiting(&queue, &clock);
+    push_all(&queue, &["a"]);
+    assert_eq!(late.data(), "a");
+    drop(late);
+    let mut other = waiting(&queue, &clock);
+    push_all(&queue, &["b"]);
+    assert_eq!(other.data(), "b");
+    clock.advance(secs(5));
+    assert_eq!(other.data(), "a");
+
+    // The first has seen "a", and nothing of "b".
+    back(&queue, &clock, "e-1").is_pending();
+    drop(other);
+    clock.advance(secs(5));
+    assert_eq!(rest(&queue), "a,b");
     adds_up(&queue);
 }
 
