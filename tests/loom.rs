@@ -1,4 +1,4 @@
-//! Every order in which threads can meet at a queue, up to a few preemptions:
+//! Every order in which threads can meet at a queue or topic, up to a few preemptions:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test loom`
 //!
 //! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
@@ -291,10 +291,10 @@ fn a_message_against_a_stream_that_has_just_taken_one() {
                 while let Poll::Ready(Some(chunk)) = pin!(&mut stream).poll_next(cx) {
                     read.extend_from_slice(&chunk);
                 }
-                match read.ends_with(b"data: b\n\n") {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
+                if read.ends_with(b"data: b\n\n") {
+                    return Poll::Ready(());
                 }
+                Poll::Pending
             });
         });
         topic.publish("a").unwrap();
