@@ -186,7 +186,6 @@ impl State {
             };
             self.confirm(seen, effects);
             if seen == seq {
-                self.owe_the_rest(id);
                 return false;
             }
         }
@@ -208,12 +207,6 @@ impl State {
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
         }
         dead
-    }
-
-    fn owe_the_rest(&mut self, holder: HolderId) {
-        if let Some(lending) = &mut self.lending {
-            lending.leases.owe(holder);
-        }
     }
 
     /// Whether the queue answers for a message with this id, where ids must be unique.

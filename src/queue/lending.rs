@@ -338,6 +338,21 @@ mod tests {
         comes_back_by_and_by(&mut state, at(5));
     }
 
+    /// The lock is let go of while it confirms, and somebody else confirms the last that it saw.
+    #[test]
+    fn a_client_that_came_back_got_no_rest_when_its_id_was_confirmed_meanwhile() {
+        let (mut state, ..) = handed_out();
+        let (_, stream) = state.subscribe().unwrap();
+        let (mut holder, mut effects) = (None, Effects::default());
+        assert!(state.take_over("e-900", stream, &mut holder, &mut effects));
+        state.ack("e-900", &mut effects).unwrap();
+        assert!(!state.take_over("e-900", stream, &mut holder, &mut effects));
+        let mut chunk = Chunk::default();
+        let limit = Limit::new(usize::MAX, 1);
+        state.take(&mut chunk, holder, at(1), limit, &mut effects);
+        assert_eq!(chunk.join().unwrap(), "id: e-901\ndata: x\n\n");
+    }
+
     #[test]
     fn one_hold_of_the_lock_confirms_64_of_those_that_a_client_saw() {
         let (mut state, ..) = handed_out();
