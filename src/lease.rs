@@ -423,7 +423,7 @@ impl<T> Leases<T> {
     }
 
     /// A stream takes over from the one that the message was handed to. Returns the holder, whose
-    /// messages up to this one are [to be confirmed](Self::seen), and the rest [owed](Self::owe).
+    /// messages up to this one are [to be confirmed](Self::seen); the rest is [owed](Self::owed).
     pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<HolderId> {
         let flight = self.flights.get(&seq)?;
         // Whoever had it first may come back with it, and has not seen what this holder has.
@@ -433,6 +433,7 @@ impl<T> Leases<T> {
         let id = flight.holder?;
         let holder = self.holders.get_mut(&id)?;
         holder.stream = Some(stream);
+        holder.owed = flight.next();
         if let Some(grace) = holder.grace.take() {
             self.graces.remove(&(grace, id));
         }
@@ -446,13 +447,6 @@ impl<T> Leases<T> {
     pub(crate) fn seen(&self, holder: HolderId, last: u64) -> Option<u64> {
         self.flights.get(&last)?;
         self.holders.get(&holder)?.first
-    }
-
-    /// All that the holder still has is sent again.
-    pub(crate) fn owe(&mut self, holder: HolderId) {
-        if let Some(holder) = self.holders.get_mut(&holder) {
-            holder.owed = holder.first;
-        }
     }
 
     /// Begins anew; returns what was.

@@ -2,7 +2,9 @@
 //! preemptions:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test delivery_loom`
 //!
-//! A task that nobody wakes is a deadlock, and loom says so.
+//! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
+//! planting mistakes: a place that comes up wakes nobody, a drain is not woken by the last ack, the
+//! ends of leases are left out of what the timekeeper looks for.
 
 #![cfg(loom)]
 #![allow(

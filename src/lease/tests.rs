@@ -130,7 +130,6 @@ fn who_takes_over_ends_the_grace_and_is_owed_the_rest() {
     assert_eq!(leases.seen(holder, 2), Some(1));
     leases.end(1);
     leases.end(2);
-    leases.owe(holder);
     assert_eq!(leases.holder_of(7, Some(holder)), holder);
     assert_ne!(
         leases.holder_of(1, Some(holder)),
@@ -150,9 +149,9 @@ fn what_has_expired_or_was_tried_often_enough_is_spent() {
     leases.lend(lent(2, Some(5)), Some(holder), at(0));
     assert!(!leases.is_spent(1, at(9)) && !leases.is_spent(2, at(4)));
     assert!(leases.is_spent(2, at(5)));
-    leases.owe(holder);
+    leases.take_over(1, 2);
     leases.lend_owed(holder, at(1));
-    assert!(leases.is_spent(1, at(1)));
+    assert!(!leases.is_spent(1, at(1)) && leases.is_spent(2, at(1)));
 }
 
 #[test]
@@ -296,7 +295,6 @@ proptest! {
                         while let Some(seen) = leases.seen(holder, seq) {
                             leases.end(seen);
                         }
-                        leases.owe(holder);
                     }
                 }
                 Step::LendOwed(stream) => {

@@ -186,7 +186,6 @@ impl State {
             };
             self.confirm(seen, effects);
             if seen == seq {
-                self.owe_the_rest(id);
                 return false;
             }
         }
@@ -208,12 +207,6 @@ impl State {
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
         }
         dead
-    }
-
-    fn owe_the_rest(&mut self, holder: HolderId) {
-        if let Some(lending) = &mut self.lending {
-            lending.leases.owe(holder);
-        }
     }
 
     /// Whether the queue answers for a message with this id, where ids must be unique.
@@ -353,5 +346,105 @@ impl From<Missing> for AckError {
             // To give back or extend what is confirmed comes too late.
             Missing::Stale | Missing::Confirmed => Self::Stale,
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::Overflow;
+    use super::super::state::{Bounds, Pushed, Taken};
+    use super::*;
+    use crate::id::Epoch;
+    use crate::lease::Lease;
+    use crate::message::Message;
+
+    const MANY: usize = 1_000;
+    const MOST: usize = 64;
+
+    fn at(secs: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
+    }
+
+    /// A stream that was handed many messages at 0 s.
+    fn handed_out() -> (State, Ticket, u64, Option<HolderId>) {
+        let bounds = Bounds {
+            messages: MANY,
+            bytes: usize::MAX,
+            streams: 2,
+            overflow: Overflow::Reject,
+        };
+        let lease = Lease::new(Duration::from_secs(30)).max_in_flight(MANY);
+        let lease = lease.grace(Duration::from_secs(5));
+        let epoch = Epoch::new("e").unwrap();
+        let mut state = State::new(bounds, epoch, Some(lease), at(0));
+        let mut effects = Effects::default();
+        for _ in 0..MANY {
+            let pushed = state.push(Message::from("x"), None, at(0), &mut effects);
+            assert!(matches!(pushed, Pushed::Done(Ok(_))));
+        }
+        let (ticket, stream) = state.subscribe().unwrap();
+        let holder = state.holder_of(stream, None);
+        let limit = Limit::new(usize::MAX, usize::MAX);
+        let mut chunk = Chunk::default();
+        while let Taken::Again = state.take(&mut chunk, holder, at(0), limit, &mut effects) {}
+        assert_eq!(in_flight(&state), MANY);
+        (state, ticket, stream, holder)
+    }
+
+    fn in_flight(state: &State) -> usize {
+        state.stats(at(0)).in_flight
+    }
+
+    /// Each hold of the lock moves a bounded number, and together they move all.
+    fn comes_back_by_and_by(state: &mut State, now: SystemTime) {
+        let mut left = in_flight(state);
+        while state.reclaim(now, &mut Effects::default()) {
+            assert!(left - in_flight(state) <= MOST);
+            left = in_flight(state);
+        }
+        assert!(left <= MOST);
+        assert_eq!((in_flight(state), state.store.len()), (0, MANY));
+    }
+
+    #[test]
+    fn one_hold_of_the_lock_takes_back_64_whose_leases_ended() {
+        let (mut state, ..) = handed_out();
+        comes_back_by_and_by(&mut state, at(30));
+    }
+
+    #[test]
+    fn one_hold_of_the_lock_takes_back_64_whose_stream_is_gone() {
+        let (mut state, ticket, stream, holder) = handed_out();
+        state.unsubscribe(ticket, stream, holder, at(0), &mut Effects::default());
+        assert_eq!(in_flight(&state), MANY);
+        comes_back_by_and_by(&mut state, at(5));
+    }
+
+    /// The lock is let go of while it confirms, and somebody else confirms the last that it saw.
+    #[test]
+    fn a_client_that_came_back_got_no_rest_when_its_id_was_confirmed_meanwhile() {
+        let (mut state, ..) = handed_out();
+        let (_, stream) = state.subscribe().unwrap();
+        let (mut holder, mut effects) = (None, Effects::default());
+        assert!(state.take_over("e-900", stream, &mut holder, &mut effects));
+        state.ack("e-900", &mut effects).unwrap();
+        assert!(!state.take_over("e-900", stream, &mut holder, &mut effects));
+        let mut chunk = Chunk::default();
+        let limit = Limit::new(usize::MAX, 1);
+        state.take(&mut chunk, holder, at(1), limit, &mut effects);
+        assert_eq!(chunk.join().unwrap(), "id: e-901\ndata: x\n\n");
+    }
+
+    #[test]
+    fn one_hold_of_the_lock_confirms_64_of_those_that_a_client_saw() {
+        let (mut state, ..) = handed_out();
+        let (_, stream) = state.subscribe().unwrap();
+        let (mut holder, mut left) = (None, MANY);
+        while state.take_over("e-1000", stream, &mut holder, &mut Effects::default()) {
+            assert!(left - in_flight(&state) <= MOST);
+            left = in_flight(&state);
+        }
+        assert!(left <= MOST);
+        assert_eq!(in_flight(&state), 0);
     }
 }
