@@ -349,7 +349,7 @@ impl From<Missing> for AckError {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::super::Overflow;
     use super::super::state::{Bounds, Pushed, Taken};
