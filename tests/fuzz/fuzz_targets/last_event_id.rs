@@ -6,29 +6,32 @@ use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use sse_queue::{Event, FakeClock, GapCause, LastEventId, Message, Resumption, Start, Topic};
 
-/// `e-1` was evicted; 2 to 5 are kept, of which 3 is `own`; `e-d1` was evicted, `e-d2` waits.
+/// 1 and 2 were evicted, which are `e-d1` and `e-d2`; 3 to 6 are kept, of which 4 is `own`; `e-d3`
+/// waits.
 fn topic(clock: &FakeClock) -> Topic {
     let topic = Topic::builder().clock(clock.clone()).history(4);
     let topic = topic.epoch("e").unwrap().build();
     let second = core::time::Duration::from_secs(1);
-    topic.publish(Message::from("1").after(second)).unwrap();
+    for number in ["1", "2"] {
+        topic.publish(Message::from(number).after(second)).unwrap();
+    }
     clock.advance(second);
-    topic.publish("2").unwrap();
-    topic.publish(Event::new("3").id("own").unwrap()).unwrap();
-    topic.publish("4").unwrap();
+    topic.publish("3").unwrap();
+    topic.publish(Event::new("4").id("own").unwrap()).unwrap();
     topic.publish("5").unwrap();
+    topic.publish("6").unwrap();
     topic.publish(Message::from("later").after(second)).unwrap();
     topic
 }
 
 /// How the rules read an id; where the stream goes on, if exactly.
 fn expected(id: Option<&str>) -> (Resumption, u64) {
-    let gap = |missed, cause| (Resumption::Gap { missed, cause }, 2);
+    let gap = |missed, cause| (Resumption::Gap { missed, cause }, 3);
     let Some(id) = id else {
         return gap(None, GapCause::Malformed);
     };
     if id == "own" {
-        return (Resumption::Exact, 4);
+        return (Resumption::Exact, 5);
     }
     let Some((epoch, rest)) = id.split_once('-') else {
         return gap(None, GapCause::Unknown);
@@ -44,9 +47,12 @@ fn expected(id: Option<&str>) -> (Resumption, u64) {
         return gap(None, GapCause::Unknown);
     }
     match (epoch, rest) {
-        ("e", "0") => gap(Some(1), GapCause::Evicted),
+        ("e", "0") => gap(Some(2), GapCause::Evicted),
+        ("e", "1") => gap(Some(1), GapCause::Evicted),
         ("e", "d1") => gap(None, GapCause::Evicted),
-        ("e", "1" | "2" | "3" | "4" | "5") => (Resumption::Exact, rest.parse::<u64>().unwrap() + 1),
+        // Just left of the oldest: what follows it is all kept.
+        ("e", "d2") => (Resumption::Exact, 3),
+        ("e", "2" | "3" | "4" | "5" | "6") => (Resumption::Exact, rest.parse::<u64>().unwrap() + 1),
         ("e", _) => gap(None, GapCause::Future),
         _ => gap(None, GapCause::ForeignEpoch),
     }
@@ -71,11 +77,11 @@ fuzz_target!(|input: &[u8]| {
     if let Resumption::Gap { .. } = resumption {
         assert!(stream.try_next().unwrap().starts_with(b"event: gap\n"));
     }
-    for number in first..=5 {
+    for number in first..=6 {
         let frame = stream.try_next().unwrap();
         assert!(frame.ends_with(format!("\ndata: {number}\n\n").as_bytes()));
     }
     assert_eq!(stream.try_next(), None);
-    topic.publish("6").unwrap();
-    assert!(stream.try_next().unwrap().ends_with(b"\ndata: 6\n\n"));
+    topic.publish("7").unwrap();
+    assert!(stream.try_next().unwrap().ends_with(b"\ndata: 7\n\n"));
 });
