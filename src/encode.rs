@@ -155,6 +155,8 @@ struct Text<'a> {
     ends: usize,
     /// CRs that a LF follows: two bytes, one line end.
     pairs: usize,
+    /// Most texts have no CR, and then need not be searched for it.
+    has_cr: bool,
 }
 
 impl<'a> Text<'a> {
@@ -171,7 +173,12 @@ impl<'a> Text<'a> {
             0 => 0,
             _ => rest.windows(2).filter(|pair| pair == b"\r\n").count(),
         };
-        Self { bytes, ends, pairs }
+        Self {
+            bytes,
+            ends,
+            pairs,
+            has_cr: returns > 0,
+        }
     }
 
     /// The length of the text with `between` in place of each line end.
@@ -191,21 +198,33 @@ impl<'a> Text<'a> {
         }
         let start = buf.len();
         buf.resize(start.saturating_add(self.len_of(between)), 0);
-        let mut room = buf.get_mut(start..).unwrap_or_default();
-        let mut text = self.bytes;
-        loop {
-            (text, room) = copy_line(text, room);
-            text = match text {
-                [b'\r', b'\n', behind @ ..] | [_, behind @ ..] => behind,
-                [] => return,
-            };
-            // `len_of` made the room for it.
-            let Some((place, rest)) = room.split_first_chunk_mut::<N>() else {
-                return;
-            };
-            *place = *between;
-            room = rest;
+        let room = buf.get_mut(start..).unwrap_or_default();
+        if self.has_cr {
+            copy_lines::<N, true>(self.bytes, room, between);
+        } else {
+            copy_lines::<N, false>(self.bytes, room, between);
         }
+    }
+}
+
+/// Copies a text with `between` in place of each line end, into room of the right size.
+fn copy_lines<const N: usize, const CR: bool>(
+    mut text: &[u8],
+    mut room: &mut [u8],
+    between: &[u8; N],
+) {
+    loop {
+        (text, room) = copy_line::<CR>(text, room);
+        text = match text {
+            [b'\r', b'\n', behind @ ..] | [_, behind @ ..] => behind,
+            [] => return,
+        };
+        // `len_of` made the room for it.
+        let Some((place, rest)) = room.split_first_chunk_mut::<N>() else {
+            return;
+        };
+        *place = *between;
+        room = rest;
     }
 }
 
@@ -214,13 +233,16 @@ impl<'a> Text<'a> {
 /// Whole chunks are copied without a look at where the line ends in them: what is too much is
 /// overwritten next. That spares a call of `memcpy` for each short line.
 #[inline]
-fn copy_line<'t, 'r>(mut text: &'t [u8], mut room: &'r mut [u8]) -> (&'t [u8], &'r mut [u8]) {
+fn copy_line<'t, 'r, const CR: bool>(
+    mut text: &'t [u8],
+    mut room: &'r mut [u8],
+) -> (&'t [u8], &'r mut [u8]) {
     while let (Some((chunk, behind)), Some(place)) = (
         text.split_first_chunk::<CHUNK>(),
         room.first_chunk_mut::<CHUNK>(),
     ) {
         *place = *chunk;
-        if let Some(at) = find_end(chunk) {
+        if let Some(at) = find_end::<CR>(chunk) {
             let text = text.get(at..).unwrap_or_default();
             return (text, room.get_mut(at..).unwrap_or_default());
         }
@@ -273,15 +295,15 @@ fn may_have_end<const N: usize>(bytes: &[u8; N]) -> bool {
 
 /// Where the first CR or LF stands, in two words.
 #[inline]
-fn find_end(chunk: &[u8; CHUNK]) -> Option<usize> {
+fn find_end<const CR: bool>(chunk: &[u8; CHUNK]) -> Option<usize> {
     let ([first, second], []) = chunk.as_chunks::<8>() else {
         return None;
     };
-    let ends = line_ends(u64::from_le_bytes(*first));
+    let ends = line_ends::<CR>(u64::from_le_bytes(*first));
     if ends != 0 {
         return usize::try_from(ends.trailing_zeros() / 8).ok();
     }
-    let ends = line_ends(u64::from_le_bytes(*second));
+    let ends = line_ends::<CR>(u64::from_le_bytes(*second));
     if ends != 0 {
         return usize::try_from(ends.trailing_zeros() / 8)
             .ok()?
@@ -291,8 +313,13 @@ fn find_end(chunk: &[u8; CHUNK]) -> Option<usize> {
 }
 
 #[inline]
-const fn line_ends(word: u64) -> u64 {
-    zero_bytes(word ^ repeat(b'\n')) | zero_bytes(word ^ repeat(b'\r'))
+const fn line_ends<const CR: bool>(word: u64) -> u64 {
+    let ends = zero_bytes(word ^ repeat(b'\n'));
+    if CR {
+        ends | zero_bytes(word ^ repeat(b'\r'))
+    } else {
+        ends
+    }
 }
 
 const fn repeat(byte: u8) -> u64 {
