@@ -23,7 +23,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use sse_queue::{
     Clock, Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, Lag, LastEventId,
-    Message, Resumption, Start, Topic, TopicSubscription,
+    Message, PublishError, Resumption, Start, Topic, TopicSubscription,
 };
 
 use super::parser;
@@ -269,11 +269,18 @@ impl World {
         if let Some(expires_after) = expires_after {
             message = message.expires_after(expires_after);
         }
-        let published = self.topic.publish(message).unwrap();
+        let now = self.clock.now();
         let id = self
             .model
-            .publish(self.data, own_id, after, expires_after, self.clock.now());
-        assert_eq!(published.id(), id);
+            .publish(self.data, own_id, after, expires_after, now);
+        let published = match (self.topic.publish(message.clone()), id) {
+            (Err(PublishError::Full(refused)), None) => return assert_eq!(refused, message),
+            (published, id) => {
+                let published = published.unwrap();
+                assert_eq!(Some(published.id()), id.as_deref());
+                published
+            }
+        };
         assert_eq!(published.retained(), self.model.retained());
         let open = self.clients.iter().flat_map(|client| &client.stream);
         assert_eq!(published.streams(), open.count());
@@ -651,6 +658,7 @@ impl Model {
         }
     }
 
+    /// The message's id, or `None` if it does not fit.
     fn publish(
         &mut self,
         data: u64,
@@ -658,17 +666,14 @@ impl Model {
         after: Option<Duration>,
         expires_after: Option<Duration>,
         now: SystemTime,
-    ) -> String {
+    ) -> Option<String> {
         self.catch_up(now);
         let due = now + after.unwrap_or_default();
         let is_due = due <= now;
         let id = match own_id {
             Some(id) => id.to_owned(),
             None if is_due => format!("{}-{}", self.epoch, self.next()),
-            None => {
-                self.delayed += 1;
-                format!("{}-d{}", self.epoch, self.delayed)
-            }
+            None => format!("{}-d{}", self.epoch, self.delayed + 1),
         };
         let message = Entry {
             data,
@@ -681,6 +686,11 @@ impl Model {
             self.log.push(message);
             self.evict(now);
         } else {
+            let waiting: u64 = self.scheduled.iter().map(|it| it.message.len()).sum();
+            if waiting + message.len() > self.bounds.bytes {
+                return None;
+            }
+            self.delayed += u64::from(own_id.is_none());
             self.arrivals += 1;
             self.scheduled.push(Scheduled {
                 due,
@@ -688,7 +698,7 @@ impl Model {
                 message,
             });
         }
-        id
+        Some(id)
     }
 
     fn resume(&self, id: &str) -> (u64, Resumption) {
