@@ -177,7 +177,8 @@ impl Hub {
 }
 
 fn topic(gap: Option<Duration>) -> (Hub, Router) {
-    let topic = Topic::new();
+    // With ids as long as the peers'.
+    let topic = Topic::builder().epoch("e").expect("a valid epoch").build();
     let serve = async move |State(topic): State<Topic>| -> Response {
         let Ok(stream) = topic.stream(Start::Now, TokioTicker::new()) else {
             return axum::http::StatusCode::TOO_MANY_REQUESTS.into_response();
