@@ -70,9 +70,9 @@
 //! * [`every`](EventStream::every): at most one [batch](EventStream::batch) at each tick of a grid.
 //!   Ticks that were missed are skipped, never made up in a burst.
 //!
-//! Pacing and [keep-alive](EventStream::keep_alive) run on the stream's ticker alone: no jump of
-//! the wall clock stalls a stream or makes it burst. Due times and expiry are the clock's. A stream
-//! that has nothing to send is not woken, apart from its keep-alive, and apart from the one stream
+//! Pacing runs on the stream's ticker alone, and so does [keep-alive](EventStream#keep-alive), except
+//! that a topic's clock may say for how long a stream has been quiet: no jump of the wall clock
+//! stalls a stream or makes it burst. Due times and expiry are the clock's. A stream that has nothing to send is not woken, apart from its keep-alive, and apart from the one stream
 //! that looks when the next message falls due.
 //!
 //! # Overflow

@@ -48,10 +48,12 @@ impl Pace {
         }
     }
 
+    #[inline]
     pub(crate) fn is_immediate(&self) -> bool {
         self.pacing == Pacing::Immediate
     }
 
+    #[inline]
     pub(crate) fn is_ticked(&self) -> bool {
         matches!(self.pacing, Pacing::Every(_))
     }
@@ -82,6 +84,7 @@ impl Pace {
     }
 
     /// Nothing is due, and nothing will be without a wake-up.
+    #[inline]
     pub(crate) fn rest(&mut self) {
         self.tick = None;
     }

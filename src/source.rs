@@ -60,6 +60,18 @@ pub trait Source {
         None
     }
 
+    /// Whether [`idle_for`](Self::idle_for) knows when the last chunk had come. A stream then need
+    /// not read its ticker for each chunk to know when it was.
+    fn knows_idle(&self) -> bool {
+        false
+    }
+
+    /// How long ago the last chunk had come, where the source [knows](Self::knows_idle): asked now
+    /// and then, when a keep-alive may be due.
+    fn idle_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Whether the last chunk is not all that was there when it was taken, within the limit of
     /// messages: what follows belongs to it and goes without waiting for a gap or tick.
     fn has_more(&self) -> bool {

@@ -45,6 +45,11 @@ pin_project! {
     /// After 15 s without a byte a comment line goes out; see [`keep_alive`](Self::keep_alive).
     /// Apart from that an idle stream is not woken.
     ///
+    /// To read the ticker for each chunk would cost an immediate stream of a topic as much as the
+    /// chunk. It counts from when the topic woke it for the last one, by the topic's clock, but never
+    /// from before it last read its ticker. So where it is polled late, the next sign of life comes
+    /// that much sooner, and a clock that jumps can make one come early or late: by less than a period.
+    ///
     /// # Cancel safety
     ///
     /// A chunk is taken from its source in the poll that yields it, so nothing is lost when a future
@@ -83,6 +88,8 @@ pin_project! {
         phase: Phase,
         // When the last byte went out. `None`: since the last look, so count from the next one.
         quiet_since: Option<Duration>,
+        // More went out since then; the source knows when it had come.
+        asks_source: bool,
         // When the tick is due that is armed.
         armed: Option<Duration>,
         // When the stream ends by itself.
@@ -124,6 +131,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             settings: Settings::default(),
             phase: Phase::New,
             quiet_since: None,
+            asks_source: false,
             armed: None,
             ends_at: None,
             due_at: None,
@@ -255,23 +263,36 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
                     if !*this.in_burst && !this.pace.is_immediate() {
                         this.pace.taken(now.read(&*this.ticker));
                     }
-                    (*this.quiet_since, *this.due_at, *this.early) = (now.0, None, 0);
+                    (*this.due_at, *this.early) = (None, 0);
+                    *this.asks_source = now.0.is_none() && this.source.knows_idle();
+                    if !*this.asks_source {
+                        *this.quiet_since = now.0;
+                    }
                     return Poll::Ready(Some(chunk));
                 }
                 Looked::Ready(None) => return self.end(),
                 Looked::Pending(look_at) => look_at,
             };
-            // 2. So does a sign of life, if nothing else did for long.
+            // 2. Whatever is armed covers what comes, unless something is new: a look at the time
+            //    would cost as much as all the rest.
+            if look_at.is_none() && self.needs_no_look() {
+                if self.as_mut().project().ticker.poll_tick(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                *self.as_mut().project().armed = None;
+                now = Now::default();
+                continue;
+            }
+            // 3. A sign of life goes out, if nothing else did for long.
             let time = now.read(&self.ticker);
-            let quiet_since = *self.as_mut().project().quiet_since.get_or_insert(time);
-            let quiet_until = self.settings.quiet_until(quiet_since);
+            let quiet_until = self.as_mut().quiet_until(time);
             if quiet_until.is_some_and(|end| end <= time) {
                 // Whoever reads slowly polls again much later: till then nobody counts on it.
                 self.as_mut().project().source.park(cx);
                 *self.as_mut().project().quiet_since = Some(time);
                 return Poll::Ready(Some(self.settings.sign_of_life()));
             }
-            // 3. Otherwise arm for the first of what comes, and look again when it has come.
+            // 4. Otherwise arm for the first of what comes, and look again when it has come.
             let next = [look_at, quiet_until, self.ends_at];
             let next = next.into_iter().flatten().min();
             self.as_mut().arm(next, time);
@@ -337,6 +358,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             Gate::Ask => {
                 let now = now.read(&*this.ticker);
                 if this.source.as_mut().poll_due(cx, limit).is_pending() {
+                    let now = || now;
                     let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
                     return Looked::Pending(look_at);
                 }
@@ -351,15 +373,33 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         match this.source.as_mut().poll_take(cx, limit) {
             Poll::Ready(chunk) => Looked::Ready(chunk),
             Poll::Pending => {
-                let now = now.read(&*this.ticker);
-                if core::mem::take(this.in_burst) {
+                let mut now = || now.read(&*this.ticker);
+                if core::mem::take(this.in_burst) && !this.pace.is_immediate() {
                     // What was left of it expired: it ended with its last chunk.
-                    this.pace.taken(this.quiet_since.unwrap_or(now));
+                    this.pace.taken(this.quiet_since.unwrap_or_else(&mut now));
                 }
                 let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
                 Looked::Pending(look_at)
             }
         }
+    }
+
+    /// Whether the tick that is armed comes before there is anything to do, or nothing will be.
+    fn needs_no_look(&self) -> bool {
+        let is_covered = self.asks_source && self.quiet_since.is_some() && self.armed.is_some();
+        let is_timeless = self.settings.keeps_quiet() && self.ends_at.is_none();
+        is_covered || (is_timeless && self.armed.is_none())
+    }
+
+    /// When a sign of life is due.
+    fn quiet_until(self: Pin<&mut Self>, now: Duration) -> Option<Duration> {
+        let this = self.project();
+        let since = this.quiet_since.get_or_insert(now);
+        if core::mem::take(this.asks_source) {
+            // The source may count by another clock. The last byte went out after the last look.
+            *since = now.saturating_sub(this.source.idle_for()).max(*since);
+        }
+        this.settings.quiet_until(*since)
     }
 
     /// Arms for `next`, unless an earlier tick is armed already: that one looks and arms again, so
@@ -407,14 +447,15 @@ fn look_again<S: Source>(
     pace: &mut Pace,
     due_at: &mut Option<Duration>,
     early: &mut u32,
-    now: Duration,
+    now: impl FnOnce() -> Duration,
 ) -> Option<Duration> {
-    let came = due_at.is_some_and(|due| due <= now);
     pace.rest();
     let Some(after) = source.next_due() else {
         (*due_at, *early) = (None, 0);
         return None;
     };
+    let now = now();
+    let came = due_at.is_some_and(|due| due <= now);
     if came {
         // Far away, it needs no pause to spare us a spin, and is likely to be another message: the
         // one that was looked for went to somebody else.

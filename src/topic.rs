@@ -336,6 +336,10 @@ struct Shared {
     /// unchanged since it began to wait need not take the lock to know that nothing has come. No
     /// other memory hangs on it, and a stream that was woken sees the count of that.
     calls: AtomicU64,
+    /// When they were woken to read the last time, in nanoseconds since the topic began. A stream
+    /// asks long after, and only to know for how long it has been quiet.
+    told_at: AtomicU64,
+    began: SystemTime,
 }
 
 impl Shared {
@@ -376,6 +380,19 @@ impl Shared {
         }
     }
 
+    /// How long ago waiting streams were woken to read the last time.
+    fn since_told(&self) -> Duration {
+        let since = self
+            .age()
+            .saturating_sub(self.told_at.load(Ordering::Relaxed));
+        Duration::from_nanos(since)
+    }
+
+    fn age(&self) -> u64 {
+        let age = self.clock.now().duration_since(self.began);
+        u64::try_from(age.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Lets go of the lock, then wakes and drops.
     fn finish(&self, mut state: MutexGuard<'_, State>, effects: &mut Effects) {
         state.settle(effects);
@@ -383,8 +400,12 @@ impl Shared {
             self.calls.fetch_add(1, Ordering::Relaxed);
         }
         drop(state);
+        if effects.has_news {
+            self.told_at.store(self.age(), Ordering::Relaxed);
+        }
         if let Some(list) = effects.run() {
-            self.state.lock().give_back(list);
+            let old = self.state.lock().give_back(list);
+            drop(old);
         }
     }
 }

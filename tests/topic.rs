@@ -97,6 +97,383 @@ fn evicted(missed: u64) -> String {
     format!("event: gap\ndata: {{\"missed\":{missed},\"cause\":\"evicted\"}}\n\n")
 }
 
+mod keep_alive {
+    use std::cell::Cell;
+    use std::pin::Pin;
+    use std::rc::Rc;
+    use std::task::{Context, Poll};
+
+    use sse_queue::Ticker;
+
+    use super::*;
+
+    /// A stream with the usual keep-alive that waits.
+    fn lively(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
+        let stream = topic.stream(Start::Now, ticks.ticker()).unwrap();
+        settled(stream.first_bytes(false))
+    }
+
+    fn send(topic: &Topic, streams: &mut [Task<TopicStream>], data: &str) {
+        topic.publish(data).unwrap();
+        for stream in streams {
+            assert_eq!(stream.data(), data);
+            stream.is_pending();
+        }
+    }
+
+    /// The next sign of life comes after so many seconds, and not before.
+    #[track_caller]
+    fn is_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait: u64) {
+        for _ in 1..wait {
+            clock.advance(secs(1));
+            streams.iter_mut().for_each(Task::is_pending);
+        }
+        clock.advance(secs(1));
+        for stream in streams {
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+        }
+    }
+
+    /// ```text
+    /// s      0  3 7 7 14        29       44
+    /// sent      a b c d         :        :
+    /// ```
+    #[test]
+    fn a_sign_of_life_comes_a_whole_period_after_the_last_message() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 3].map(|()| lively(&topic, &clock));
+        for (wait, data) in [(3, "a"), (4, "b"), (0, "c"), (7, "d")] {
+            clock.advance(secs(wait));
+            send(&topic, &mut streams, data);
+        }
+        is_alive_after(&clock, &mut streams, 15);
+        is_alive_after(&clock, &mut streams, 15);
+        clock.advance(secs(10));
+        send(&topic, &mut streams, "e");
+        is_alive_after(&clock, &mut streams, 15);
+    }
+
+    #[test]
+    fn none_comes_while_messages_do() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 2].map(|()| lively(&topic, &clock));
+        for _ in 0..100 {
+            clock.advance(secs(14));
+            send(&topic, &mut streams, "x");
+        }
+    }
+
+    /// ```text
+    /// s           0    2         12    17
+    /// published   a    b
+    /// sent        a              b     :
+    /// ```
+    #[test]
+    fn a_stream_that_is_polled_late_counts_from_when_it_was_woken() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = [lively(&topic, &clock)];
+        send(&topic, &mut stream, "a");
+        clock.advance(secs(2));
+        topic.publish("b").unwrap();
+        clock.advance(secs(10));
+        assert_eq!(stream[0].data(), "b");
+        stream[0].is_pending();
+        is_alive_after(&clock, &mut stream, 5);
+    }
+
+    /// The topic's clock jumps, or stands still, behind the message at 10 s.
+    #[test]
+    fn a_clock_that_jumps_moves_a_sign_of_life_by_less_than_a_period() {
+        for (jump, alive_at) in [(secs(3600), 24), (Duration::ZERO, 30)] {
+            let (clock, ticks) = (FakeClock::new(), FakeClock::new());
+            let topic = topic(&clock);
+            let mut stream = [lively(&topic, &ticks)];
+            ticks.advance(secs(9));
+            send(&topic, &mut stream, "a");
+            ticks.advance(secs(1));
+            send(&topic, &mut stream, "b");
+            clock.advance(jump);
+            is_alive_after(&ticks, &mut stream, alive_at - 10);
+            is_alive_after(&ticks, &mut stream, 15);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_was_not_woken_counts_from_when_it_read() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        publish_all(&topic, &["a", "b"]);
+        let stream = topic.stream(Start::Oldest, clock.ticker()).unwrap();
+        let mut stream = [Task::new(stream.first_bytes(false).max_chunk(1))];
+        assert_eq!(stream[0].data(), "a");
+        clock.advance(secs(10));
+        assert_eq!(stream[0].data(), "b");
+        stream[0].is_pending();
+        is_alive_after(&clock, &mut stream, 15);
+    }
+
+    #[test]
+    fn two_chunks_in_a_row_are_followed_by_a_whole_period() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = [lively(&topic, &clock)];
+        clock.advance(secs(7));
+        for data in ["a", "b"] {
+            topic.publish(data).unwrap();
+            assert_eq!(stream[0].data(), data);
+        }
+        stream[0].is_pending();
+        is_alive_after(&clock, &mut stream, 15);
+    }
+
+    #[test]
+    fn a_stream_with_gaps_counts_from_when_it_was_polled() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+        let mut stream = [settled(stream.first_bytes(false).spaced(ms(1)))];
+        publish_all(&topic, &["a"]);
+        assert_eq!(stream[0].data(), "a");
+        clock.advance(secs(1));
+        publish_all(&topic, &["b"]);
+        clock.advance(secs(10));
+        assert_eq!(stream[0].data(), "b");
+        stream[0].is_pending();
+        is_alive_after(&clock, &mut stream, 15);
+    }
+
+    /// Counts how often it is read.
+    struct Counting {
+        ticker: FakeTicker,
+        reads: Rc<Cell<usize>>,
+    }
+
+    impl Ticker for Counting {
+        fn now(&self) -> Duration {
+            self.reads.set(self.reads.get() + 1);
+            self.ticker.now()
+        }
+
+        fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
+            Pin::new(&mut self.ticker).arm(after);
+        }
+
+        fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            Pin::new(&mut self.ticker).poll_tick(cx)
+        }
+    }
+
+    #[test]
+    fn a_stream_that_keeps_up_does_not_read_its_ticker_for_each_message() {
+        for keep_alive in [KeepAlive::default(), KeepAlive::off()] {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let reads = Rc::default();
+            let ticker = Counting {
+                ticker: clock.ticker(),
+                reads: Rc::clone(&reads),
+            };
+            let stream = topic.stream(Start::Now, ticker).unwrap();
+            let mut stream = settled(stream.first_bytes(false).keep_alive(keep_alive));
+            let mut send = || {
+                topic.publish("x").unwrap();
+                assert_eq!(stream.data(), "x");
+                stream.is_pending();
+            };
+            send();
+            reads.set(0);
+            (0..1000).for_each(|_| send());
+            assert_eq!(reads.get(), 0);
+        }
+    }
+}
+
+/// Streams that keep up share what the first of them has read, and wait without asking again.
+mod keeping_up {
+    use super::*;
+
+    /// Streams that have kept up for a while, with one message to read.
+    fn in_step<const N: usize>(topic: &Topic, streams: [TopicStream; N]) -> [Task<TopicStream>; N] {
+        let mut tasks = streams.map(settled);
+        for _ in 0..3 {
+            topic.publish("x").unwrap();
+            for task in &mut tasks {
+                assert_eq!(task.data(), "x");
+                task.is_pending();
+            }
+        }
+        topic.publish("m").unwrap();
+        tasks
+    }
+
+    fn two(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
+        in_step(topic, [(); 2].map(|()| bare(topic, clock, Start::Now)))
+    }
+
+    #[test]
+    fn each_message_is_counted_for_each() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = two(&topic, &clock);
+        let before = topic.stats().delivered;
+        publish_all(&topic, &["n"]);
+        for stream in &mut streams {
+            assert_eq!(stream.data(), "m,n");
+        }
+        assert_eq!(topic.stats().delivered - before, 4);
+    }
+
+    #[test]
+    fn they_end_with_a_topic_that_closes_before_or_after_the_first_has_read() {
+        for closes_first in [true, false] {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let [mut one, mut two] = two(&topic, &clock);
+            if closes_first {
+                topic.close();
+            }
+            assert_eq!(one.data(), "m");
+            topic.close();
+            assert_eq!(two.data(), "m");
+            one.is_over();
+            two.is_over();
+        }
+    }
+
+    #[test]
+    fn they_end_when_the_last_handle_is_dropped() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = two(&topic, &clock);
+        assert_eq!(one.data(), "m");
+        drop(topic);
+        assert_eq!(two.data(), "m");
+        two.is_over();
+    }
+
+    #[test]
+    fn an_abort_leaves_them_nothing() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = two(&topic, &clock);
+        assert_eq!(one.data(), "m");
+        topic.abort();
+        two.is_over();
+    }
+
+    #[test]
+    fn what_has_fallen_due_since_the_first_has_read_is_there_for_the_second() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = two(&topic, &clock);
+        assert_eq!(one.data(), "m");
+        topic.publish(later("n", secs(1))).unwrap();
+        clock.advance(secs(1));
+        assert_eq!(drain(&mut two), "m,n");
+    }
+
+    #[test]
+    fn what_expires_since_the_first_has_read_is_not() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = two(&topic, &clock);
+        let short = Message::from("n").expires_after(secs(1));
+        topic.publish(short).unwrap();
+        assert_eq!(one.data(), "m,n");
+        clock.advance(secs(1));
+        assert_eq!(drain(&mut two), "m");
+    }
+
+    #[test]
+    fn each_keeps_to_its_own_limits() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = || bare(&topic, &clock, Start::Now);
+        let limits = [
+            |stream: TopicStream| stream.max_chunk(1),
+            |stream: TopicStream| stream.max_messages(1),
+        ];
+        for limit in limits {
+            let [mut all, mut limited] = in_step(&topic, [stream(), limit(stream())]);
+            publish_all(&topic, &["n"]);
+            assert_eq!(all.data(), "m,n");
+            assert_eq!(limited.data(), "m");
+            assert_eq!(limited.data(), "n");
+        }
+    }
+
+    /// ```text
+    /// ms      0            1
+    /// spaced  LARGE     m  n,o,p,q
+    /// late      m,n,o,p,q
+    /// ```
+    #[test]
+    fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = || bare(&topic, &clock, Start::Now);
+        let spaced = stream().spaced(ms(1)).max_chunk(100);
+        let [mut spaced, mut other] = in_step_spaced(&topic, &clock, [spaced, stream()]);
+        let large = "l".repeat(70);
+        publish_all(&topic, &[&large, "m"]);
+        assert_eq!(spaced.data(), large);
+        assert_eq!(other.data(), format!("{large},m"));
+        for data in ["n", "o", "p"] {
+            publish_all(&topic, &[data]);
+            assert_eq!(other.data(), data);
+        }
+        publish_all(&topic, &["q"]);
+        let mut late = reader(&topic, &clock, after("e-4"));
+        assert_eq!(late.data(), "m,n,o,p,q");
+        assert_eq!(spaced.data(), "m");
+        spaced.is_pending();
+        clock.advance(ms(1));
+        assert_eq!(spaced.data(), "n,o,p,q");
+    }
+
+    /// The same for streams with gaps, which are over each time.
+    fn in_step_spaced(
+        topic: &Topic,
+        clock: &FakeClock,
+        streams: [TopicStream; 2],
+    ) -> [Task<TopicStream>; 2] {
+        let mut tasks = streams.map(settled);
+        for _ in 0..3 {
+            topic.publish("x").unwrap();
+            for task in &mut tasks {
+                assert_eq!(task.data(), "x");
+                task.is_pending();
+            }
+            clock.advance(ms(1));
+            tasks.iter_mut().for_each(Task::is_pending);
+        }
+        tasks
+    }
+
+    #[test]
+    fn a_stream_whose_gap_is_over_hears_of_the_end_once() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = || bare(&topic, &clock, Start::Now);
+        let streams = [stream(), stream().spaced(ms(1))];
+        let [mut other, mut spaced] = in_step_spaced(&topic, &clock, streams);
+        publish_all(&topic, &["m"]);
+        assert_eq!(spaced.data(), "m");
+        spaced.is_pending();
+        publish_all(&topic, &["n"]);
+        assert_eq!(drain(&mut other), "m,n");
+        clock.advance(ms(1));
+        assert_eq!(spaced.data(), "n");
+        spaced.wakes();
+        topic.close();
+        assert_eq!(spaced.wakes(), 1);
+    }
+}
+
 mod broadcast {
     use super::*;
 

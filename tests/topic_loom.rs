@@ -4,7 +4,9 @@
 //! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
 //! planting mistakes: `take` and `wait` as two holds of the lock (red is
 //! `a_stream_that_is_dropped_…`, and more), the end told to waiting streams alone (red is
-//! `a_close_ends_a_stream_that_parks`), a timekeeper that leaves without `resign` (red is the last).
+//! `a_close_ends_a_stream_that_parks`), the count of calls read behind the lock (red is
+//! `streams_that_keep_up_go_on_seeing_all`), what is shared left when the topic ends (red is
+//! `streams_that_keep_up_end`), a timekeeper that leaves without `resign` (red is the last).
 
 #![cfg(loom)]
 #![allow(
@@ -54,35 +56,66 @@ impl Alarm {
     }
 }
 
-/// The next chunk; sleeps until it is woken.
-fn next(stream: &mut TopicStream) -> Option<Bytes> {
-    let alarm = Arc::new(Alarm::default());
-    let waker = Waker::from(Arc::clone(&alarm));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(chunk) = pin!(&mut *stream).poll_next(&mut cx) {
-            return chunk;
+/// A stream in a task of its own.
+struct Task {
+    stream: TopicStream,
+    alarm: Arc<Alarm>,
+    waker: Waker,
+}
+
+impl Task {
+    fn new(stream: TopicStream) -> Self {
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(Arc::clone(&alarm));
+        Self {
+            stream,
+            alarm,
+            waker,
         }
-        alarm.sleep();
+    }
+
+    fn poll(&mut self) -> Poll<Option<Bytes>> {
+        pin!(&mut self.stream).poll_next(&mut Context::from_waker(&self.waker))
+    }
+
+    /// The next chunk; sleeps until it is woken.
+    fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Poll::Ready(chunk) = self.poll() {
+                return chunk;
+            }
+            self.alarm.sleep();
+        }
+    }
+
+    /// Reads until so many events are there.
+    fn read(&mut self, events: usize) -> String {
+        let mut all = String::new();
+        while all.matches("data: ").count() < events {
+            all += str::from_utf8(&self.next().unwrap()).unwrap();
+        }
+        all
+    }
+
+    /// Reads to the end.
+    fn drain(mut self) -> String {
+        let mut all = String::new();
+        while let Some(chunk) = self.next() {
+            all += str::from_utf8(&chunk).unwrap();
+        }
+        all
     }
 }
 
-/// Reads until so many events are there.
-fn read(stream: &mut TopicStream, events: usize) -> String {
-    let mut all = String::new();
-    while all.matches("data: ").count() < events {
-        all += str::from_utf8(&next(stream).unwrap()).unwrap();
-    }
-    all
+/// Reads until so many events are there, in a new task.
+fn read(stream: TopicStream, events: usize) -> (String, TopicStream) {
+    let mut task = Task::new(stream);
+    (task.read(events), task.stream)
 }
 
-/// Reads to the end.
-fn drain(mut stream: TopicStream) -> String {
-    let mut all = String::new();
-    while let Some(chunk) = next(&mut stream) {
-        all += str::from_utf8(&chunk).unwrap();
-    }
-    all
+/// Reads to the end, in a new task.
+fn drain(stream: TopicStream) -> String {
+    Task::new(stream).drain()
 }
 
 fn once(stream: &mut TopicStream) -> Poll<Option<Bytes>> {
@@ -105,15 +138,66 @@ fn two_streams_see_what_two_threads_publish_in_one_order() {
     loom::model(|| {
         let clock = FakeClock::new();
         let topic = topic(&clock);
-        let [mut one, mut two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        let [one, two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
         let publisher = topic.clone();
         let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
-        let reading = thread::spawn(move || (read(&mut one, 2), one));
+        let reading = thread::spawn(move || read(one, 2));
         topic.publish("b").unwrap();
-        let seen = read(&mut two, 2);
+        let (seen, _two) = read(two, 2);
         publishing.join().unwrap();
         assert_eq!(reading.join().unwrap().0, seen);
     });
+}
+
+/// Two streams that have kept up in their tasks for some messages: they share what they take, and
+/// wait with wakers that the topic has kept.
+fn keeping_up(topic: &Topic, clock: &FakeClock) -> [Task; 2] {
+    let mut tasks = [(); 2].map(|()| Task::new(stream(topic, clock, Start::Now)));
+    for _ in 0..2 {
+        assert!(tasks.iter_mut().all(|task| task.poll().is_pending()));
+        topic.publish("x").unwrap();
+        tasks.iter_mut().for_each(|task| drop(task.read(1)));
+    }
+    tasks
+}
+
+#[test]
+fn streams_that_keep_up_go_on_seeing_all() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = keeping_up(&topic, &clock);
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
+        let reading = thread::spawn(move || (one.read(2), one));
+        topic.publish("b").unwrap();
+        let seen = two.read(2);
+        publishing.join().unwrap();
+        assert_eq!(reading.join().unwrap().0, seen);
+    });
+}
+
+/// However the topic ends: what one has read the other gets too, or its end.
+#[test]
+fn streams_that_keep_up_end() {
+    for end in [Topic::close, Topic::abort, |_: &Topic| {}] {
+        loom::model(move || {
+            let clock = FakeClock::new();
+            let topic = topic(&clock);
+            let [mut one, two] = keeping_up(&topic, &clock);
+            topic.publish("m").unwrap();
+            assert_eq!(one.read(1), "id: e-3\ndata: m\n\n");
+            let reading = thread::spawn(move || two.drain());
+            end(&topic);
+            drop(topic);
+            let seen = reading.join().unwrap();
+            assert!(
+                ["", "id: e-3\ndata: m\n\n"].contains(&seen.as_str()),
+                "{seen}"
+            );
+            assert_eq!(one.drain(), "");
+        });
+    }
 }
 
 /// Number and position are taken under one lock: there is no seam.
@@ -126,8 +210,8 @@ fn a_stream_that_resumes_while_a_message_comes_sees_it_once() {
         let publisher = topic.clone();
         let publishing = thread::spawn(move || drop(publisher.publish("b").unwrap()));
         let start = Start::After(LastEventId::new("e-1"));
-        let mut stream = stream(&topic, &clock, start);
-        assert_eq!(read(&mut stream, 1), "id: e-2\ndata: b\n\n");
+        let (seen, mut stream) = read(stream(&topic, &clock, start), 1);
+        assert_eq!(seen, "id: e-2\ndata: b\n\n");
         publishing.join().unwrap();
         assert!(once(&mut stream).is_pending());
     });
@@ -139,12 +223,13 @@ fn a_stream_that_is_dropped_takes_nobody_s_wake_up_along() {
     loom::model(|| {
         let clock = FakeClock::new();
         let topic = topic(&clock);
-        let [mut one, mut two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        let [mut one, two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
         assert!(once(&mut one).is_pending());
         let publisher = topic.clone();
         let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
         let leaving = thread::spawn(move || drop(one));
-        assert_eq!(read(&mut two, 1), "id: e-1\ndata: a\n\n");
+        let (seen, _two) = read(two, 1);
+        assert_eq!(seen, "id: e-1\ndata: a\n\n");
         publishing.join().unwrap();
         leaving.join().unwrap();
         assert_eq!(topic.stats().streams, 1);
@@ -222,20 +307,18 @@ fn the_role_of_the_timekeeper_is_handed_on_when_it_leaves() {
     loom::model(|| {
         let clock = FakeClock::new();
         let topic = topic(&clock);
-        let [mut one, mut two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
+        let [mut one, two] = [(); 2].map(|()| stream(&topic, &clock, Start::Now));
         assert!(once(&mut one).is_pending());
         let later = Message::from("a").after(Duration::from_secs(1));
         topic.publish(later).unwrap();
         assert!(once(&mut one).is_pending());
         let leaving = thread::spawn(move || drop(one));
 
-        let alarm = Arc::new(Alarm::default());
-        let waker = Waker::from(Arc::clone(&alarm));
-        let mut cx = Context::from_waker(&waker);
-        while pin!(&mut two).poll_next(&mut cx).is_pending() {
+        let mut task = Task::new(two);
+        while task.poll().is_pending() {
             // The stream that leaves never polls again: only what this one arms moves the time.
             if clock.next_deadline().is_none() {
-                alarm.sleep();
+                task.alarm.sleep();
             } else {
                 clock.advance_to_next();
             }

@@ -12,7 +12,6 @@ use crate::ordered::Key;
 use crate::source::Limit;
 use crate::time::Deadline;
 use crate::waiters::Ticket;
-use crate::wakers::Seat;
 
 /// What is different in a queue that delivers at least once.
 impl State {
@@ -78,7 +77,7 @@ impl State {
     /// nothing is.
     pub(super) fn drain(
         &mut self,
-        seat: &mut Seat,
+        place: &mut Option<usize>,
         now: SystemTime,
         waker: &Waker,
         effects: &mut Effects,
@@ -87,14 +86,18 @@ impl State {
         if lending.leases.len() == 0 {
             return None;
         }
-        effects.drop_later(lending.drains.put(seat, waker));
+        let place = *place.get_or_insert_with(|| lending.places.take());
+        effects.drop_later(lending.drains.put(place, waker));
         let next = lending.leases.next_end()?;
         Some(next.after(now).unwrap_or(Duration::MAX))
     }
 
-    pub(super) fn leave_drain(&mut self, seat: &mut Seat, effects: &mut Effects) {
-        if let Some(lending) = &mut self.lending {
-            effects.drop_later(lending.drains.remove(seat));
+    pub(super) fn leave_drain(&mut self, place: &mut Option<usize>, effects: &mut Effects) {
+        if let Some(lending) = &mut self.lending
+            && let Some(place) = place.take()
+        {
+            effects.drop_later(lending.drains.remove(place));
+            lending.places.give_back(place);
         }
     }
 
@@ -327,7 +330,7 @@ impl State {
             && lending.leases.len() == 0
             && !lending.drains.is_empty()
         {
-            effects.wake_all(lending.drains.take_all().into_iter().flatten());
+            effects.wake_all(core::mem::take(&mut lending.drains).into_wakers());
         }
     }
 }

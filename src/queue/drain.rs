@@ -7,7 +7,6 @@ use pin_project_lite::pin_project;
 
 use super::Queue;
 use crate::time::{LONGEST_ARM, Ticker};
-use crate::wakers::Seat;
 
 pin_project! {
     /// The future of [`Queue::drain`].
@@ -18,7 +17,7 @@ pin_project! {
         queue: Queue,
         #[pin]
         ticker: T,
-        seat: Seat,
+        place: Option<usize>,
     }
 
     impl<T> PinnedDrop for Drain<T> {
@@ -26,7 +25,7 @@ pin_project! {
             let this = this.project();
             this.queue
                 .shared
-                .with(|state, _, effects| state.leave_drain(this.seat, effects));
+                .with(|state, _, effects| state.leave_drain(this.place, effects));
         }
     }
 }
@@ -36,7 +35,7 @@ impl<T> Drain<T> {
         Self {
             queue,
             ticker,
-            seat: Seat::default(),
+            place: None,
         }
     }
 }
@@ -50,7 +49,7 @@ impl<T: Ticker> Future for Drain<T> {
             let next_end = this
                 .queue
                 .shared
-                .with(|state, now, effects| state.drain(this.seat, now, cx.waker(), effects));
+                .with(|state, now, effects| state.drain(this.place, now, cx.waker(), effects));
             let Some(after) = next_end else {
                 return Poll::Ready(());
             };

@@ -12,7 +12,7 @@ use crate::message::Message;
 use crate::ranges::Ranges;
 use crate::remaining::Remaining;
 use crate::waiters::Ticket;
-use crate::wakers::WakerSet;
+use crate::wakers::{Places, WakerList};
 
 /// So many ids that events brought along are remembered behind their messages' end.
 const MOST_PAST_IDS: usize = 65_536;
@@ -164,7 +164,8 @@ pub(super) struct Lending {
     /// Streams that have as much in flight as they may, by what they hold.
     pub(super) full: BTreeMap<HolderId, Ticket>,
     /// Those who wait until nothing is in flight.
-    pub(super) drains: WakerSet,
+    pub(super) drains: WakerList,
+    pub(super) places: Places,
 }
 
 /// How a message that is not in the queue any more ended, as far as that is remembered.
@@ -219,7 +220,8 @@ impl Lending {
             bytes: 0,
             past: Past::default(),
             full: BTreeMap::new(),
-            drains: WakerSet::default(),
+            drains: WakerList::default(),
+            places: Places::default(),
         }
     }
 

@@ -188,6 +188,11 @@ impl Settings {
         quiet_since.checked_add(self.keep_alive?)
     }
 
+    /// Whether no sign of life is ever due.
+    pub(super) fn keeps_quiet(&self) -> bool {
+        self.keep_alive.is_none()
+    }
+
     pub(super) fn sign_of_life(&self) -> Bytes {
         let event = self.rare.as_ref().and_then(|rare| rare.keep_alive.clone());
         event.unwrap_or(COMMENT)

@@ -199,6 +199,8 @@ impl TopicBuilder {
                 epoch,
                 state: Mutex::new(State::new(self.bounds, epoch, now)),
                 calls: AtomicU64::new(0),
+                told_at: AtomicU64::new(0),
+                began: now,
             }),
         }
     }

@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::ordered::{Key, Ordered};
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
-use crate::wakers::{Seat, WakerSet};
+use crate::wakers::{Old, Places, WakerList, WakerSet};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -35,13 +35,12 @@ pub(super) struct Scheduled {
 /// What one stream keeps of itself. Its place in the log is all there is: nothing is queued for it.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    stream: u64,
+    /// Where it waits; while it is open no other stream has this place.
+    place: usize,
     /// The number of the message that it reads next.
     position: u64,
     /// Where the burst ends that it is reading: what was there when it began.
     target: u64,
-    waits: Seat,
-    parked: Seat,
 }
 
 impl Cursor {
@@ -68,19 +67,30 @@ pub(super) struct State {
     arrivals: u64,
     /// The time of the last step.
     latest: SystemTime,
+    /// What the streams that keep up read next, or all of them read last.
+    tail: Option<Tail>,
+    places: Places,
     waiting: WakerSet,
     /// Streams that want to hear of the end alone.
-    parked: WakerSet,
-    /// The waiting stream that arms for the next due time, and the time that it knows of.
-    timekeeper: Option<(u64, Seat, Deadline)>,
+    parked: WakerList,
+    /// The place of the waiting stream that arms for the next due time, and the time that it knows
+    /// of.
+    timekeeper: Option<(usize, Deadline)>,
     /// The number up to which the waiting streams have been woken.
     told: u64,
     told_end: bool,
-    last_stream: u64,
     handles: usize,
     closed: bool,
     aborted: bool,
     stats: TopicStats,
+}
+
+/// The newest messages in one chunk, as the first stream has read it that kept up. Nothing has
+/// changed since, and nothing does as time goes by: whoever is at its start may take it as it is.
+struct Tail {
+    from: u64,
+    messages: u64,
+    chunk: Bytes,
 }
 
 /// What a look at the log came to.
@@ -106,12 +116,13 @@ impl State {
             last_delayed: 0,
             arrivals: 0,
             latest: now,
+            tail: None,
+            places: Places::default(),
             waiting: WakerSet::default(),
-            parked: WakerSet::default(),
+            parked: WakerList::default(),
             timekeeper: None,
             told: 1,
             told_end: false,
-            last_stream: 0,
             handles: 1,
             closed: false,
             aborted: false,
@@ -176,6 +187,7 @@ impl State {
         if self.closed {
             return Err(PublishError::Closed(message));
         }
+        self.tail = None;
         let due = message.due(now);
         let is_due = due.has_come(now);
         let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
@@ -288,13 +300,10 @@ impl State {
             self.stats.gaps = self.stats.gaps.saturating_add(1);
         }
         self.stats.streams = self.stats.streams.saturating_add(1);
-        self.last_stream = self.last_stream.saturating_add(1);
         let cursor = Cursor {
-            stream: self.last_stream,
+            place: self.places.take(),
             position,
             target: position,
-            waits: Seat::default(),
-            parked: Seat::default(),
         };
         Ok((cursor, resumption))
     }
@@ -330,8 +339,11 @@ impl State {
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, cursor: &mut Cursor, effects: &mut Effects) {
-        self.leave(cursor, effects);
+    pub(super) fn unsubscribe(&mut self, cursor: &Cursor, effects: &mut Effects) {
+        self.resign(cursor);
+        effects.old = self.waiting.remove(cursor.place);
+        effects.older = self.parked.remove(cursor.place);
+        self.places.give_back(cursor.place);
         self.stats.streams = self.stats.streams.saturating_sub(1);
     }
 
@@ -364,10 +376,49 @@ impl State {
             Some(chunk) => {
                 let read = cursor.position.saturating_sub(before);
                 self.stats.delivered = self.stats.delivered.saturating_add(read);
+                self.note_tail(before, cursor.position, &chunk);
                 Taken::Chunk(chunk)
             }
             None => Taken::Again,
         }
+    }
+
+    /// Keeps what was read for others, if it is the newest that there is and stays so. Of two such,
+    /// the shorter: those who keep up are many.
+    fn note_tail(&mut self, from: u64, to: u64, chunk: &Bytes) {
+        let is_longer = |tail: &Tail| from <= tail.from;
+        let is_last = to == self.log.next() && !self.is_timed() && !self.is_over();
+        if is_last && !self.tail.as_ref().is_some_and(is_longer) {
+            self.tail = Some(Tail {
+                from,
+                messages: to.saturating_sub(from),
+                chunk: chunk.clone(),
+            });
+        }
+    }
+
+    /// Takes what is there at the cursor and waits ahead, as [`take`](Self::take) and
+    /// [`wait_ahead`](Self::wait_ahead) do, where both are known to come to what they did for the
+    /// stream before. Most streams keep up, so this is what most calls come to. Who waits busily is
+    /// noted already; and the timekeeper, if there is one, has read all.
+    pub(super) fn take_tail(
+        &mut self,
+        cursor: &mut Cursor,
+        waker: &Waker,
+        limit: Limit,
+    ) -> Option<Bytes> {
+        let tail = self.tail.as_ref()?;
+        let is_here = cursor.position == tail.from && !cursor.is_in_burst();
+        let fits = tail.chunk.len() <= limit.bytes && tail.messages <= to_u64(limit.messages);
+        if !(is_here && fits && self.waiting.put_again(cursor.place, waker)) {
+            return None;
+        }
+        cursor.position = tail.from.saturating_add(tail.messages);
+        cursor.target = cursor.position;
+        self.stats.delivered = self.stats.delivered.saturating_add(tail.messages);
+        let chunk = tail.chunk.clone();
+        self.parked.pause(cursor.place);
+        Some(chunk)
     }
 
     /// Whether a stream would take something, or its end.
@@ -376,9 +427,9 @@ impl State {
     }
 
     /// Waits for the next message.
-    pub(super) fn wait(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
-        effects.old = self.waiting.put(&mut cursor.waits, waker);
-        effects.older = self.parked.remove(&mut cursor.parked);
+    pub(super) fn wait(&mut self, cursor: &Cursor, waker: &Waker, effects: &mut Effects) {
+        effects.old = self.waiting.put(cursor.place, waker);
+        self.parked.pause(cursor.place);
     }
 
     /// Waits for the next message already as the stream takes the last that there is, so that it
@@ -386,58 +437,60 @@ impl State {
     /// part it leaves: who waits may have to keep the time, which a busy stream does not.
     pub(super) fn wait_ahead(
         &mut self,
-        cursor: &mut Cursor,
+        cursor: &Cursor,
         waker: &Waker,
         effects: &mut Effects,
     ) -> bool {
         if self.is_due(cursor) || self.is_timed() {
-            self.leave(cursor, effects);
+            self.leave(cursor);
             return false;
         }
         self.resign(cursor);
-        effects.old = self.waiting.put_busy(&mut cursor.waits, waker);
-        effects.older = self.parked.remove(&mut cursor.parked);
+        self.wait(cursor, waker, effects);
+        self.waiting.note_busy();
         true
     }
 
     /// Whether this waiting stream is the one that must look when the next message falls due. It is
     /// if nobody else is.
     pub(super) fn keep_time(&mut self, cursor: &Cursor) -> bool {
-        let is_other = |(keeper, ..): (u64, Seat, Deadline)| keeper != cursor.stream;
+        let is_other = |(keeper, _): (usize, Deadline)| keeper != cursor.place;
         if self.closed || self.timekeeper.is_some_and(is_other) {
             return false;
         }
         // Without a next one there is no time to keep; else nobody would be told of the next.
         let next = self.scheduled.head().map(|(key, ..)| key.due);
-        self.timekeeper = next.map(|due| (cursor.stream, cursor.waits, due));
+        self.timekeeper = next.map(|due| (cursor.place, due));
         self.timekeeper.is_some()
     }
 
     /// How long until the next message falls due, for the stream that must look then.
     pub(super) fn time_left(&self, cursor: &Cursor, now: SystemTime) -> Option<Duration> {
-        let (keeper, _, due) = self.timekeeper?;
-        (keeper == cursor.stream).then(|| due.after(now)).flatten()
+        let (keeper, due) = self.timekeeper?;
+        (keeper == cursor.place).then(|| due.after(now)).flatten()
     }
 
     /// Leaves the wait set.
-    pub(super) fn leave(&mut self, cursor: &mut Cursor, effects: &mut Effects) {
+    pub(super) fn leave(&mut self, cursor: &Cursor) {
         self.resign(cursor);
-        effects.old = self.waiting.remove(&mut cursor.waits);
-        effects.older = self.parked.remove(&mut cursor.parked);
+        self.waiting.pause(cursor.place);
+        self.parked.pause(cursor.place);
     }
 
     /// Leaves the wait set, to be woken by the end alone.
-    pub(super) fn park(&mut self, cursor: &mut Cursor, waker: &Waker, effects: &mut Effects) {
+    pub(super) fn park(&mut self, cursor: &Cursor, waker: &Waker, effects: &mut Effects) {
         self.resign(cursor);
-        effects.old = self.waiting.remove(&mut cursor.waits);
-        effects.older = self.parked.put(&mut cursor.parked, waker);
+        self.waiting.pause(cursor.place);
+        effects.older = self.parked.put(cursor.place, waker);
     }
 
     pub(super) fn close(&mut self) {
+        self.tail = None;
         self.closed = true;
     }
 
     pub(super) fn abort(&mut self) {
+        self.tail = None;
         self.closed = true;
         self.aborted = true;
         self.told_end = false;
@@ -456,6 +509,7 @@ impl State {
     }
 
     pub(super) fn remove_handle(&mut self) {
+        self.tail = None;
         self.handles = self.handles.saturating_sub(1);
     }
 
@@ -477,11 +531,12 @@ impl State {
         if self.is_over() && !self.told_end {
             self.told_end = true;
             self.wake_all(effects);
-            effects.ending = self.parked.take_all();
+            effects.ending = core::mem::take(&mut self.parked);
         }
         if self.told < self.log.next() {
             self.told = self.log.next();
             if !self.waiting.is_empty() {
+                effects.has_news = true;
                 self.wake_all(effects);
             }
         }
@@ -496,10 +551,10 @@ impl State {
             return;
         };
         match &mut self.timekeeper {
-            Some((.., known)) if *known <= key.due => {}
-            Some((_, seat, known)) => {
+            Some((_, known)) if *known <= key.due => {}
+            Some((place, known)) => {
                 *known = key.due;
-                effects.one = self.waiting.nudge(*seat);
+                effects.one = self.waiting.nudge(*place);
             }
             None if self.waiting.some_are_busy() => self.wake_all(effects),
             // Whoever it is finds that nobody keeps the time, and does.
@@ -508,13 +563,18 @@ impl State {
     }
 
     fn wake_all(&mut self, effects: &mut Effects) {
-        effects.many = self.waiting.take_all();
+        effects.many = Some(self.waiting.take_all());
         self.timekeeper = None;
     }
 
     /// Takes an emptied list of wakers back.
-    pub(super) fn give_back(&mut self, list: Vec<Option<Waker>>) {
-        self.waiting.give_back(list);
+    ///
+    /// Returns what is to be dropped. After the end that is all: a task whose waker is kept could
+    /// keep itself alive.
+    pub(super) fn give_back(&mut self, list: WakerList) -> (Vec<Option<Waker>>, Option<WakerSet>) {
+        let old = self.waiting.give_back(list);
+        let rest = self.told_end.then(|| core::mem::take(&mut self.waiting));
+        (old, rest)
     }
 
     /// Strikes a message off that is not scheduled any more.
@@ -538,7 +598,7 @@ impl State {
     }
 
     fn resign(&mut self, cursor: &Cursor) {
-        let is_this = |(keeper, ..): (u64, Seat, Deadline)| keeper == cursor.stream;
+        let is_this = |(keeper, _): (usize, Deadline)| keeper == cursor.place;
         if self.timekeeper.is_some_and(is_this) {
             self.timekeeper = None;
         }
@@ -579,10 +639,12 @@ impl IdLine {
 /// are woken or dropped.
 #[derive(Default)]
 pub(super) struct Effects {
-    many: Vec<Option<Waker>>,
-    ending: Vec<Option<Waker>>,
+    /// Those who are woken have something to read.
+    pub(super) has_news: bool,
+    many: Option<WakerList>,
+    ending: WakerList,
     one: Option<Waker>,
-    old: Option<Waker>,
+    old: Old,
     older: Option<Waker>,
     frames: Frames,
 }
@@ -606,28 +668,31 @@ impl Frames {
 impl Effects {
     /// Whether streams that wait for messages are woken.
     pub(super) fn wakes_streams(&self) -> bool {
-        self.one.is_some() || !self.many.is_empty()
+        self.one.is_some() || self.many.is_some()
     }
 
-    /// Wakes; returns the emptied list, for the next time.
-    pub(super) fn run(&mut self) -> Option<Vec<Option<Waker>>> {
-        for waker in self.many.iter_mut().chain(&mut self.ending) {
-            if let Some(waker) = waker.take() {
-                waker.wake();
-            }
+    /// Wakes; returns the list of those who waited, to be given back.
+    pub(super) fn run(&mut self) -> Option<WakerList> {
+        let mut many = self.many.take();
+        if let Some(many) = &mut many {
+            many.wake_all();
         }
+        self.ending.wake_all();
         if let Some(waker) = self.one.take() {
             waker.wake();
         }
-        self.many.clear();
-        (self.many.capacity() > 0).then(|| core::mem::take(&mut self.many))
+        many
     }
 }
 
 fn more(sum: u64, len: usize) -> u64 {
-    sum.saturating_add(u64::try_from(len).unwrap_or(u64::MAX))
+    sum.saturating_add(to_u64(len))
 }
 
 fn less(sum: u64, len: usize) -> u64 {
-    sum.saturating_sub(u64::try_from(len).unwrap_or(u64::MAX))
+    sum.saturating_sub(to_u64(len))
+}
+
+fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }

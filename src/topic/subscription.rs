@@ -23,14 +23,23 @@ pub struct TopicSubscription {
     /// The waker that it waits with, and the count of calls since when: see [`Shared::calls`].
     waker: Option<Waker>,
     waits_since: u64,
+    /// It was called for what it took last.
+    was_called: bool,
     keeps_time: bool,
     resumption: Resumption,
-    /// The client has not been told yet of the gap with which it began.
-    owes_gap: bool,
+    owes: Owes,
     lag: Lag,
     gap_event: GapEvent,
+}
+
+/// What comes before anything else is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owes {
+    Nothing,
+    /// The client has not been told yet of the gap with which it began.
+    Gap,
     /// It fell behind and was to end then.
-    ended: bool,
+    End,
 }
 
 /// A count of calls that is never reached.
@@ -47,17 +56,21 @@ enum GapEvent {
 impl TopicSubscription {
     pub(super) fn new(shared: &Arc<Shared>, start: Start) -> Result<Self, TooManyStreams> {
         let (cursor, resumption) = shared.with(|state, _, _| state.subscribe(start))?;
+        let owes = match resumption {
+            Resumption::Gap { .. } => Owes::Gap,
+            _ => Owes::Nothing,
+        };
         Ok(Self {
             shared: Arc::clone(shared),
             cursor,
             waker: None,
             waits_since: NEVER,
+            was_called: false,
             keeps_time: false,
             resumption,
-            owes_gap: matches!(resumption, Resumption::Gap { .. }),
+            owes,
             lag: Lag::Skip,
             gap_event: GapEvent::Usual,
-            ended: false,
         })
     }
 
@@ -132,10 +145,8 @@ impl TopicSubscription {
         Ok(self)
     }
 
-    /// Whether it waits with this waker and nothing has come since.
-    fn is_waiting(&self, waker: &Waker) -> bool {
-        self.waits_since == self.shared.calls.load(Ordering::Relaxed)
-            && self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
+    fn keeps(&self, waker: &Waker) -> bool {
+        self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
     fn keep(&mut self, waker: &Waker) {
@@ -167,14 +178,14 @@ impl Source for TopicSubscription {
         let this = &mut *self;
         // From now on it may wait with another waker.
         this.waits_since = NEVER;
-        let is_ready = this.ended || this.owes_gap;
+        let is_ready = this.owes != Owes::Nothing;
         let is_due = this.shared.look(|state, _, effects| {
             if is_ready || state.is_due(&this.cursor) {
-                state.park(&mut this.cursor, cx.waker(), effects);
+                state.park(&this.cursor, cx.waker(), effects);
                 this.keeps_time = false;
                 return true;
             }
-            state.wait(&mut this.cursor, cx.waker(), effects);
+            state.wait(&this.cursor, cx.waker(), effects);
             this.keeps_time = state.keep_time(&this.cursor);
             false
         });
@@ -191,15 +202,26 @@ impl Source for TopicSubscription {
         limit: Limit,
     ) -> Poll<Option<Bytes>> {
         let this = &mut *self;
-        if this.is_waiting(cx.waker()) {
+        let is_called = this.waits_since != this.shared.calls.load(Ordering::Relaxed);
+        if !is_called && this.keeps(cx.waker()) {
             return Poll::Pending;
         }
+        this.was_called = is_called && this.waits_since != NEVER;
         (this.keeps_time, this.waits_since) = (false, NEVER);
+        if this.owes == Owes::Nothing {
+            let mut state = this.shared.state.lock();
+            if let Some(chunk) = state.take_tail(&mut this.cursor, cx.waker(), limit) {
+                this.waits_since = this.shared.calls.load(Ordering::Relaxed);
+                drop(state);
+                this.keep(cx.waker());
+                return Poll::Ready(Some(chunk));
+            }
+        }
         loop {
-            if this.ended {
+            if this.owes == Owes::End {
                 return Poll::Ready(None);
             }
-            if core::mem::take(&mut this.owes_gap)
+            if core::mem::replace(&mut this.owes, Owes::Nothing) == Owes::Gap
                 && !this.shared.with(|state, _, _| state.is_aborted())
                 && let Resumption::Gap { missed, cause } = this.resumption
                 && let Some(told) = this.tell(missed, cause)
@@ -210,16 +232,16 @@ impl Source for TopicSubscription {
                 let taken = state.take(&mut this.cursor, now, limit);
                 match taken {
                     Taken::Nothing => {
-                        state.wait(&mut this.cursor, cx.waker(), effects);
+                        state.wait(&this.cursor, cx.waker(), effects);
                         this.keeps_time = state.keep_time(&this.cursor);
                     }
                     Taken::Chunk(_) => {
-                        let waits = state.wait_ahead(&mut this.cursor, cx.waker(), effects);
+                        let waits = state.wait_ahead(&this.cursor, cx.waker(), effects);
                         if waits {
                             this.waits_since = this.shared.calls.load(Ordering::Relaxed);
                         }
                     }
-                    _ => state.leave(&mut this.cursor, effects),
+                    _ => state.leave(&this.cursor),
                 }
                 taken
             });
@@ -228,7 +250,7 @@ impl Source for TopicSubscription {
                     this.keep(cx.waker());
                     return Poll::Ready(Some(chunk));
                 }
-                Taken::Lagged(_) if this.lag == Lag::End => this.ended = true,
+                Taken::Lagged(_) if this.lag == Lag::End => this.owes = Owes::End,
                 Taken::Lagged(missed) => {
                     if let Some(told) = this.tell(Some(missed), GapCause::Evicted) {
                         return Poll::Ready(Some(told));
@@ -250,6 +272,14 @@ impl Source for TopicSubscription {
             .with(|state, now, _| state.time_left(&self.cursor, now))
     }
 
+    fn knows_idle(&self) -> bool {
+        self.was_called
+    }
+
+    fn idle_for(&self) -> Duration {
+        self.shared.since_told()
+    }
+
     fn has_more(&self) -> bool {
         self.cursor.is_in_burst()
     }
@@ -261,7 +291,7 @@ impl Source for TopicSubscription {
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
         (this.keeps_time, this.waits_since) = (false, NEVER);
-        let cursor = &mut this.cursor;
+        let cursor = &this.cursor;
         this.shared
             .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
     }
@@ -269,7 +299,7 @@ impl Source for TopicSubscription {
 
 impl Drop for TopicSubscription {
     fn drop(&mut self) {
-        let cursor = &mut self.cursor;
+        let cursor = &self.cursor;
         self.shared
             .with(|state, _, effects| state.unsubscribe(cursor, effects));
     }
