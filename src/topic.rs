@@ -401,7 +401,8 @@ impl Shared {
         }
         drop(state);
         if effects.has_news {
-            self.told_at.store(self.age(), Ordering::Relaxed);
+            // Two publishers may come here in the other order.
+            self.told_at.fetch_max(self.age(), Ordering::Relaxed);
         }
         if let Some(list) = effects.run() {
             let old = self.state.lock().give_back(list);

@@ -16,7 +16,7 @@
 
 use core::task::Waker;
 
-/// So many places are remembered that were left while a list was out.
+/// Of a list that so many have left while it was out, nothing is kept.
 const MOST_LEFT: usize = 64;
 const BITS: usize = u64::BITS as usize;
 
@@ -205,7 +205,7 @@ impl WakerSet {
         [self.list.remove(place), self.spare.remove(place)]
     }
 
-    /// Takes the waker of somebody, if he waits here, who then does so no more.
+    /// Takes the waker of whoever waits at a place, and then does so no more.
     pub(crate) fn nudge(&mut self, place: usize) -> Option<Waker> {
         let waits = self.list.strike_off(place);
         waits.then(|| self.list.remove(place)).flatten()

@@ -165,6 +165,7 @@ pub(super) struct Lending {
     pub(super) full: BTreeMap<HolderId, Ticket>,
     /// Those who wait until nothing is in flight.
     pub(super) drains: WakerList,
+    /// Theirs in that list.
     pub(super) places: Places,
 }
 
