@@ -10,19 +10,23 @@
     reason = "a benchmark may panic and documents no items"
 )]
 
-#[allow(dead_code, reason = "a push and a pop need a part of it")]
-#[path = "../src/ordered.rs"]
-mod ordered;
-#[path = "work/store.rs"]
-mod store;
 #[allow(
     dead_code,
     unreachable_pub,
     unused_imports,
     reason = "the store needs a part of it"
 )]
-#[path = "../src/time.rs"]
-mod time;
+#[path = "../src/time/deadline.rs"]
+mod deadline;
+#[allow(dead_code, reason = "a push and a pop need a part of it")]
+#[path = "../src/ordered.rs"]
+mod ordered;
+#[path = "work/store.rs"]
+mod store;
+
+mod time {
+    pub(crate) use crate::deadline::Deadline;
+}
 
 use bytes::Bytes;
 use divan::Bencher;
@@ -71,6 +75,6 @@ fn whole_queue(bencher: Bencher<'_, '_>, backlog: usize) {
     }
     bencher.bench_local(|| {
         queue.push("42").unwrap();
-        queue.try_next()
+        queue.next_ready()
     });
 }

@@ -12,6 +12,14 @@
 
 #[path = "work/bar.rs"]
 mod bar;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the store needs a part of it"
+)]
+#[path = "../src/time/deadline.rs"]
+mod deadline;
 #[allow(dead_code, reason = "a push and a pop need a part of it")]
 #[path = "../src/ordered.rs"]
 mod ordered;
@@ -19,14 +27,10 @@ mod ordered;
 mod store;
 #[path = "work/text.rs"]
 mod text;
-#[allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "the store needs a part of it"
-)]
-#[path = "../src/time.rs"]
-mod time;
+
+mod time {
+    pub(crate) use crate::deadline::Deadline;
+}
 
 use std::process::ExitCode;
 

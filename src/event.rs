@@ -1,10 +1,15 @@
 //! One event, valid by construction, held as the bytes that go over the wire.
 
+mod encode;
+mod frame;
+
 use core::fmt;
 use core::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
+
+pub use frame::FrameError;
 
 /// Free bytes in front of a frame: enough for an id of a queue and a short name, so that a frame
 /// is written into the buffer that it leaves in.

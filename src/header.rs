@@ -20,6 +20,8 @@
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
+use crate::message::LastEventId;
+
 /// The name of the `Last-Event-ID` header.
 ///
 /// # Examples
@@ -197,59 +199,7 @@ fn split_unquoted(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What a reconnecting client says it saw last.
-///
-/// Browsers send the id of the last event they dispatched in the `Last-Event-ID` header, as UTF-8,
-/// on every *re*connect. A first connection never has it, so a page that has kept an id passes it
-/// in the query instead.
-///
-/// The value comes from the client: it can be unknown, forged or malformed, and none of these is
-/// an error. A value that no stream can have sent (it is not UTF-8, or holds NUL, CR or LF, or is
-/// longer than [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client did see something,
-/// but [`as_str`](Self::as_str) cannot say what.
-///
-/// # Examples
-///
-/// ```
-/// use http::HeaderMap;
-/// use sse_queue::LastEventId;
-///
-/// let mut headers = HeaderMap::new();
-/// assert_eq!(LastEventId::from_request(&headers, None), None);
-///
-/// headers.insert("last-event-id", "q1-41".parse().unwrap());
-/// let last = LastEventId::from_request(&headers, Some("last_event_id=q1-7"));
-/// assert_eq!(last, Some(LastEventId::new("q1-41")));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastEventId(
-    /// `None` where the value is malformed.
-    Option<Box<str>>,
-);
-
 impl LastEventId {
-    /// The longest value that is not malformed, in bytes.
-    ///
-    /// Servers cap a header or all of them at a few KiB. Whoever makes ids longer than this could
-    /// not count on getting them back.
-    pub const MAX_LEN: usize = 1024;
-
-    /// An id that did not come in a request, such as one kept by a test or another protocol.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::LastEventId;
-    ///
-    /// assert_eq!(LastEventId::new("q1-41").as_str(), Some("q1-41"));
-    /// assert_eq!(LastEventId::new("two\nlines").as_str(), None);
-    /// ```
-    #[must_use]
-    pub fn new(id: &str) -> Self {
-        let readable = id.len() <= Self::MAX_LEN && !id.contains(['\0', '\r', '\n']);
-        Self(readable.then(|| id.into()))
-    }
-
     /// The id in the `Last-Event-ID` header. `None` where there is none or it is empty, as it is
     /// for a client that has seen nothing yet.
     ///
@@ -319,29 +269,6 @@ impl LastEventId {
     #[must_use]
     pub fn from_request(headers: &HeaderMap, query: Option<&str>) -> Option<Self> {
         Self::from_headers(headers).or_else(|| Self::from_query(query?))
-    }
-
-    /// The id, or `None` where it is malformed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::LastEventId;
-    ///
-    /// assert_eq!(LastEventId::new("7").as_str(), Some("7"));
-    /// let endless = "7".repeat(LastEventId::MAX_LEN + 1);
-    /// assert_eq!(LastEventId::new(&endless).as_str(), None);
-    /// ```
-    #[must_use]
-    pub fn as_str(&self) -> Option<&str> {
-        self.0.as_deref()
-    }
-
-    fn from_bytes(value: &[u8]) -> Option<Self> {
-        if value.is_empty() {
-            return None;
-        }
-        Some(str::from_utf8(value).map_or(Self(None), Self::new))
     }
 }
 
@@ -510,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_malformed_id_is_present_but_unreadable() {
-        let malformed = LastEventId(None);
+        let malformed = LastEventId::new("\0");
         assert_eq!(in_header(b"\xe2\x80"), Some(malformed.clone()));
         for value in ["%ff", "a%00", "a%0Db", "%0a", &"7".repeat(1025)] {
             let query = format!("last_event_id={value}");
@@ -565,6 +492,6 @@ mod tests {
 
         headers.insert(LAST_EVENT_ID, HeaderValue::from_bytes(b"\xff").unwrap());
         let last = LastEventId::from_request(&headers, query);
-        assert_eq!(last, Some(LastEventId(None)));
+        assert_eq!(last, Some(LastEventId::new("\0")));
     }
 }

@@ -12,16 +12,16 @@
 //! let clock = FakeClock::new();
 //! let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
 //! let mut stream = queue.stream(clock.ticker())?.every(Duration::from_secs(1));
-//! assert_eq!(stream.try_next().unwrap(), ":\n", "so that the page knows it is connected");
+//! assert_eq!(stream.next_ready().unwrap(), ":\n", "so that the page knows it is connected");
 //!
 //! queue.push(Message::from("later").after(Duration::from_secs(5)))?;
 //! queue.push("now")?;
 //!
 //! clock.advance(Duration::from_secs(1));
-//! assert_eq!(stream.try_next().unwrap(), "id: e-2\ndata: now\n\n");
-//! assert_eq!(stream.try_next(), None);
+//! assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: now\n\n");
+//! assert_eq!(stream.next_ready(), None);
 //! clock.advance(Duration::from_secs(4));
-//! assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: later\n\n");
+//! assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: later\n\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -130,9 +130,9 @@
 //! [`stream_after`](Queue::stream_after). Otherwise it returns to its place in time order: when its
 //! lease ends, when its stream was dropped and the client did not come back within a
 //! [grace](Lease::grace), or by [`nack`](Queue::nack). After the last of its
-//! [attempts](Lease::max_attempts) it is among the [dead letters](Queue::dead_letters). So a client
+//! [attempts](Lease::max_attempts) it is among the [dead letters](Queue::take_dead_letters). So a client
 //! must bear a message that comes twice, and confirm each, or come back in time, or
-//! [extend](Queue::extend) the lease. What is in flight counts against the queue's bounds.
+//! [extend](Queue::extend_lease) the lease. What is in flight counts against the queue's bounds.
 //!
 //! ```
 //! use std::time::Duration;
@@ -144,10 +144,10 @@
 //! let id = queue.push("job")?.id().to_owned();
 //!
 //! let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
-//! let job = stream.try_next();
+//! let job = stream.next_ready();
 //! assert!(job.is_some());
 //! clock.advance(Duration::from_secs(30));
-//! assert_eq!(stream.try_next(), job, "nobody confirmed it");
+//! assert_eq!(stream.next_ready(), job, "nobody confirmed it");
 //! queue.ack(&id)?;
 //! assert_eq!(queue.stats().in_flight, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -200,7 +200,7 @@
 //! # Testing
 //!
 //! [`FakeClock`] is one hand on all of time: it is the queue's clock, and it makes the tickers. No
-//! test needs to sleep or to start a runtime. [`EventStream::try_next`] and [`Queue::try_next`]
+//! test needs to sleep or to start a runtime. [`EventStream::next_ready`] and [`Queue::next_ready`]
 //! take what is ready without an executor, [`FakeClock::advance`] moves time and stops at each
 //! deadline, [`FakeClock::next_deadline`] says what a stream waits for, and [`FakeClock::wakes`]
 //! counts wake-ups. A fixed [`epoch`](QueueBuilder::epoch) makes ids the same in every run.
@@ -219,49 +219,27 @@
     )
 )]
 
-mod chunk;
-mod encode;
 mod event;
-mod events;
-mod fake;
-mod frame;
 pub mod header;
-mod id;
-mod lease;
-mod log;
 mod message;
 mod ordered;
-mod pace;
 mod queue;
-mod ranges;
-mod remaining;
 mod source;
 mod stream;
 mod sync;
-mod system;
 mod time;
-mod timers;
 mod topic;
-mod waiters;
 mod wakers;
 
-pub use event::{Event, EventError, Field};
-pub use events::Events;
-pub use fake::{FakeClock, FakeTicker};
-pub use frame::FrameError;
-pub use header::LastEventId;
-pub use id::EpochError;
-pub use lease::{Lease, Reason};
-pub use message::Message;
+pub use event::{Event, EventError, Field, FrameError};
+pub use message::{EpochError, LastEventId, Message, Remaining};
 pub use queue::{
-    AckError, DeadLetter, Drain, Overflow, PushError, PushWhenReady, Queue, QueueBuilder,
-    QueueStats, QueueSubscription, Receipt,
+    AckError, DeadLetter, Drain, Lease, Overflow, PushError, PushWhenReady, Queue, QueueBuilder,
+    QueueStats, QueueSubscription, Reason, Receipt,
 };
-pub use remaining::Remaining;
-pub use source::{Limit, Source, TooManyStreams};
+pub use source::{Events, Limit, Pull, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
-pub use system::{SystemClock, ThreadTicker};
-pub use time::{Clock, Ticker};
+pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
 pub use topic::{
     GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder, TopicStats,
     TopicSubscription,

@@ -1,10 +1,18 @@
 //! An event, plus when it falls due and how long it stays good.
 
+pub(crate) mod id;
+mod last_event_id;
+pub(crate) mod remaining;
+
 use core::time::Duration;
 use std::time::SystemTime;
 
 use crate::event::Event;
 use crate::time::Deadline;
+
+pub use id::EpochError;
+pub use last_event_id::LastEventId;
+pub use remaining::Remaining;
 
 /// An [`Event`], plus when it falls due and how long after that it stays good.
 ///
@@ -20,8 +28,8 @@ use crate::time::Deadline;
 /// queue.push(Message::from("brief").expires_after(Duration::from_secs(1)))?;
 ///
 /// clock.advance(Duration::from_secs(2));
-/// assert!(queue.try_next().unwrap().ends_with(b"data: later\n\n"));
-/// assert_eq!(queue.try_next(), None);
+/// assert!(queue.next_ready().unwrap().ends_with(b"data: later\n\n"));
+/// assert_eq!(queue.next_ready(), None);
 /// # Ok::<(), sse_queue::PushError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,9 +76,9 @@ impl Message {
     /// let clock = FakeClock::new();
     /// let queue = Queue::builder().clock(clock.clone()).build();
     /// queue.push(Message::from("x").after(Duration::from_secs(2)))?;
-    /// assert_eq!(queue.try_next(), None);
+    /// assert_eq!(queue.next_ready(), None);
     /// clock.advance(Duration::from_secs(2));
-    /// assert!(queue.try_next().is_some());
+    /// assert!(queue.next_ready().is_some());
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
     #[must_use]
@@ -91,7 +99,7 @@ impl Message {
     /// let queue = Queue::builder().clock(FakeClock::at(start)).build();
     /// queue.push("now")?;
     /// queue.push(Message::from("past").at(SystemTime::UNIX_EPOCH))?;
-    /// assert!(queue.try_next().unwrap().ends_with(b"data: past\n\n"));
+    /// assert!(queue.next_ready().unwrap().ends_with(b"data: past\n\n"));
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
     #[must_use]
@@ -112,7 +120,7 @@ impl Message {
     /// let queue = Queue::builder().clock(clock.clone()).build();
     /// queue.push(Message::from("x").expires_after(Duration::from_secs(2)))?;
     /// clock.advance(Duration::from_secs(2));
-    /// assert_eq!(queue.try_next(), None);
+    /// assert_eq!(queue.next_ready(), None);
     /// assert_eq!(queue.stats().expired, 1);
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```

@@ -5,11 +5,14 @@ mod delivery;
 mod drain;
 mod effects;
 mod item;
+mod lease;
 mod lending;
 mod push;
+mod ranges;
 mod receipt;
 mod state;
 mod subscription;
+mod wait_queue;
 
 use core::fmt;
 use core::time::Duration;
@@ -18,18 +21,19 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::chunk::Chunk;
-use crate::header::LastEventId;
-use crate::id::Epoch;
+use crate::message::LastEventId;
 use crate::message::Message;
+use crate::message::id::Epoch;
+use crate::message::remaining::Remaining;
 use crate::ordered::Key;
-use crate::remaining::Remaining;
+use crate::source::chunk::Chunk;
 use crate::source::{Limit, TooManyStreams};
 use crate::sync::Mutex;
 use crate::time::{Clock, Ticker};
 
 pub use builder::{Overflow, QueueBuilder};
 pub use drain::Drain;
+pub use lease::{Lease, Reason};
 pub use lending::{AckError, DeadLetter};
 pub use push::PushWhenReady;
 pub use receipt::{PushError, Receipt};
@@ -68,7 +72,7 @@ use state::{MOST_AT_ONCE, State, Taken};
 ///
 /// queue.push("hello")?;
 /// queue.push("world")?;
-/// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: hello\n\nid: e-2\ndata: world\n\n");
+/// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: hello\n\nid: e-2\ndata: world\n\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Queue {
@@ -166,7 +170,7 @@ impl Queue {
     /// let mut push = pin!(queue.push_when_ready("b"));
     /// let mut cx = Context::from_waker(Waker::noop());
     /// assert!(push.as_mut().poll(&mut cx).is_pending());
-    /// queue.try_next();
+    /// queue.next_ready();
     /// assert!(push.as_mut().poll(&mut cx).is_ready());
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
@@ -182,13 +186,13 @@ impl Queue {
     /// use sse_queue::{Event, Queue};
     ///
     /// let queue = Queue::new();
-    /// assert_eq!(queue.try_next(), None);
+    /// assert_eq!(queue.next_ready(), None);
     /// queue.push(Event::new("a").id("7")?)?;
-    /// assert_eq!(queue.try_next().unwrap(), "id: 7\ndata: a\n\n");
+    /// assert_eq!(queue.next_ready().unwrap(), "id: 7\ndata: a\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "the message is gone from the queue"]
-    pub fn try_next(&self) -> Option<Bytes> {
+    pub fn next_ready(&self) -> Option<Bytes> {
         let one = Limit::new(usize::MAX, 1);
         let mut chunk = Chunk::default();
         while let Taken::Again = self
@@ -237,8 +241,8 @@ impl Queue {
     /// queue.push("last")?;
     /// queue.close();
     /// assert!(queue.push("too late").is_err());
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: last\n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: last\n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -259,7 +263,7 @@ impl Queue {
     /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
     /// queue.push("unsent")?;
     /// queue.abort();
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// assert_eq!(queue.take_remaining().len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -355,7 +359,7 @@ impl Queue {
     /// let lease = Lease::new(Duration::from_secs(30));
     /// let queue = Queue::builder().at_least_once(lease).build();
     /// let receipt = queue.push("job")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.ack(receipt.id())?;
     /// queue.ack(receipt.id())?;
     /// assert_eq!(queue.stats().confirmed, 1);
@@ -383,11 +387,11 @@ impl Queue {
     /// let lease = Lease::new(Duration::from_secs(30));
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// let receipt = queue.push("job")?;
-    /// let first = queue.try_next();
+    /// let first = queue.next_ready();
     /// queue.nack(receipt.id(), Duration::from_secs(1))?;
-    /// assert_eq!(queue.try_next(), None);
+    /// assert_eq!(queue.next_ready(), None);
     /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(queue.try_next(), first);
+    /// assert_eq!(queue.next_ready(), first);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn nack(&self, id: &str, delay: Duration) -> Result<(), AckError> {
@@ -411,13 +415,13 @@ impl Queue {
     /// let lease = Lease::new(Duration::from_secs(30));
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// let receipt = queue.push("job")?;
-    /// queue.try_next();
-    /// queue.extend(receipt.id(), Duration::from_secs(30))?;
+    /// queue.next_ready();
+    /// queue.extend_lease(receipt.id(), Duration::from_secs(30))?;
     /// clock.advance(Duration::from_secs(59));
     /// assert_eq!(queue.ack(receipt.id()), Ok(()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn extend(&self, id: &str, by: Duration) -> Result<(), AckError> {
+    pub fn extend_lease(&self, id: &str, by: Duration) -> Result<(), AckError> {
         self.shared.with(|state, _, _| state.extend(id, by))
     }
 
@@ -435,15 +439,15 @@ impl Queue {
     /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// queue.push("job")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// clock.advance(Duration::from_secs(30));
-    /// let letters = queue.dead_letters();
+    /// let letters = queue.take_dead_letters();
     /// assert_eq!((letters[0].attempts(), letters[0].reason()), (1, Reason::LeaseEnded));
-    /// assert!(queue.dead_letters().is_empty());
+    /// assert!(queue.take_dead_letters().is_empty());
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
     #[must_use = "the messages are gone from the queue"]
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+    pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
         let dead = self.shared.with(|state, _, _| state.take_dead());
         let epoch = self.shared.epoch;
         dead.into_iter()
@@ -477,7 +481,7 @@ impl Queue {
     /// let lease = Lease::new(Duration::from_secs(30));
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// let receipt = queue.push("job")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.close();
     /// let mut drain = pin!(queue.drain(clock.ticker()));
     /// let mut cx = Context::from_waker(Waker::noop());
@@ -500,7 +504,7 @@ impl Queue {
     /// let queue = Queue::new();
     /// queue.push("a")?;
     /// queue.push("b")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// let stats = queue.stats();
     /// assert_eq!((stats.pushed, stats.delivered, stats.depth), (2, 1, 1));
     /// # Ok::<(), sse_queue::PushError>(())
@@ -562,12 +566,12 @@ impl Queue {
     /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
     /// queue.push("seen")?;
     /// queue.push("lost on the way")?;
-    /// stream.try_next();
+    /// stream.next_ready();
     /// drop(stream);
     ///
     /// let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker())?;
     /// assert_eq!(queue.stats().confirmed, 1);
-    /// let again = stream.first_bytes(false).try_next().unwrap();
+    /// let again = stream.first_bytes(false).next_ready().unwrap();
     /// assert_eq!(again, "id: e-2\ndata: lost on the way\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -649,14 +653,14 @@ impl Shared {
 pub struct QueueStats {
     /// Messages that were accepted.
     pub pushed: u64,
-    /// Messages that were handed to a stream or to [`Queue::try_next`].
+    /// Messages that were handed to a stream or to [`Queue::next_ready`].
     pub delivered: u64,
     /// Messages that [`Overflow::DropOldest`] dropped.
     pub dropped: u64,
     /// Messages that expired before anybody took them.
     pub expired: u64,
     /// Messages taken out by [`Queue::cancel`], [`Queue::take_remaining`] or
-    /// [`Queue::dead_letters`].
+    /// [`Queue::take_dead_letters`].
     pub withdrawn: u64,
     /// Messages that were handed out again, counted each time.
     pub redelivered: u64,

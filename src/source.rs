@@ -1,5 +1,8 @@
 //! Where an event stream takes whole frames from.
 
+pub(crate) mod chunk;
+pub(crate) mod events;
+
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -7,11 +10,17 @@ use core::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
-/// Where an [`EventStream`](crate::EventStream) takes whole frames from.
+pub use events::Events;
+
+/// Where an [`EventStream`](crate::EventStream) gets whole frames from.
 ///
-/// The subscription of a [`Queue`](crate::Queue) is one; a broker's client or any other engine can
-/// be another. A stream of events needs no implementation of its own: see
-/// [`EventStream::from_events`](crate::EventStream::from_events).
+/// The subscriptions of a [`Queue`](crate::Queue) and a [`Topic`](crate::Topic) are sources; a
+/// broker's client or any other engine can be another. A stream of events needs no implementation
+/// of its own: see [`EventStream::from_events`](crate::EventStream::from_events).
+///
+/// Each poll comes with a [`Pull`]: what the stream asks for, and what the source can say beside
+/// its answer. A source that reads nothing but the [limit](Pull::limit) and says nothing is
+/// complete.
 ///
 /// # Examples
 ///
@@ -19,16 +28,21 @@ use thiserror::Error;
 /// use std::pin::Pin;
 /// use std::task::{Context, Poll};
 /// use bytes::Bytes;
-/// use sse_queue::{Event, EventStream, FakeClock, Limit, Source};
+/// use sse_queue::{Event, EventStream, FakeClock, Pull, Source};
 ///
 /// /// Counts down to zero, then ends.
 /// struct Countdown(u32);
 ///
 /// impl Source for Countdown {
-///     fn poll_due(self: Pin<&mut Self>, _: &mut Context<'_>, _: Limit) -> Poll<()> {
+///     fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Pull) -> Poll<()> {
 ///         Poll::Ready(())
 ///     }
-///     fn poll_take(mut self: Pin<&mut Self>, _: &mut Context<'_>, _: Limit) -> Poll<Option<Bytes>> {
+///
+///     fn poll_chunk(
+///         mut self: Pin<&mut Self>,
+///         _: &mut Context<'_>,
+///         _: &mut Pull,
+///     ) -> Poll<Option<Bytes>> {
 ///         Poll::Ready(self.0.checked_sub(1).map(|left| {
 ///             self.0 = left;
 ///             Event::new(&left.to_string()).encode()
@@ -37,56 +51,258 @@ use thiserror::Error;
 /// }
 ///
 /// let mut stream = EventStream::new(Countdown(1), FakeClock::new().ticker()).first_bytes(false);
-/// assert_eq!(stream.try_next().unwrap(), "data: 0\n\n");
-/// assert_eq!(stream.try_next(), None);
+/// assert_eq!(stream.next_ready().unwrap(), "data: 0\n\n");
+/// assert_eq!(stream.next_ready(), None);
 /// assert!(stream.is_terminated());
 /// ```
 pub trait Source {
-    /// Ready when [`poll_take`](Self::poll_take) would be: something is due, or the end has come.
+    /// How many messages this source gives in one chunk, unless the stream is set up otherwise:
+    /// no limit, the default. A source whose consumers compete gives few, so that one of them does
+    /// not take all.
+    fn max_messages(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Ready when [`poll_chunk`](Self::poll_chunk) would be: something is due, or the end has come.
     ///
-    /// A stream that delivers on a grid asks here and takes at its next tick; `limit` is what it
-    /// will take then, so that a source with several consumers can wake others for the rest.
-    fn poll_due(self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<()>;
+    /// A stream asks here when it may not send yet, and takes later, within the same limit: a
+    /// source with several consumers can wake others for the rest.
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()>;
 
-    /// Takes what is due, whole frames in one chunk, within `limit`; a frame larger than the limit
-    /// goes alone. `None` is the end, for good.
-    fn poll_take(self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<Option<Bytes>>;
+    /// Takes what is due: whole frames in one chunk, within the [limit](Pull::limit). A frame larger
+    /// than the limit goes alone. `None` is the end, for good.
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pull: &mut Pull,
+    ) -> Poll<Option<Bytes>>;
 
-    /// How long until something falls due, where this stream is the one that must look then.
-    ///
-    /// Asked after [`poll_due`](Self::poll_due) or [`poll_take`](Self::poll_take) was pending.
-    /// Sources that wake the stream by themselves return `None`, the default.
-    fn next_due(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Whether [`idle_for`](Self::idle_for) knows when the last chunk had come. A stream then need
-    /// not read its ticker for each chunk to know when it was.
-    fn knows_idle(&self) -> bool {
-        false
-    }
-
-    /// How long ago the last chunk had come, where the source [knows](Self::knows_idle): asked now
-    /// and then, when a keep-alive may be due.
-    fn idle_for(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    /// Whether the last chunk is not all that was there when it was taken, within the limit of
-    /// messages: what follows belongs to it and goes without waiting for a gap or tick.
-    fn has_more(&self) -> bool {
-        false
-    }
-
-    /// Whether the source is closing: what it still gives goes out without pacing.
-    fn is_closing(&self) -> bool {
-        false
-    }
-
-    /// Leaves the wait set until the next [`poll_take`](Self::poll_take): producers need not wake
-    /// this stream. Only the beginning of the end does.
+    /// Leaves the wait set until the next poll of either kind: producers need not wake this stream.
+    /// Only the beginning of the end does, by the waker in `cx`.
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let _ = cx;
+    }
+}
+
+macro_rules! delegate_source {
+    () => {
+        fn max_messages(&self) -> usize {
+            (**self).max_messages()
+        }
+
+        fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
+            delegate(self).poll_ready(cx, pull)
+        }
+
+        fn poll_chunk(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            pull: &mut Pull,
+        ) -> Poll<Option<Bytes>> {
+            delegate(self).poll_chunk(cx, pull)
+        }
+
+        fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+            delegate(self).park(cx);
+        }
+    };
+}
+
+impl<S: Source + Unpin + ?Sized> Source for &mut S {
+    delegate_source!();
+}
+
+impl<S: Source + Unpin + ?Sized> Source for Box<S> {
+    delegate_source!();
+}
+
+/// The source in a box or behind a reference.
+fn delegate<P: core::ops::DerefMut<Target: Source + Unpin> + Unpin>(
+    source: Pin<&mut P>,
+) -> Pin<&mut P::Target> {
+    Pin::new(source.get_mut())
+}
+
+impl<S: Source + ?Sized> Source for Pin<Box<S>> {
+    fn max_messages(&self) -> usize {
+        (**self).max_messages()
+    }
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
+        self.get_mut().as_mut().poll_ready(cx, pull)
+    }
+
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pull: &mut Pull,
+    ) -> Poll<Option<Bytes>> {
+        self.get_mut().as_mut().poll_chunk(cx, pull)
+    }
+
+    fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.get_mut().as_mut().park(cx);
+    }
+}
+
+/// One poll of a [`Source`]: what the stream asks for, and what the source says beside its answer.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{Limit, Pull};
+///
+/// let mut pull = Pull::new(Limit::new(64 * 1024, 16));
+/// assert_eq!(pull.limit().messages, 16);
+/// assert!(pull.registers() && !pull.yields());
+///
+/// pull.wake_after(Duration::from_secs(1));
+/// assert_eq!(pull.wakes_after(), Some(Duration::from_secs(1)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pull {
+    limit: Limit,
+    registers: bool,
+    yields: bool,
+    asks_idle: bool,
+    wakes_after: Option<Duration>,
+    has_more: bool,
+    is_closing: bool,
+    is_dated: bool,
+    idle: Option<Duration>,
+}
+
+/// What the stream asks for.
+impl Pull {
+    /// A poll that asks for as much as `limit`, by a task that waits if there is nothing.
+    #[must_use]
+    pub fn new(limit: Limit) -> Self {
+        Self {
+            limit,
+            registers: true,
+            yields: false,
+            asks_idle: false,
+            wakes_after: None,
+            has_more: false,
+            is_closing: false,
+            is_dated: false,
+            idle: None,
+        }
+    }
+
+    /// The same by a caller that polls by hand: the source keeps no waker, and counts on no later
+    /// poll.
+    #[must_use]
+    pub fn by_hand(self) -> Self {
+        Self {
+            registers: false,
+            ..self
+        }
+    }
+
+    /// The same by a stream that can take only later, within a gap of its
+    /// [pacing](crate::EventStream::spaced): others come first.
+    #[must_use]
+    pub fn yielding(self) -> Self {
+        Self {
+            yields: true,
+            ..self
+        }
+    }
+
+    /// The same by a stream that wants to know for how long it has been [idle](Self::idle_for).
+    #[must_use]
+    pub fn asking_idle(self) -> Self {
+        Self {
+            asks_idle: true,
+            ..self
+        }
+    }
+
+    /// How much the stream takes at most.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// Whether a source that has nothing keeps the task's waker.
+    #[must_use]
+    pub fn registers(&self) -> bool {
+        self.registers
+    }
+
+    /// Whether other consumers come first.
+    #[must_use]
+    pub fn yields(&self) -> bool {
+        self.yields
+    }
+
+    /// Whether the stream wants to know for how long it has been idle.
+    #[must_use]
+    pub fn asks_idle(&self) -> bool {
+        self.asks_idle
+    }
+}
+
+/// What the source says.
+impl Pull {
+    /// Nothing is due, and this stream must be polled again after that time: nobody wakes it then.
+    pub fn wake_after(&mut self, after: Duration) {
+        self.wakes_after = Some(after);
+    }
+
+    /// When the stream must be polled again.
+    #[must_use]
+    pub fn wakes_after(&self) -> Option<Duration> {
+        self.wakes_after
+    }
+
+    /// The chunk is not all that was due when its burst began: what follows belongs to it, and goes
+    /// without waiting for a gap or tick.
+    pub fn more_follows(&mut self) {
+        self.has_more = true;
+    }
+
+    /// Whether the burst goes on.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// The source is closing: what it still gives goes out without pacing.
+    pub fn closing(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// Whether the source is closing.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
+    /// The source remembers when this chunk came, and says so when it is
+    /// [asked](Self::asking_idle): the stream need not read its ticker for each chunk.
+    pub fn dated(&mut self) {
+        self.is_dated = true;
+    }
+
+    /// Whether the source remembers when the chunk came.
+    #[must_use]
+    pub fn is_dated(&self) -> bool {
+        self.is_dated
+    }
+
+    /// How long ago the last [dated](Self::dated) chunk came.
+    pub fn idle_for(&mut self, idle: Duration) {
+        self.idle = Some(idle);
+    }
+
+    /// How long ago the last dated chunk came, if the stream [asked](Self::asking_idle) and the
+    /// source knows.
+    #[must_use]
+    pub fn idle(&self) -> Option<Duration> {
+        self.idle
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection's body.
 
-mod hubs;
+mod connect;
+pub(crate) mod pacing;
 mod settings;
 
 use core::convert::Infallible;
@@ -14,9 +15,9 @@ use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
 use crate::event::Event;
-use crate::events::Events;
-use crate::pace::{Gate, Pace, Pacing};
-use crate::source::Source;
+use crate::source::events::Events;
+use crate::source::{Pull, Source};
+use crate::stream::pacing::{Gate, Pace, Pacing};
 use crate::time::{LONGEST_ARM, Ticker};
 
 pub use settings::{KeepAlive, KeepAliveError};
@@ -70,11 +71,11 @@ pin_project! {
     ///
     /// queue.push("a")?;
     /// queue.push("b")?;
-    /// assert_eq!(stream.try_next().unwrap(), "retry: 3000\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), "retry: 3000\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use = "streams do nothing unless polled"]
@@ -90,6 +91,8 @@ pin_project! {
         quiet_since: Option<Duration>,
         // More went out since then; the source knows when it had come.
         asks_source: bool,
+        // What the source said when it was asked for how long it has been idle.
+        idle: Option<Duration>,
         // When the tick is due that is armed.
         armed: Option<Duration>,
         // When the stream ends by itself.
@@ -120,7 +123,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     ///
     /// let queue = Queue::new();
     /// let mut stream = EventStream::new(queue.subscribe()?, FakeClock::new().ticker());
-    /// assert_eq!(stream.try_next().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn new(source: S, ticker: T) -> Self {
@@ -132,6 +135,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             phase: Phase::New,
             quiet_since: None,
             asks_source: false,
+            idle: None,
             armed: None,
             ends_at: None,
             due_at: None,
@@ -152,13 +156,13 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     ///
     /// let queue = Queue::builder().epoch("e")?.build();
     /// let mut stream = queue.stream(FakeClock::new().ticker())?;
-    /// assert_eq!(stream.try_next().unwrap(), ":\n", "the first bytes");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n", "the first bytes");
+    /// assert_eq!(stream.next_ready(), None);
     /// queue.push("a")?;
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn try_next(&mut self) -> Option<Bytes>
+    pub fn next_ready(&mut self) -> Option<Bytes>
     where
         Self: Unpin,
     {
@@ -180,7 +184,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// let mut stream = queue.stream(FakeClock::new().ticker())?.first_bytes(false);
     /// assert!(!stream.is_terminated());
     /// queue.close();
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
@@ -220,9 +224,9 @@ impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
     ///
     /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
     /// let mut stream = EventStream::from_events(events, FakeClock::new().ticker());
-    /// assert_eq!(stream.try_next().unwrap(), ":\n");
-    /// assert_eq!(stream.try_next().unwrap(), "data: a\n\ndata: b\n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "data: a\n\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// ```
     pub fn from_events(events: St, ticker: T) -> Self {
@@ -257,20 +261,20 @@ impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
                 return self.age_out(cx);
             }
             let look_at = match self.as_mut().poll_source(cx, &mut now) {
-                Looked::Ready(Some(chunk)) => {
+                Looked::Ready(Some(chunk), Said { has_more, is_dated }) => {
                     let this = self.project();
-                    *this.in_burst = this.source.has_more();
+                    *this.in_burst = has_more;
                     if !*this.in_burst && !this.pace.is_immediate() {
                         this.pace.taken(now.read(&*this.ticker));
                     }
                     (*this.due_at, *this.early) = (None, 0);
-                    *this.asks_source = now.0.is_none() && this.source.knows_idle();
+                    *this.asks_source = now.0.is_none() && is_dated;
                     if !*this.asks_source {
                         *this.quiet_since = now.0;
                     }
                     return Poll::Ready(Some(chunk));
                 }
-                Looked::Ready(None) => return self.end(),
+                Looked::Ready(None, _) => return self.end(),
                 Looked::Pending(look_at) => look_at,
             };
             // 2. Whatever is armed covers what comes, unless something is new: a look at the time
@@ -324,9 +328,16 @@ impl Now {
 
 /// What a look at the source came to.
 enum Looked {
-    Ready(Option<Bytes>),
+    Ready(Option<Bytes>, Said),
     /// Nothing may go or is due; look again at that time, or when woken.
     Pending(Option<Duration>),
+}
+
+/// What a source said of a chunk.
+#[derive(Clone, Copy)]
+struct Said {
+    has_more: bool,
+    is_dated: bool,
 }
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
@@ -340,7 +351,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 
     fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, now: &mut Now) -> Looked {
         let mut this = self.project();
-        let limit = this.settings.limit(this.pace.is_ticked());
+        let usual = this.source.max_messages();
+        let limit = this.settings.limit(this.pace.is_ticked(), usual);
+        let mut pull = Pull::new(limit);
+        if *this.asks_source && this.armed.is_none() {
+            pull = pull.asking_idle();
+        }
         let gate = if *this.in_burst || this.pace.is_immediate() {
             Gate::Open
         } else {
@@ -349,20 +365,22 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         match gate {
             Gate::Open => {}
             Gate::Shut(until) => {
-                this.source.as_mut().park(cx);
-                if !this.source.is_closing() {
+                let _ = this.source.as_mut().poll_ready(cx, &mut pull);
+                if !pull.is_closing() {
+                    this.source.as_mut().park(cx);
                     return Looked::Pending(Some(until));
                 }
             }
             // Asked at each poll, also for what is promised already: this may be another task.
             Gate::Ask => {
                 let now = now.read(&*this.ticker);
-                if this.source.as_mut().poll_due(cx, limit).is_pending() {
+                if this.source.as_mut().poll_ready(cx, &mut pull).is_pending() {
                     let now = || now;
-                    let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
+                    let look_at =
+                        look_again(pull.wakes_after(), this.pace, this.due_at, this.early, now);
                     return Looked::Pending(look_at);
                 }
-                if !this.source.is_closing() {
+                if !pull.is_closing() {
                     let tick = this.pace.look(now);
                     if tick > now {
                         return Looked::Pending(Some(tick));
@@ -370,15 +388,20 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
                 }
             }
         }
-        match this.source.as_mut().poll_take(cx, limit) {
-            Poll::Ready(chunk) => Looked::Ready(chunk),
+        match this.source.as_mut().poll_chunk(cx, &mut pull) {
+            Poll::Ready(chunk) => {
+                let (has_more, is_dated) = (pull.has_more(), pull.is_dated());
+                Looked::Ready(chunk, Said { has_more, is_dated })
+            }
             Poll::Pending => {
                 let mut now = || now.read(&*this.ticker);
                 if core::mem::take(this.in_burst) && !this.pace.is_immediate() {
                     // What was left of it expired: it ended with its last chunk.
                     this.pace.taken(this.quiet_since.unwrap_or_else(&mut now));
                 }
-                let look_at = look_again(&this.source, this.pace, this.due_at, this.early, now);
+                *this.idle = pull.idle();
+                let after = pull.wakes_after();
+                let look_at = look_again(after, this.pace, this.due_at, this.early, now);
                 Looked::Pending(look_at)
             }
         }
@@ -395,9 +418,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     fn quiet_until(self: Pin<&mut Self>, now: Duration) -> Option<Duration> {
         let this = self.project();
         let since = this.quiet_since.get_or_insert(now);
-        if core::mem::take(this.asks_source) {
+        if let Some(idle) = this.idle.take() {
             // The source may count by another clock. The last byte went out after the last look.
-            *since = now.saturating_sub(this.source.idle_for()).max(*since);
+            *since = now.saturating_sub(idle).max(*since);
+            *this.asks_source = false;
         }
         this.settings.quiet_until(*since)
     }
@@ -442,15 +466,15 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 ///
 /// Clock and ticker may differ: a look can come before its message is due. The next look then is at
 /// least a millisecond later, and twice that each time, up to about a second: late, never spinning.
-fn look_again<S: Source>(
-    source: &Pin<&mut S>,
+fn look_again(
+    after: Option<Duration>,
     pace: &mut Pace,
     due_at: &mut Option<Duration>,
     early: &mut u32,
     now: impl FnOnce() -> Duration,
 ) -> Option<Duration> {
     pace.rest();
-    let Some(after) = source.next_due() else {
+    let Some(after) = after else {
         (*due_at, *early) = (None, 0);
         return None;
     };

@@ -1,9 +1,18 @@
 //! The two times: what the world's clock says, and how much has elapsed.
 
+mod deadline;
+mod fake;
+pub(crate) mod system;
+pub(crate) mod timers;
+
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::time::SystemTime;
+
+pub(crate) use deadline::Deadline;
+pub use fake::{FakeClock, FakeTicker};
+pub use system::{SystemClock, ThreadTicker};
 
 /// The longest wait that a [`Ticker`] is armed for; longer ones are armed again.
 pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
@@ -89,39 +98,6 @@ pub(crate) fn saturating_add(time: SystemTime, after: Duration) -> SystemTime {
     latest
 }
 
-/// A point in the world's time, or never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Deadline {
-    At(SystemTime),
-    Never,
-}
-
-impl Deadline {
-    /// Later by `time`; what overflows is never.
-    pub(crate) fn plus(self, time: Duration) -> Self {
-        match self {
-            Self::At(at) => at.checked_add(time).map_or(Self::Never, Self::At),
-            Self::Never => Self::Never,
-        }
-    }
-
-    pub(crate) fn has_come(self, now: SystemTime) -> bool {
-        self <= Self::At(now)
-    }
-
-    pub(crate) fn time(self) -> Option<SystemTime> {
-        match self {
-            Self::At(at) => Some(at),
-            Self::Never => None,
-        }
-    }
-
-    /// How long until then; zero where it has come.
-    pub(crate) fn after(self, now: SystemTime) -> Option<Duration> {
-        Some(self.time()?.duration_since(now).unwrap_or_default())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,15 +121,5 @@ mod tests {
     fn a_sum_that_fits_is_exact() {
         let (epoch, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
         assert_eq!(saturating_add(epoch, second), epoch + second);
-    }
-
-    #[test]
-    fn never_is_after_every_time() {
-        assert!(
-            Deadline::At(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::MAX / 4))
-                < Deadline::Never
-        );
-        assert!(!Deadline::Never.has_come(SystemTime::UNIX_EPOCH));
-        assert!(Deadline::At(SystemTime::UNIX_EPOCH).has_come(SystemTime::UNIX_EPOCH));
     }
 }

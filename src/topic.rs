@@ -1,6 +1,7 @@
 //! Broadcast: each stream has a cursor of its own into one shared log.
 
 mod builder;
+mod log;
 mod publish;
 mod resume;
 mod state;
@@ -11,9 +12,9 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::id::{Epoch, Id};
 use crate::message::Message;
-use crate::remaining::Remaining;
+use crate::message::id::{Epoch, Id};
+use crate::message::remaining::Remaining;
 use crate::source::TooManyStreams;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Clock;
@@ -23,7 +24,7 @@ pub use publish::{PublishError, Published};
 pub use resume::{GapCause, Lag, Resumption, Start};
 pub use subscription::TopicSubscription;
 
-use crate::id::Read;
+use crate::message::id::Read;
 use state::{Effects, State};
 
 /// Broadcast: each stream sees each message, in the same order, from a log of bounded length.
@@ -62,8 +63,8 @@ use state::{Effects, State};
 /// let mut one = topic.stream(Start::Now, clock.ticker())?.first_bytes(false);
 /// topic.publish("hello")?;
 /// let mut two = topic.stream(Start::Oldest, clock.ticker())?.first_bytes(false);
-/// assert_eq!(one.try_next().unwrap(), "id: e-1\ndata: hello\n\n");
-/// assert_eq!(two.try_next().unwrap(), "id: e-1\ndata: hello\n\n");
+/// assert_eq!(one.next_ready().unwrap(), "id: e-1\ndata: hello\n\n");
+/// assert_eq!(two.next_ready().unwrap(), "id: e-1\ndata: hello\n\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Topic {
@@ -187,8 +188,8 @@ impl Topic {
     /// topic.publish("last")?;
     /// topic.close();
     /// assert!(topic.publish("too late").is_err());
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: last\n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: last\n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -209,7 +210,7 @@ impl Topic {
     /// let mut stream = topic.stream(Start::Now, ticker)?.first_bytes(false);
     /// topic.publish("unsent")?;
     /// topic.abort();
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

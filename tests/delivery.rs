@@ -57,7 +57,7 @@ fn push_all(queue: &Queue, all: &[&str]) {
 /// What can be taken now without a stream: the data, with commas between.
 fn rest(queue: &Queue) -> String {
     let mut bytes = Vec::new();
-    while let Some(frame) = queue.try_next() {
+    while let Some(frame) = queue.next_ready() {
         bytes.extend_from_slice(&frame);
     }
     let events = parser::parse(&bytes).events;
@@ -113,14 +113,14 @@ fn the_number_of_a_message_with_an_id_of_its_own_confirmed_it() {
     let clock = FakeClock::new();
     let queue = usual(&clock);
     queue.push(own("mine")).unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
     assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
-    assert_eq!(queue.extend("e-1", secs(1)), Err(AckError::Unknown));
+    assert_eq!(queue.extend_lease("e-1", secs(1)), Err(AckError::Unknown));
     clock.advance(secs(30));
     assert_eq!(places(&queue), (1, 0, 0, 0));
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("mine"), Ok(()));
 }
 
@@ -169,7 +169,7 @@ fn a_drain_slept_on_when_all_was_taken() {
     let clock = FakeClock::new();
     let queue = usual(&clock);
     queue.push("x").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     assert_eq!(queue.take_remaining().len(), 1);
@@ -182,7 +182,7 @@ fn a_drain_that_was_dropped_left_its_waker_behind() {
     let clock = FakeClock::new();
     let queue = usual(&clock);
     queue.push("x").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     let count = Arc::clone(&drain.count);
@@ -200,7 +200,7 @@ fn who_waits_for_room_slept_when_something_that_may_be_dropped_came_back() {
     let builder = builder(&clock).capacity(1).at_least_once(lease());
     let queue = builder.overflow(Overflow::DropOldest).build();
     queue.push("a").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     let mut push = Task::new(queue.push_when_ready("b"));
     assert!(push.poll().is_pending());
     clock.advance(secs(30));
@@ -318,7 +318,7 @@ fn what_was_taken_back_was_unknown_to_an_ack() {
     queue.push(own("mine")).unwrap();
     push_all(&queue, &["d"]);
     for _ in 0..3 {
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
     }
     queue.nack("e-2", secs(0)).unwrap();
     assert_eq!(queue.take_remaining().len(), 4);
@@ -347,15 +347,15 @@ fn an_id_of_its_own_was_the_same_as_one_that_the_queue_gave() {
     let is_refused = || matches!(queue.push(own("e-1")), Err(PushError::DuplicateId(_)));
     queue.push("a").unwrap();
     assert!(is_refused(), "queued");
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert!(is_refused(), "in flight");
     queue.nack("e-1", secs(0)).unwrap();
     assert!(is_refused(), "dead");
-    for letter in queue.dead_letters() {
+    for letter in queue.take_dead_letters() {
         assert_eq!(queue.push(letter).unwrap().id(), "e-1");
     }
     assert!(is_refused(), "it has the id itself now");
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert!(!is_refused(), "confirmed");
 }
@@ -393,7 +393,7 @@ fn what_is_confirmed_may_be_confirmed_again_and_nothing_else() {
             assert_eq!(queue.ack(id), Ok(()));
         }
         assert_eq!(queue.nack(id, secs(0)), Err(AckError::Stale));
-        assert_eq!(queue.extend(id, secs(1)), Err(AckError::Stale));
+        assert_eq!(queue.extend_lease(id, secs(1)), Err(AckError::Stale));
     }
     assert_eq!(queue.stats().confirmed, 2);
 }
@@ -415,7 +415,11 @@ fn what_was_never_handed_out_is_unknown() {
     for id in ids {
         assert_eq!(queue.ack(id), Err(AckError::Unknown), "{id}");
         assert_eq!(queue.nack(id, secs(0)), Err(AckError::Unknown), "{id}");
-        assert_eq!(queue.extend(id, secs(1)), Err(AckError::Unknown), "{id}");
+        assert_eq!(
+            queue.extend_lease(id, secs(1)),
+            Err(AckError::Unknown),
+            "{id}"
+        );
     }
     assert_eq!(places(&queue), (3, 0, 0, 0));
 }
@@ -425,11 +429,11 @@ fn a_queue_that_delivers_at_most_once_has_nothing_in_flight() {
     let clock = FakeClock::new();
     let queue = builder(&clock).build();
     queue.push("x").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
     assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
-    assert_eq!(queue.extend("e-1", secs(0)), Err(AckError::Unknown));
-    assert!(queue.dead_letters().is_empty());
+    assert_eq!(queue.extend_lease("e-1", secs(0)), Err(AckError::Unknown));
+    assert!(queue.take_dead_letters().is_empty());
     assert!(Task::new(queue.drain(clock.ticker())).poll().is_ready());
     assert_eq!(queue.stats().confirmed, 0);
     queue.push(own("mine")).unwrap();
@@ -452,7 +456,11 @@ fn what_is_not_in_flight_any_more_is_stale() {
     let is_stale = |id: &str| {
         assert_eq!(queue.ack(id), Err(AckError::Stale), "{id}");
         assert_eq!(queue.nack(id, secs(0)), Err(AckError::Stale), "{id}");
-        assert_eq!(queue.extend(id, secs(1)), Err(AckError::Stale), "{id}");
+        assert_eq!(
+            queue.extend_lease(id, secs(1)),
+            Err(AckError::Stale),
+            "{id}"
+        );
     };
     let are_stale = || {
         for id in ["e-1", "e-2", "e-3", "e-4", "e-5", "mine"] {
@@ -465,11 +473,11 @@ fn what_is_not_in_flight_any_more_is_stale() {
     assert!(queue.cancel("e-4") && queue.cancel("mine"));
     clock.advance(secs(1));
     assert_eq!(queue.stats().expired, 1);
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     queue.nack("e-3", secs(0)).unwrap();
     assert_eq!(queue.stats().dead, 1);
     are_stale();
-    assert_eq!(queue.dead_letters().len(), 1);
+    assert_eq!(queue.take_dead_letters().len(), 1);
     are_stale();
     adds_up(&queue);
 }
@@ -602,7 +610,7 @@ fn an_extended_lease_ends_later_by_as_much() {
     push_all(&queue, &["a", "b"]);
     assert_eq!(rest(&queue), "a,b");
     for _ in 0..2 {
-        queue.extend("e-1", secs(10)).unwrap();
+        queue.extend_lease("e-1", secs(10)).unwrap();
     }
     clock.advance(secs(49));
     assert_eq!(rest(&queue), "b");
@@ -616,14 +624,14 @@ fn a_lease_extended_past_all_time_never_ends() {
     let queue = usual(&clock);
     queue.push("a").unwrap();
     assert_eq!(rest(&queue), "a");
-    queue.extend("e-1", Duration::MAX).unwrap();
+    queue.extend_lease("e-1", Duration::MAX).unwrap();
     let mut stream = waiting(&queue, &clock);
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     clock.advance(secs(1_000_000_000));
     stream.is_pending();
     assert!(drain.poll().is_pending());
-    queue.extend("e-1", Duration::MAX).unwrap();
+    queue.extend_lease("e-1", Duration::MAX).unwrap();
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert!(drain.poll().is_ready());
 }
@@ -766,7 +774,7 @@ fn after_its_last_attempt_a_message_is_dead_and_says_why() {
         }
         assert_eq!(places(&queue), (0, 0, 1, 0));
         adds_up(&queue);
-        let letters = queue.dead_letters();
+        let letters = queue.take_dead_letters();
         assert_eq!(letters.len(), 1);
         let letter = &letters[0];
         assert_eq!((letter.attempts(), letter.reason()), (3, reason));
@@ -792,7 +800,7 @@ fn dead_letters_come_in_the_order_of_their_deaths() {
     for id in ["e-2", "e-3", "e-1"] {
         queue.nack(id, secs(0)).unwrap();
     }
-    let letters = queue.dead_letters();
+    let letters = queue.take_dead_letters();
     let ids: Vec<_> = letters.iter().map(sse_queue::DeadLetter::id).collect();
     assert_eq!(ids, ["e-2", "e-3", "e-1"]);
 }
@@ -821,7 +829,7 @@ fn what_a_client_that_comes_back_got_as_often_as_it_may_is_dead() {
     assert_eq!(stream.data(), "b,c");
     let mut stream = back(&queue, &clock, "e-2");
     stream.is_pending();
-    let letters = queue.dead_letters();
+    let letters = queue.take_dead_letters();
     assert_eq!((letters[0].id(), letters[0].attempts()), ("e-3", 2));
     assert_eq!(letters[0].reason(), Reason::Dropped);
     adds_up(&queue);
@@ -845,15 +853,15 @@ fn an_id_of_its_own_is_refused_while_the_queue_answers_for_it() {
     };
     queue.push(own("mine")).unwrap();
     refused();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     refused();
     queue.nack("mine", secs(0)).unwrap();
     refused();
-    assert_eq!(queue.dead_letters().len(), 1);
+    assert_eq!(queue.take_dead_letters().len(), 1);
     queue.push(own("mine")).unwrap();
     assert!(queue.cancel("mine"));
     queue.push(own("mine")).unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     queue.ack("mine").unwrap();
     queue.push(own("mine")).unwrap();
     assert_eq!(queue.ack("mine"), Err(AckError::Unknown), "not yet");
@@ -922,7 +930,7 @@ fn the_grace_does_not_make_a_lease_longer() {
     clock.advance(secs(28));
     drop(stream);
     clock.advance(secs(2));
-    assert_eq!(queue.dead_letters()[0].reason(), Reason::LeaseEnded);
+    assert_eq!(queue.take_dead_letters()[0].reason(), Reason::LeaseEnded);
 }
 
 #[test]
@@ -935,7 +943,7 @@ fn an_orphan_can_be_confirmed_given_back_and_extended() {
     drop(stream);
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert_eq!(queue.nack("e-2", secs(0)), Ok(()));
-    assert_eq!(queue.extend("e-3", secs(60)), Ok(()));
+    assert_eq!(queue.extend_lease("e-3", secs(60)), Ok(()));
     assert_eq!(rest(&queue), "b");
     clock.advance(secs(5));
     assert_eq!(rest(&queue), "c", "the grace is not extended");
@@ -1238,7 +1246,7 @@ fn an_ack_wakes_the_full_stream_and_nobody_else() {
     assert_eq!(streams[0].data(), "a");
     streams[0].is_pending();
     streams[0].wakes();
-    queue.extend("e-1", secs(60)).unwrap();
+    queue.extend_lease("e-1", secs(60)).unwrap();
     assert_eq!(streams[0].wakes(), 0);
     clock.advance(secs(30));
     for _ in 0..3 {
@@ -1421,7 +1429,7 @@ fn what_is_in_flight_or_dead_counts_against_the_bounds() {
         assert_eq!(places(&queue), (0, 1, 1, 0));
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert_eq!(queue.stats().bytes, 34);
-        assert_eq!(queue.dead_letters().len(), 1);
+        assert_eq!(queue.take_dead_letters().len(), 1);
         queue.push("c").unwrap();
         assert_eq!(queue.stats().dropped, 0);
         adds_up(&queue);
@@ -1449,12 +1457,12 @@ fn who_waits_for_room_is_woken_by_whatever_makes_it() {
         |queue, _| queue.ack("e-1").unwrap(),
         |queue, _| {
             queue.nack("e-1", secs(0)).unwrap();
-            assert_eq!(queue.dead_letters().len(), 1);
+            assert_eq!(queue.take_dead_letters().len(), 1);
         },
         |queue, clock| {
             drop(Task::new(bare(queue, clock)));
             clock.advance(secs(30));
-            assert_eq!(queue.dead_letters().len(), 1);
+            assert_eq!(queue.take_dead_letters().len(), 1);
         },
         |queue, _| assert_eq!(queue.take_remaining().len(), 1),
     ];
@@ -1464,7 +1472,7 @@ fn who_waits_for_room_is_woken_by_whatever_makes_it() {
             let builder = builder(&clock).capacity(1).overflow(overflow);
             let queue = builder.at_least_once(lease().max_attempts(1)).build();
             queue.push("a").unwrap();
-            assert!(queue.try_next().is_some());
+            assert!(queue.next_ready().is_some());
             let mut push = Task::new(queue.push_when_ready("b"));
             assert!(push.poll().is_pending());
             way(&queue, &clock);
@@ -1506,16 +1514,16 @@ fn a_drain_ends_with_the_last_lease_by_its_own_ticker() {
     let clock = FakeClock::new();
     let queue = usual(&clock);
     push_all(&queue, &["a", "b"]);
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     clock.advance(secs(10));
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     queue.close();
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(20)));
     assert_eq!(drain.wakes(), 1);
     assert!(drain.poll().is_pending());
-    queue.extend("e-2", secs(5)).unwrap();
+    queue.extend_lease("e-2", secs(5)).unwrap();
     assert_eq!(clock.advance_to_next(), Some(secs(10)));
     assert!(drain.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
@@ -1532,7 +1540,7 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
     let clock = FakeClock::new();
     let queue = usual(&clock);
     queue.push("a").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     let mut drains = [(); 3].map(|()| Task::new(queue.drain(clock.ticker())));
     for drain in &mut drains {
         assert!(drain.poll().is_pending());
@@ -1542,7 +1550,7 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
     queue.ack("e-1").unwrap();
     assert_eq!(drains.each_ref().map(Task::wakes), [1, 1, 1]);
     queue.push("b").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert!(drains[0].poll().is_pending(), "something is in flight anew");
     queue.ack("e-2").unwrap();
     for drain in &mut drains {
@@ -1627,7 +1635,7 @@ fn an_aborted_queue_still_takes_acks() {
     queue.abort();
     queue.ack("e-1").unwrap();
     clock.advance(secs(30));
-    assert_eq!(queue.try_next(), None);
+    assert_eq!(queue.next_ready(), None);
     assert_eq!(places(&queue), (1, 0, 0, 1));
 }
 
@@ -1681,10 +1689,10 @@ fn many(clock: &FakeClock) -> Queue {
 
 fn all_in_order(queue: &Queue) {
     for n in 0..MANY {
-        let frame = queue.try_next().unwrap();
+        let frame = queue.next_ready().unwrap();
         assert_eq!(frame, format!("id: e-{}\ndata: {n}\n\n", n + 1));
     }
-    assert_eq!(queue.try_next(), None);
+    assert_eq!(queue.next_ready(), None);
 }
 
 #[test]
@@ -1714,6 +1722,6 @@ fn a_hundred_thousand_whose_leases_all_end_are_back_in_order() {
     all_in_order(&queue);
     clock.advance(secs(30));
     assert_eq!(places(&queue), (0, 0, MANY, 0));
-    assert_eq!(queue.dead_letters().len(), MANY);
+    assert_eq!(queue.take_dead_letters().len(), MANY);
     adds_up(&queue);
 }

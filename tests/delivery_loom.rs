@@ -118,7 +118,7 @@ fn an_ack_against_the_drop_of_the_stream() {
         leaves.join().unwrap();
         assert!(matches!(acked, Ok(()) | Err(AckError::Stale)));
         assert_eq!(queue.stats().confirmed, u64::from(acked.is_ok()));
-        assert_eq!(queue.try_next().is_some(), acked.is_err());
+        assert_eq!(queue.next_ready().is_some(), acked.is_err());
         adds_up(&queue);
     });
 }
@@ -129,12 +129,12 @@ fn an_ack_against_the_end_of_the_lease() {
         let clock = FakeClock::new();
         let queue = queue(&clock);
         queue.push("x").unwrap();
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
         let takes = thread::spawn({
             let (queue, clock) = (queue.clone(), clock.clone());
             move || {
                 clock.advance(Duration::from_secs(1));
-                queue.try_next().is_some()
+                queue.next_ready().is_some()
             }
         });
         let acked = queue.ack("e-1");
@@ -237,7 +237,7 @@ fn an_ack_against_a_drain() {
         let clock = FakeClock::new();
         let queue = queue(&clock);
         queue.push("x").unwrap();
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
         queue.close();
         let mut drain = Box::pin(queue.drain(clock.ticker()));
         let drains = thread::spawn(move || wait(None, |cx| drain.as_mut().poll(cx)));

@@ -426,7 +426,7 @@ impl Run {
                 }
             }
             Step::TryNext => {
-                let taken = self.queue.try_next();
+                let taken = self.queue.next_ready();
                 let taken = taken.map_or_else(Vec::new, |bytes| events(&bytes));
                 assert_eq!(taken, self.model.take(None, 1));
             }
@@ -434,7 +434,7 @@ impl Run {
             Step::Advance(_) => {}
             Step::Run => self.run(),
             Step::Bury => {
-                let letters = self.queue.dead_letters();
+                let letters = self.queue.take_dead_letters();
                 let letters: Vec<_> = letters
                     .iter()
                     .map(|letter| (letter.id(), letter.attempts(), letter.reason()))
@@ -587,7 +587,7 @@ impl Run {
         let done = match step {
             Step::Ack(_) => self.queue.ack(&message.id),
             Step::Nack(_, delay) => self.queue.nack(&message.id, secs(delay)),
-            Step::Extend(_, by) => self.queue.extend(&message.id, secs(by)),
+            Step::Extend(_, by) => self.queue.extend_lease(&message.id, secs(by)),
             _ => {
                 // What has expired can be cancelled until somebody has looked.
                 let _ = self.queue.stats();
@@ -718,9 +718,9 @@ fn a_drain_under_random_leases_ends_with_the_last() {
     let queue = queue.build();
     for n in 0..50_u64 {
         queue.push(n.to_string()).unwrap();
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
         let by = Duration::from_secs(n * 7919 % 31);
-        queue.extend(&format!("e-{}", n + 1), by).unwrap();
+        queue.extend_lease(&format!("e-{}", n + 1), by).unwrap();
     }
     queue.close();
     let mut drain = Task::new(queue.drain(clock.ticker()));

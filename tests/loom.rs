@@ -197,10 +197,10 @@ fn room_that_comes_up_reaches_who_waits() {
         let mut waits = Box::pin(queue.push_when_ready("c"));
         let waits = thread::spawn(move || wait(|cx| waits.as_mut().poll(cx)));
         let drops = thread::spawn(move || drop(gives_up));
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
         drops.join().unwrap();
         assert!(waits.join().unwrap().is_ok());
-        assert!(queue.try_next().unwrap().ends_with(b"data: c\n\n"));
+        assert!(queue.next_ready().unwrap().ends_with(b"data: c\n\n"));
     });
 }
 
@@ -213,7 +213,7 @@ fn close_against_who_waits_for_room() {
         let waits = thread::spawn(move || wait(|cx| waits.as_mut().poll(cx)));
         let takes = thread::spawn({
             let queue = queue.clone();
-            move || queue.try_next().is_some()
+            move || queue.next_ready().is_some()
         });
         queue.close();
         assert!(takes.join().unwrap());

@@ -501,7 +501,7 @@ impl World {
                 self.jumped += by;
             }
             Step::Take => {
-                let taken = self.queue.try_next();
+                let taken = self.queue.next_ready();
                 let taken = taken.map_or(Vec::new(), |frame| parse(&frame).events);
                 let is_due = !self.naive.due(now).is_empty();
                 assert_eq!(taken.len(), usize::from(is_due));

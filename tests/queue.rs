@@ -88,7 +88,7 @@ fn the_older_of_two_with_one_id_can_be_cancelled_when_the_newer_is_gone() {
         .push(Message::new(event("later")).after(secs(5)))
         .unwrap();
     queue.push(event("now")).unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert!(queue.cancel("a"));
     assert!(!queue.cancel("a"));
     assert_eq!(queue.stats().depth, 0);
@@ -129,7 +129,7 @@ fn a_push_that_finds_others_in_line_lets_expired_messages_go() {
 /// What can be taken now without a stream: the data, with commas between.
 fn rest(queue: &Queue) -> String {
     let mut bytes = Vec::new();
-    while let Some(frame) = queue.try_next() {
+    while let Some(frame) = queue.next_ready() {
         bytes.extend_from_slice(&frame);
     }
     let events = parser::parse(&bytes).events;
@@ -349,7 +349,7 @@ fn a_refused_message_comes_back_without_the_id_it_did_not_get() {
     queue.push("a").unwrap();
     let back = queue.push("b").unwrap_err().into_message();
     assert_eq!(back, Message::from("b"));
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(queue.push(back).unwrap().id(), "e-2");
 }
 
@@ -463,12 +463,12 @@ fn those_who_wait_for_room_get_it_in_their_order() {
         assert!(task.poll().is_pending());
     }
     let [first, second] = &mut waits;
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!((first.wakes(), second.wakes()), (1, 0));
     assert!(second.poll().is_pending(), "the room is the first one's");
     assert!(first.poll().is_ready());
     assert!(second.poll().is_pending());
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_ready());
     assert_eq!(rest(&queue), "c");
@@ -485,7 +485,7 @@ fn a_plain_push_does_not_overtake_those_who_wait() {
             assert_eq!(overflow, Overflow::DropOldest, "which never waits");
             continue;
         }
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert!(waits.poll().is_ready());
         assert_eq!(rest(&queue), "b");
@@ -501,7 +501,7 @@ fn the_first_in_line_that_is_dropped_leaves_its_room_to_the_next() {
         assert!(task.poll().is_pending());
     }
     let [first, mut second] = waits;
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(first.wakes(), 1);
     drop(first);
     assert_eq!(second.wakes(), 1, "the wake-up went with it otherwise");
@@ -519,9 +519,9 @@ fn one_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     let [mut first, second, mut third] = waits;
     drop(second);
     assert_eq!((first.wakes(), third.wakes()), (0, 0));
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert!(first.poll().is_ready());
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert!(third.poll().is_ready());
     assert_eq!(rest(&queue), "d");
     assert_eq!(queue.stats().pushed, 3);
@@ -531,7 +531,7 @@ fn one_in_the_middle_of_the_line_is_dropped_without_a_trace() {
 fn what_is_dropped_before_it_was_polled_never_stood_in_line() {
     let queue = full(&FakeClock::new());
     drop(queue.push_when_ready("b"));
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     queue.push("c").unwrap();
 }
 
@@ -551,7 +551,7 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
     for _ in 0..3 {
         assert!(first.poll().is_pending());
         assert!(second.poll().is_pending(), "there is room, but not for it");
-        assert!(queue.try_next().is_some());
+        assert!(queue.next_ready().is_some());
         assert_eq!((first.wakes(), second.wakes()), (1, 0));
     }
     assert!(first.poll().is_ready());
@@ -642,7 +642,7 @@ fn cancel_takes_back_due_scheduled_and_never_once() {
 fn what_was_handed_out_cannot_be_cancelled() {
     let queue = queue(&FakeClock::new());
     let receipt = queue.push("x").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert!(!queue.cancel(receipt.id()));
     for id in ["", "e-", "e-0", "e-2", "e-18446744073709551616", "f-1"] {
         assert!(!queue.cancel(id), "{id}");
@@ -687,13 +687,13 @@ fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
     for message in remaining {
         new.push(message).unwrap();
     }
-    let first = new.try_next().unwrap();
+    let first = new.next_ready().unwrap();
     assert_eq!(first, "id: e-2\ndata: a\n\n");
-    assert_eq!(new.try_next().unwrap(), ": note\n");
-    assert_eq!(new.try_next(), None, "not due yet");
+    assert_eq!(new.next_ready().unwrap(), ": note\n");
+    assert_eq!(new.next_ready(), None, "not due yet");
     assert!(new.cancel("e-3"));
     clock.advance(secs(3));
-    assert_eq!(new.try_next(), None, "expired");
+    assert_eq!(new.next_ready(), None, "expired");
     adds_up(&new);
 }
 
@@ -750,7 +750,7 @@ fn an_aborted_queue_gives_nothing() {
     queue.push("a").unwrap();
     queue.close();
     queue.abort();
-    assert_eq!(queue.try_next(), None);
+    assert_eq!(queue.next_ready(), None);
     assert_eq!(queue.take_remaining().len(), 1);
 }
 
@@ -892,7 +892,7 @@ fn a_woken_stream_that_others_were_faster_than_wakes_nobody() {
     let queue = queue(&clock);
     let mut streams = [(); 2].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
-    assert!(queue.try_next().is_some());
+    assert!(queue.next_ready().is_some());
     assert_eq!(streams.each_ref().map(Task::wakes), [1, 0]);
     streams[0].is_pending();
     assert_eq!(streams[1].wakes(), 0);

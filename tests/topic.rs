@@ -1031,14 +1031,15 @@ mod lagging {
     fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
         use core::pin::Pin;
         use core::task::{Context, Poll, Waker};
-        use sse_queue::{Limit, Source};
+        use sse_queue::{Limit, Pull, Source};
 
         let clock = FakeClock::new();
         let topic = builder(&clock).history(1).build();
         let mut source = topic.subscribe(Start::Now).unwrap().lag(Lag::End);
         publish_numbers(&topic, 1..=2);
         let mut cx = Context::from_waker(Waker::noop());
-        let mut take = || Pin::new(&mut source).poll_take(&mut cx, Limit::new(1_000, 10));
+        let mut take =
+            || Pin::new(&mut source).poll_chunk(&mut cx, &mut Pull::new(Limit::new(1_000, 10)));
         assert_eq!(take(), Poll::Ready(None));
         assert_eq!(take(), Poll::Ready(None), "for good");
     }
@@ -1208,8 +1209,8 @@ mod schedule {
             queue.push(remaining).unwrap();
         }
         clock.advance(secs(2));
-        assert_eq!(queue.try_next().unwrap(), "id: own\ndata: a\n\n");
-        assert_eq!(queue.try_next().unwrap(), "id: e-d1\ndata: b\n\n");
+        assert_eq!(queue.next_ready().unwrap(), "id: own\ndata: a\n\n");
+        assert_eq!(queue.next_ready().unwrap(), "id: e-d1\ndata: b\n\n");
     }
 }
 

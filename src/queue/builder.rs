@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use super::state::{Bounds, State};
 use super::{Queue, Shared};
-use crate::id::{Epoch, EpochError};
-use crate::lease::Lease;
+use crate::message::id::{Epoch, EpochError};
+use crate::queue::lease::Lease;
 use crate::sync::Mutex;
-use crate::system::SystemClock;
 use crate::time::Clock;
+use crate::time::system::SystemClock;
 
 /// What a push does when the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl QueueBuilder {
     /// let queue = Queue::builder().capacity(1).overflow(Overflow::DropOldest).build();
     /// queue.push("a")?;
     /// queue.push("b")?;
-    /// assert!(queue.try_next().unwrap().ends_with(b"data: b\n\n"));
+    /// assert!(queue.next_ready().unwrap().ends_with(b"data: b\n\n"));
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
     pub fn overflow(mut self, overflow: Overflow) -> Self {
@@ -133,7 +133,7 @@ impl QueueBuilder {
     /// let queue = Queue::builder().clock(clock.clone()).build();
     /// queue.push(Message::from("x").after(Duration::from_secs(1)))?;
     /// clock.advance(Duration::from_secs(1));
-    /// assert!(queue.try_next().is_some());
+    /// assert!(queue.next_ready().is_some());
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -177,7 +177,7 @@ impl QueueBuilder {
     /// let lease = Lease::new(Duration::from_secs(30));
     /// let queue = Queue::builder().at_least_once(lease).build();
     /// let receipt = queue.push("job")?;
-    /// assert!(queue.try_next().is_some());
+    /// assert!(queue.next_ready().is_some());
     /// assert_eq!(queue.stats().in_flight, 1);
     /// queue.ack(receipt.id())?;
     /// assert_eq!(queue.stats().in_flight, 0);

@@ -6,12 +6,12 @@ use super::effects::Effects;
 use super::item::Item;
 use super::lending::{AckError, End};
 use super::state::{MOST_AT_ONCE, State};
-use crate::chunk::Chunk;
-use crate::lease::{HolderId, Lent, Reason};
 use crate::ordered::Key;
+use crate::queue::lease::{HolderId, Lent, Reason};
+use crate::queue::wait_queue::Ticket;
 use crate::source::Limit;
+use crate::source::chunk::Chunk;
 use crate::time::Deadline;
-use crate::waiters::Ticket;
 
 /// What is different in a queue that delivers at least once.
 impl State {
@@ -357,9 +357,9 @@ mod tests {
     use super::super::Overflow;
     use super::super::state::{Bounds, Pushed, Taken};
     use super::*;
-    use crate::id::Epoch;
-    use crate::lease::Lease;
     use crate::message::Message;
+    use crate::message::id::Epoch;
+    use crate::queue::lease::Lease;
 
     const MANY: usize = 1_000;
     const MOST: usize = 64;

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::id::{Epoch, Id};
+use crate::message::id::{Epoch, Id};
+use crate::message::remaining::Remaining;
 use crate::ordered::Key;
-use crate::remaining::Remaining;
 use crate::time::Deadline;
 
 /// What waits in the queue.

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::item::Item;
-use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
-use crate::ranges::Ranges;
-use crate::remaining::Remaining;
-use crate::waiters::Ticket;
+use crate::message::remaining::Remaining;
+use crate::queue::lease::{HolderId, Lease, Leases, Lent, Reason};
+use crate::queue::ranges::Ranges;
+use crate::queue::wait_queue::Ticket;
 use crate::wakers::{Places, WakerList};
 
 /// So many ids that events brought along are remembered behind their messages' end.
@@ -30,7 +30,7 @@ const MOST_PAST_IDS: usize = 65_536;
 /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
 /// let receipt = queue.push("x")?;
 /// assert_eq!(queue.ack(receipt.id()), Err(AckError::Unknown), "not handed out");
-/// queue.try_next();
+/// queue.next_ready();
 /// clock.advance(Duration::from_secs(30));
 /// assert_eq!(queue.ack(receipt.id()), Err(AckError::Stale), "the lease has ended");
 /// # Ok::<(), sse_queue::PushError>(())
@@ -49,7 +49,7 @@ pub enum AckError {
 
 /// A message that was handed out as often as it may be, and never confirmed.
 ///
-/// Taken by [`Queue::dead_letters`](crate::Queue::dead_letters). It can be pushed again.
+/// Taken by [`Queue::take_dead_letters`](crate::Queue::take_dead_letters). It can be pushed again.
 #[derive(Clone)]
 pub struct DeadLetter {
     remaining: Remaining,
@@ -67,9 +67,9 @@ impl DeadLetter {
     /// # let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.nack("e-1", Duration::ZERO)?;
-    /// assert_eq!(queue.dead_letters()[0].frame(), "id: e-1\ndata: x\n\n");
+    /// assert_eq!(queue.take_dead_letters()[0].frame(), "id: e-1\ndata: x\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -87,9 +87,9 @@ impl DeadLetter {
     /// # let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.nack("e-1", Duration::ZERO)?;
-    /// assert_eq!(queue.dead_letters()[0].id(), "e-1");
+    /// assert_eq!(queue.take_dead_letters()[0].id(), "e-1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -107,9 +107,9 @@ impl DeadLetter {
     /// # let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.nack("e-1", Duration::ZERO)?;
-    /// assert_eq!(queue.dead_letters()[0].attempts(), 1);
+    /// assert_eq!(queue.take_dead_letters()[0].attempts(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -127,9 +127,9 @@ impl DeadLetter {
     /// # let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.nack("e-1", Duration::ZERO)?;
-    /// assert_eq!(queue.dead_letters()[0].reason(), Reason::Nacked);
+    /// assert_eq!(queue.take_dead_letters()[0].reason(), Reason::Nacked);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

@@ -6,7 +6,7 @@ use super::receipt::{PushError, Receipt};
 use super::state::Pushed;
 use super::{Queue, Shared};
 use crate::message::Message;
-use crate::waiters::Ticket;
+use crate::queue::wait_queue::Ticket;
 
 /// The future of [`Queue::push_when_ready`].
 ///

@@ -1,7 +1,7 @@
 use thiserror::Error;
 
-use crate::id::Id;
 use crate::message::Message;
+use crate::message::id::Id;
 
 /// What became of a message that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,14 +9,14 @@ use super::item::Item;
 use super::lending::Lending;
 use super::receipt::{PushError, Receipt};
 use super::{Overflow, QueueStats};
-use crate::chunk::Chunk;
-use crate::id::{Epoch, Id};
-use crate::lease::{HolderId, Lease, Leases, Lent, Reason};
 use crate::message::Message;
+use crate::message::id::{Epoch, Id};
 use crate::ordered::{Key, Ordered};
+use crate::queue::lease::{HolderId, Lease, Leases, Lent, Reason};
+use crate::queue::wait_queue::{Ticket, Waiters};
+use crate::source::chunk::Chunk;
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
-use crate::waiters::{Ticket, Waiters};
 
 /// The most messages that one hold of the lock lets go of on the way.
 pub(super) const MOST_AT_ONCE: usize = 64;

@@ -1,18 +1,17 @@
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Shared;
 use super::state::{Asked, Taken};
-use crate::chunk::Chunk;
-use crate::header::LastEventId;
-use crate::lease::HolderId;
-use crate::source::{Limit, Source, TooManyStreams};
-use crate::waiters::Ticket;
+use crate::message::LastEventId;
+use crate::queue::lease::HolderId;
+use crate::queue::wait_queue::Ticket;
+use crate::source::chunk::Chunk;
+use crate::source::{Pull, Source, TooManyStreams};
 
 /// One of a queue's competing consumers: the [`Source`] of a queue's streams.
 ///
@@ -24,7 +23,6 @@ pub struct QueueSubscription {
     /// Tells this stream from all others of the queue.
     stream: u64,
     holder: Option<HolderId>,
-    next_due: Option<Duration>,
 }
 
 impl QueueSubscription {
@@ -35,7 +33,6 @@ impl QueueSubscription {
             ticket,
             stream,
             holder: None,
-            next_due: None,
         })
     }
 
@@ -51,30 +48,38 @@ impl QueueSubscription {
 }
 
 impl Source for QueueSubscription {
-    fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, limit: Limit) -> Poll<()> {
+    fn max_messages(&self) -> usize {
+        16
+    }
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
+        let limit = pull.limit();
         let asked = this.shared.with(|state, now, effects| {
             this.holder = state.holder_of(this.stream, this.holder);
+            if state.is_closed() {
+                pull.closing();
+            }
             state.ask(this.ticket, this.holder, now, limit, cx.waker(), effects)
         });
         match asked {
-            Asked::Due => {
-                this.next_due = None;
-                Poll::Ready(())
-            }
+            Asked::Due => Poll::Ready(()),
             Asked::Wait(next_due) => {
-                this.next_due = next_due;
+                if let Some(next_due) = next_due {
+                    pull.wake_after(next_due);
+                }
                 Poll::Pending
             }
         }
     }
 
-    fn poll_take(
+    fn poll_chunk(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        limit: Limit,
+        pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
         let this = &mut *self;
+        let limit = pull.limit();
         let (ticket, waker) = (this.ticket, cx.waker());
         let mut chunk = Chunk::default();
         loop {
@@ -97,7 +102,9 @@ impl Source for QueueSubscription {
                 };
                 (taken, next_due)
             });
-            this.next_due = next_due;
+            if let Some(next_due) = next_due {
+                pull.wake_after(next_due);
+            }
             match taken {
                 Taken::Full => return Poll::Pending,
                 Taken::Done if chunk.is_empty() => return Poll::Pending,
@@ -107,19 +114,10 @@ impl Source for QueueSubscription {
         }
     }
 
-    fn next_due(&self) -> Option<Duration> {
-        self.next_due
-    }
-
-    fn is_closing(&self) -> bool {
-        self.shared.state.lock().is_closed()
-    }
-
-    fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+    fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let (ticket, holder) = (self.ticket, self.holder);
         self.shared
             .with(|state, _, effects| state.park(ticket, holder, cx.waker(), effects));
-        self.next_due = None;
     }
 }
 

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::EventStream;
 use crate::event::Event;
-use crate::pace::{Pace, Pacing};
 use crate::source::{Limit, Source};
+use crate::stream::pacing::{Pace, Pacing};
 use crate::time::Ticker;
 
 /// What browsers use by themselves lies around three seconds.
@@ -27,9 +27,9 @@ const USUAL_RETRY: Duration = Duration::from_secs(3);
 /// let queue = Queue::new();
 /// let period = Duration::from_secs(30);
 /// let mut stream = queue.stream(clock.ticker())?.keep_alive(KeepAlive::every(period));
-/// assert_eq!(stream.try_next().unwrap(), ":\n", "the first bytes");
+/// assert_eq!(stream.next_ready().unwrap(), ":\n", "the first bytes");
 /// clock.advance(period);
-/// assert_eq!(stream.try_next().unwrap(), ":\n");
+/// assert_eq!(stream.next_ready().unwrap(), ":\n");
 /// # Ok::<(), sse_queue::TooManyStreams>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl KeepAlive {
     ///
     /// let clock = FakeClock::new();
     /// let mut stream = Queue::new().stream(clock.ticker())?.keep_alive(KeepAlive::off());
-    /// stream.try_next();
+    /// stream.next_ready();
     /// assert_eq!(clock.next_deadline(), None);
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
@@ -100,9 +100,9 @@ impl KeepAlive {
     /// let queue = Queue::new();
     /// let keep_alive = KeepAlive::event(Duration::from_secs(5), Event::new("").name("ping")?)?;
     /// let mut stream = queue.stream(clock.ticker())?.keep_alive(keep_alive);
-    /// stream.try_next();
+    /// stream.next_ready();
     /// clock.advance(Duration::from_secs(5));
-    /// assert_eq!(stream.try_next().unwrap(), "event: ping\ndata: \n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "event: ping\ndata: \n\n");
     ///
     /// let with_id = Event::new("").id("7")?;
     /// assert!(KeepAlive::event(Duration::from_secs(5), with_id).is_err());
@@ -137,7 +137,7 @@ pub struct KeepAliveError;
 pub(super) struct Settings {
     batch: usize,
     max_chunk: usize,
-    max_messages: usize,
+    max_messages: Option<usize>,
     keep_alive: Option<Duration>,
     retry: Option<Duration>,
     first_bytes: bool,
@@ -157,7 +157,7 @@ impl Default for Settings {
         Self {
             batch: 1,
             max_chunk: 64 * 1024,
-            max_messages: 16,
+            max_messages: None,
             keep_alive: KeepAlive::default().period,
             retry: None,
             first_bytes: true,
@@ -167,11 +167,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn limit(&self, is_ticked: bool) -> Limit {
+    pub(super) fn limit(&self, is_ticked: bool, usual: usize) -> Limit {
         let messages = if is_ticked {
             self.batch
         } else {
-            self.max_messages
+            self.max_messages.unwrap_or(usual)
         };
         Limit::new(self.max_chunk, messages)
     }
@@ -274,12 +274,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
     /// let mut stream = stream.spaced(Duration::from_millis(20));
     /// queue.push("a")?;
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
     /// queue.push("b")?;
     /// queue.push("c")?;
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_millis(20));
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-2\ndata: b\n\nid: e-3\ndata: c\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\nid: e-3\ndata: c\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spaced(mut self, gap: Duration) -> Self {
@@ -305,9 +305,9 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
     /// let mut stream = stream.every(Duration::from_secs(1));
     /// queue.push("a")?;
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn every(mut self, period: Duration) -> Self {
@@ -329,10 +329,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// for data in ["a", "b", "c"] {
     ///     queue.push(data)?;
     /// }
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn batch(mut self, messages: usize) -> Self {
@@ -352,8 +352,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// for data in ["a", "b", "c"] {
     ///     queue.push(data)?;
     /// }
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-3\ndata: c\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-3\ndata: c\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_chunk(mut self, bytes: usize) -> Self {
@@ -373,12 +373,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false).max_messages(1);
     /// queue.push("a")?;
     /// queue.push("b")?;
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\n");
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-2\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_messages(mut self, messages: usize) -> Self {
-        self.settings.max_messages = messages.max(1);
+        self.settings.max_messages = Some(messages.max(1));
         self
     }
 
@@ -396,11 +396,11 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # let queue = Queue::new();
     /// let keep_alive = KeepAlive::every(Duration::from_secs(5));
     /// let mut stream = queue.stream(clock.ticker())?.keep_alive(keep_alive);
-    /// stream.try_next();
+    /// stream.next_ready();
     /// clock.advance(Duration::from_secs(4));
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(stream.try_next().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
@@ -421,8 +421,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # use sse_queue::{FakeClock, Queue};
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::new();
-    /// assert_eq!(queue.stream(clock.ticker())?.try_next().unwrap(), ":\n");
-    /// assert_eq!(queue.stream(clock.ticker())?.first_bytes(false).try_next(), None);
+    /// assert_eq!(queue.stream(clock.ticker())?.next_ready().unwrap(), ":\n");
+    /// assert_eq!(queue.stream(clock.ticker())?.first_bytes(false).next_ready(), None);
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn first_bytes(mut self, first_bytes: bool) -> Self {
@@ -440,7 +440,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::new();
     /// let mut stream = queue.stream(clock.ticker())?.retry(Duration::from_secs(10));
-    /// assert_eq!(stream.try_next().unwrap(), "retry: 10000\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "retry: 10000\n");
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn retry(mut self, retry: Duration) -> Self {
@@ -462,10 +462,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # let queue = Queue::new();
     /// let stream = queue.stream(clock.ticker())?.first_bytes(false).seed(7);
     /// let mut stream = stream.max_age(Duration::from_secs(10));
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(10));
-    /// assert!(stream.try_next().unwrap().starts_with(b"retry: "));
-    /// assert_eq!(stream.try_next(), None);
+    /// assert!(stream.next_ready().unwrap().starts_with(b"retry: "));
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
@@ -486,7 +486,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     ///     let clock = FakeClock::new();
     ///     let stream = queue.stream(clock.ticker())?.first_bytes(false).seed(seed);
     ///     let mut stream = stream.max_age(Duration::from_secs(10));
-    ///     stream.try_next();
+    ///     stream.next_ready();
     ///     Ok::<_, sse_queue::TooManyStreams>(clock.next_deadline())
     /// };
     /// assert_eq!(end(7)?, end(7)?);
@@ -510,8 +510,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
     /// let mut stream = stream.farewell(Event::new("").name("bye")?);
     /// queue.close();
-    /// assert_eq!(stream.try_next().unwrap(), "event: bye\ndata: \n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), "event: bye\ndata: \n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn farewell(mut self, event: Event) -> Self {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::state::{Bounds, State};
 use super::{Shared, Topic};
-use crate::id::{Epoch, EpochError};
-use crate::log::Retention;
+use crate::message::id::{Epoch, EpochError};
 use crate::sync::{AtomicU64, Mutex};
-use crate::system::SystemClock;
 use crate::time::Clock;
+use crate::time::system::SystemClock;
+use crate::topic::log::Retention;
 
 /// Settings for a new [`Topic`].
 ///

@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::header::LastEventId;
+use crate::message::LastEventId;
 
 /// Where a new stream of a [`Topic`](crate::Topic) begins.
 ///
@@ -16,7 +16,7 @@ use crate::header::LastEventId;
 /// let first = |start| {
 ///     let ticker = FakeClock::new().ticker();
 ///     let mut stream = topic.stream(start, ticker)?.first_bytes(false).max_messages(1);
-///     Ok::<_, sse_queue::TooManyStreams>(stream.try_next())
+///     Ok::<_, sse_queue::TooManyStreams>(stream.next_ready())
 /// };
 /// assert_eq!(first(Start::Now)?, None);
 /// assert_eq!(first(Start::Oldest)?.unwrap(), "id: e-1\ndata: a\n\n");
@@ -137,9 +137,9 @@ impl fmt::Display for GapCause {
 /// topic.publish("b")?;
 ///
 /// let gap = "event: gap\ndata: {\"missed\":1,\"cause\":\"evicted\"}\n\n";
-/// assert_eq!(skips.try_next().unwrap(), gap);
-/// assert_eq!(skips.try_next().unwrap(), "id: e-2\ndata: b\n\n");
-/// assert_eq!(ends.try_next(), None);
+/// assert_eq!(skips.next_ready().unwrap(), gap);
+/// assert_eq!(skips.next_ready().unwrap(), "id: e-2\ndata: b\n\n");
+/// assert_eq!(ends.next_ready(), None);
 /// assert!(ends.is_terminated());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use super::TopicStats;
 use super::publish::{PublishError, Published};
 use super::resume::{GapCause, Resumption, Start};
-use crate::header::LastEventId;
-use crate::id::{Epoch, Id, Read};
-use crate::log::{Log, MOST_AT_ONCE, Retention};
+use crate::message::LastEventId;
 use crate::message::Message;
+use crate::message::id::{Epoch, Id, Read};
 use crate::ordered::{Key, Ordered};
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
+use crate::topic::log::{Log, MOST_AT_ONCE, Retention};
 use crate::wakers::{Old, Places, WakerList, WakerSet};
 
 #[derive(Clone, Copy, Debug)]

@@ -1,16 +1,16 @@
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use core::time::Duration;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use super::Shared;
 use super::resume::{GapCause, Lag, Resumption, Start};
-use super::state::{Cursor, Taken};
+use super::state::{Cursor, State, Taken};
 use crate::event::{Event, EventError};
-use crate::source::{Limit, Source, TooManyStreams};
+use crate::source::{Pull, Source, TooManyStreams};
 use crate::sync::Ordering;
 
 /// One stream's place in a topic's log: the [`Source`] of a topic's streams.
@@ -23,9 +23,6 @@ pub struct TopicSubscription {
     /// The waker that it waits with, and the count of calls since when: see [`Shared::calls`].
     waker: Option<Waker>,
     waits_since: u64,
-    /// It was called for what it took last.
-    was_called: bool,
-    keeps_time: bool,
     resumption: Resumption,
     owes: Owes,
     lag: Lag,
@@ -65,8 +62,6 @@ impl TopicSubscription {
             cursor,
             waker: None,
             waits_since: NEVER,
-            was_called: false,
-            keeps_time: false,
             resumption,
             owes,
             lag: Lag::Skip,
@@ -104,7 +99,7 @@ impl TopicSubscription {
     /// let mut stream = EventStream::new(source, FakeClock::new().ticker()).first_bytes(false);
     /// topic.publish("a")?;
     /// topic.publish("b")?;
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -129,7 +124,7 @@ impl TopicSubscription {
     /// let topic = Topic::new();
     /// let lost = || Start::After(LastEventId::new("old-7"));
     /// let stream = |source| {
-    ///     EventStream::new(source, FakeClock::new().ticker()).first_bytes(false).try_next()
+    ///     EventStream::new(source, FakeClock::new().ticker()).first_bytes(false).next_ready()
     /// };
     /// let named = topic.subscribe(lost())?.gap_event(Some("missed"))?;
     /// let frame = "event: missed\ndata: {\"missed\":null,\"cause\":\"foreign-epoch\"}\n\n";
@@ -174,19 +169,21 @@ impl TopicSubscription {
 }
 
 impl Source for TopicSubscription {
-    fn poll_due(mut self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
         // From now on it may wait with another waker.
         this.waits_since = NEVER;
         let is_ready = this.owes != Owes::Nothing;
-        let is_due = this.shared.look(|state, _, effects| {
+        let is_due = this.shared.look(|state, now, effects| {
+            if state.is_closed() {
+                pull.closing();
+            }
             if is_ready || state.is_due(&this.cursor) {
                 state.park(&this.cursor, cx.waker(), effects);
-                this.keeps_time = false;
                 return true;
             }
             state.wait(&this.cursor, cx.waker(), effects);
-            this.keeps_time = state.keep_time(&this.cursor);
+            keep_time(state, &this.cursor, now, pull);
             false
         });
         if is_due {
@@ -196,24 +193,33 @@ impl Source for TopicSubscription {
         }
     }
 
-    fn poll_take(
+    fn poll_chunk(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        limit: Limit,
+        pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
         let this = &mut *self;
+        let limit = pull.limit();
+        if pull.asks_idle() {
+            pull.idle_for(this.shared.since_told());
+        }
         let is_called = this.waits_since != this.shared.calls.load(Ordering::Relaxed);
         if !is_called && this.keeps(cx.waker()) {
             return Poll::Pending;
         }
-        this.was_called = is_called && this.waits_since != NEVER;
-        (this.keeps_time, this.waits_since) = (false, NEVER);
+        if is_called && this.waits_since != NEVER {
+            pull.dated();
+        }
+        this.waits_since = NEVER;
         if this.owes == Owes::Nothing {
             let mut state = this.shared.state.lock();
             if let Some(chunk) = state.take_tail(&mut this.cursor, cx.waker(), limit) {
                 this.waits_since = this.shared.calls.load(Ordering::Relaxed);
                 drop(state);
                 this.keep(cx.waker());
+                if this.cursor.is_in_burst() {
+                    pull.more_follows();
+                }
                 return Poll::Ready(Some(chunk));
             }
         }
@@ -233,7 +239,7 @@ impl Source for TopicSubscription {
                 match taken {
                     Taken::Nothing => {
                         state.wait(&this.cursor, cx.waker(), effects);
-                        this.keeps_time = state.keep_time(&this.cursor);
+                        keep_time(state, &this.cursor, now, pull);
                     }
                     Taken::Chunk(_) => {
                         let waits = state.wait_ahead(&this.cursor, cx.waker(), effects);
@@ -248,6 +254,9 @@ impl Source for TopicSubscription {
             match taken {
                 Taken::Chunk(chunk) => {
                     this.keep(cx.waker());
+                    if this.cursor.is_in_burst() {
+                        pull.more_follows();
+                    }
                     return Poll::Ready(Some(chunk));
                 }
                 Taken::Lagged(_) if this.lag == Lag::End => this.owes = Owes::End,
@@ -263,37 +272,21 @@ impl Source for TopicSubscription {
         }
     }
 
-    fn next_due(&self) -> Option<Duration> {
-        // One stream of all keeps the time: the others need no room to remember it.
-        if !self.keeps_time {
-            return None;
-        }
-        self.shared
-            .with(|state, now, _| state.time_left(&self.cursor, now))
-    }
-
-    fn knows_idle(&self) -> bool {
-        self.was_called
-    }
-
-    fn idle_for(&self) -> Duration {
-        self.shared.since_told()
-    }
-
-    fn has_more(&self) -> bool {
-        self.cursor.is_in_burst()
-    }
-
-    fn is_closing(&self) -> bool {
-        self.shared.state.lock().is_closed()
-    }
-
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
-        (this.keeps_time, this.waits_since) = (false, NEVER);
+        this.waits_since = NEVER;
         let cursor = &this.cursor;
         this.shared
             .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
+    }
+}
+
+/// Says when this waiting stream must look, if it is the one that keeps the time.
+fn keep_time(state: &mut State, cursor: &Cursor, now: SystemTime, pull: &mut Pull) {
+    if state.keep_time(cursor)
+        && let Some(left) = state.time_left(cursor, now)
+    {
+        pull.wake_after(left);
     }
 }
 

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use crate::chunk::Chunk;
 use crate::event::Event;
-use crate::source::{Limit, Source};
+use crate::source::chunk::Chunk;
+use crate::source::{Pull, Source};
 
 pin_project! {
     /// Any stream of [`Event`]s as a [`Source`]: what
@@ -38,9 +38,9 @@ impl<St: Stream<Item = Event>> Events<St> {
     ///
     /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
     /// let mut stream = EventStream::new(Events::new(events), FakeClock::new().ticker());
-    /// assert_eq!(stream.try_next().unwrap(), ":\n");
-    /// assert_eq!(stream.try_next().unwrap(), "data: a\n\ndata: b\n\n");
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "data: a\n\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready(), None);
     /// ```
     pub fn new(events: St) -> Self {
         Self {
@@ -66,15 +66,16 @@ impl<St: Stream<Item = Event>> Events<St> {
 }
 
 impl<St: Stream<Item = Event>> Source for Events<St> {
-    fn poll_due(self: Pin<&mut Self>, cx: &mut Context<'_>, _: Limit) -> Poll<()> {
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut Pull) -> Poll<()> {
         self.poll_fill(cx)
     }
 
-    fn poll_take(
+    fn poll_chunk(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        limit: Limit,
+        pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
+        let limit = pull.limit();
         let mut chunk = Chunk::default();
         while chunk.has_place(limit) {
             let filled = self.as_mut().poll_fill(cx);

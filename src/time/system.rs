@@ -12,8 +12,8 @@ use std::thread::{self, Thread};
 use std::time::{Instant, SystemTime};
 
 use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::time::timers::Timers;
 use crate::time::{Clock, Ticker, saturating_add};
-use crate::timers::Timers;
 
 /// How far the wall clock may be ahead before a [`SystemClock`] follows it.
 const TOLERANCE: Duration = Duration::from_millis(10);

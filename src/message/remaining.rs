@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::event::{Event, Fields};
-use crate::id::Id;
 use crate::message::Message;
+use crate::message::id::Id;
 use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::sync::{Mutex, MutexGuard};
+use crate::time::timers::Timers;
 use crate::time::{Clock, Ticker, saturating_add};
-use crate::timers::Timers;
 
 /// A clock that stands still until a test moves it, and wakes what falls due on the way.
 ///

@@ -12,8 +12,8 @@
 //! Queued or dead: dead once it was handed out as often as it may be. Gone at the end of a lease:
 //! if it has expired by then. Dead ones are taken by the caller. A dash changes nothing.
 
-mod ends;
-mod numbers;
+mod deadlines;
+mod seq_map;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -24,8 +24,8 @@ use std::time::SystemTime;
 
 use crate::time::Deadline;
 
-use ends::{End, Ends};
-use numbers::ByNumber;
+use deadlines::{End, Ends};
+use seq_map::ByNumber;
 
 /// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
 ///
@@ -67,10 +67,10 @@ impl Lease {
     /// let lease = Lease::new(Duration::from_secs(30));
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// queue.push("x")?;
-    /// let first = queue.try_next();
-    /// assert_eq!(queue.try_next(), None);
+    /// let first = queue.next_ready();
+    /// assert_eq!(queue.next_ready(), None);
     /// clock.advance(Duration::from_secs(30));
-    /// assert_eq!(queue.try_next(), first);
+    /// assert_eq!(queue.next_ready(), first);
     /// # Ok::<(), sse_queue::PushError>(())
     /// ```
     pub fn new(timeout: Duration) -> Self {
@@ -96,9 +96,9 @@ impl Lease {
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// queue.push("x")?;
     /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
-    /// let first = stream.try_next();
+    /// let first = stream.next_ready();
     /// drop(stream);
-    /// assert_eq!(queue.try_next(), first);
+    /// assert_eq!(queue.next_ready(), first);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -118,9 +118,9 @@ impl Lease {
     /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// let queue = Queue::builder().at_least_once(lease).build();
     /// let receipt = queue.push("x")?;
-    /// queue.try_next();
+    /// queue.next_ready();
     /// queue.nack(receipt.id(), Duration::ZERO)?;
-    /// assert_eq!(queue.dead_letters().len(), 1);
+    /// assert_eq!(queue.take_dead_letters().len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_attempts(mut self, attempts: u32) -> Self {
@@ -142,10 +142,10 @@ impl Lease {
     /// let a = queue.push("a")?;
     /// queue.push("b")?;
     /// let mut stream = queue.stream(FakeClock::new().ticker())?.first_bytes(false);
-    /// assert!(stream.try_next().unwrap().ends_with(b"data: a\n\n"));
-    /// assert_eq!(stream.try_next(), None);
+    /// assert!(stream.next_ready().unwrap().ends_with(b"data: a\n\n"));
+    /// assert_eq!(stream.next_ready(), None);
     /// queue.ack(a.id())?;
-    /// assert!(stream.try_next().unwrap().ends_with(b"data: b\n\n"));
+    /// assert!(stream.next_ready().unwrap().ends_with(b"data: b\n\n"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_in_flight(mut self, messages: usize) -> Self {

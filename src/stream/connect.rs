@@ -1,6 +1,6 @@
 use super::EventStream;
 use crate::event::EventError;
-use crate::header::LastEventId;
+use crate::message::LastEventId;
 use crate::queue::{Queue, QueueSubscription};
 use crate::source::TooManyStreams;
 use crate::time::Ticker;
@@ -48,7 +48,7 @@ impl Queue {
     /// let queue = Queue::new();
     /// let id = LastEventId::new("unheard of");
     /// let mut stream = queue.stream_after(&id, FakeClock::new().ticker())?;
-    /// assert_eq!(stream.try_next().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn stream_after<T: Ticker>(
@@ -81,7 +81,7 @@ impl Topic {
     /// let mut stream = stream.first_bytes(false);
     /// topic.publish("a")?;
     /// topic.publish("b")?;
-    /// assert_eq!(stream.try_next().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stream<T: Ticker>(
@@ -89,8 +89,7 @@ impl Topic {
         start: Start,
         ticker: T,
     ) -> Result<EventStream<TopicSubscription, T>, TooManyStreams> {
-        let stream = EventStream::new(self.subscribe(start)?, ticker);
-        Ok(stream.max_messages(usize::MAX))
+        Ok(EventStream::new(self.subscribe(start)?, ticker))
     }
 }
 
@@ -123,7 +122,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     /// let mut stream = stream.first_bytes(false);
     /// topic.publish("a")?;
     /// topic.publish("b")?;
-    /// assert_eq!(stream.try_next(), None);
+    /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -148,7 +147,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     /// let topic = Topic::new();
     /// let lost = Start::After(LastEventId::new("?"));
     /// let stream = topic.stream(lost, FakeClock::new().ticker())?.gap_event(Some("missed"))?;
-    /// let gap = stream.first_bytes(false).try_next().unwrap();
+    /// let gap = stream.first_bytes(false).next_ready().unwrap();
     /// assert_eq!(gap, "event: missed\ndata: {\"missed\":null,\"cause\":\"unknown\"}\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
