@@ -6,6 +6,7 @@ pub(crate) mod events;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -171,6 +172,8 @@ pub struct Pull {
     is_closing: bool,
     is_dated: bool,
     idle: Option<Duration>,
+    is_leaving: bool,
+    deadline: Option<SystemTime>,
 }
 
 /// What the stream asks for.
@@ -188,6 +191,8 @@ impl Pull {
             is_closing: false,
             is_dated: false,
             idle: None,
+            is_leaving: false,
+            deadline: None,
         }
     }
 
@@ -220,6 +225,16 @@ impl Pull {
         }
     }
 
+    /// The same by a stream that ends now, by its [age](crate::EventStream::max_age): the source
+    /// gives nothing but what it has taken from elsewhere already, and would lose.
+    #[must_use]
+    pub fn leaving(self) -> Self {
+        Self {
+            is_leaving: true,
+            ..self
+        }
+    }
+
     /// How much the stream takes at most.
     #[must_use]
     pub fn limit(&self) -> Limit {
@@ -238,6 +253,12 @@ impl Pull {
         self.yields
     }
 
+    /// Whether the stream ends now.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
     /// Whether the stream wants to know for how long it has been idle.
     #[must_use]
     pub fn asks_idle(&self) -> bool {
@@ -252,7 +273,21 @@ impl Pull {
         self.wakes_after = Some(after);
     }
 
-    /// When the stream must be polled again.
+    /// The same for a deadline by the source's own clock, which now says `now`. A ticker that is
+    /// faster than that clock comes too early: the stream then waits a little longer each time, as
+    /// long as it is told the same deadline.
+    pub fn wake_at(&mut self, deadline: SystemTime, now: SystemTime) {
+        self.deadline = Some(deadline);
+        self.wakes_after = Some(deadline.duration_since(now).unwrap_or_default());
+    }
+
+    /// The deadline by the source's own clock, if it said one.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        self.deadline
+    }
+
+    /// After how long the stream must be polled again.
     #[must_use]
     pub fn wakes_after(&self) -> Option<Duration> {
         self.wakes_after
