@@ -2,6 +2,7 @@
 
 #![cfg(not(loom))]
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::similar_names,
@@ -126,7 +127,7 @@ fn code_of(text: &str) -> String {
     let is_test = |line: &str| line == "#[cfg(test)]" || line == "#[cfg(all(test, loom))]";
     let lines = text.lines().take_while(|line| !is_test(line));
     let code = lines.filter(|line| !line.trim_start().starts_with("//"));
-    code.map(|line| format!("{line}\n")).collect()
+    code.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The files that a file's code names by `crate::` or `super::`.
