@@ -97,8 +97,8 @@ pub trait Clock: Send + Sync + 'static {
 ///     }
 /// }
 ///
-/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true);
-/// # { runtime }.build()?.block_on(async {
+/// # let mut runtime = tokio::runtime::Builder::new_current_thread();
+/// # runtime.enable_time().start_paused(true).build()?.block_on(async {
 /// let mut ticker = TokioTicker { start: Instant::now(), sleep: None };
 /// Pin::new(&mut ticker).arm(Some(Duration::from_secs(15)));
 /// std::future::poll_fn(|cx| Pin::new(&mut ticker).poll_tick(cx)).await;
