@@ -1,6 +1,9 @@
 //! A worker that takes jobs from one of the servers and confirms each when it is done. It may be
 //! killed at any time: what it has not confirmed goes to another.
 //!
+//! The server must leave the confirming to it (`--confirm ack`, the default): the worker comes back
+//! with the id of a job that it has seen, whether it has done it or not, to keep the job's lease.
+//!
 //! ```sh
 //! cargo run --example axum -- --interval 0 --at-least-once 30000
 //! cargo run --example worker -- http://127.0.0.1:3000
@@ -37,7 +40,8 @@ async fn main() {
     let mut worker = Worker {
         client: Client::builder(TokioExecutor::new()).build_http(),
         server: server.unwrap_or_else(|| "http://127.0.0.1:3000".to_owned()),
-        last_done: None,
+        last_seen: None,
+        unconfirmed: None,
     };
     loop {
         match worker.take_jobs().await {
@@ -51,17 +55,20 @@ async fn main() {
 struct Worker {
     client: Client<HttpConnector, Empty<Bytes>>,
     server: String,
-    /// The last job that was done, not the last that came: to come back with an id confirms
-    /// whatever came before it.
-    last_done: Option<String>,
+    /// The last job that came. Coming back with its id keeps the lease of a job in hand.
+    last_seen: Option<String>,
+    /// The job that is done, until the server knows.
+    unconfirmed: Option<String>,
 }
 
 impl Worker {
     /// Does the jobs of one stream, one after the other.
     async fn take_jobs(&mut self) -> Result<(), Failure> {
+        // Before the server can take the job for one that is still to be done.
+        self.confirm().await?;
         let mut request = Request::get(format!("{}/events", self.server));
         request = request.header(ACCEPT, "text/event-stream");
-        if let Some(id) = &self.last_done {
+        if let Some(id) = &self.last_seen {
             request = request.header(LAST_EVENT_ID, id.as_bytes());
         }
         let response = self.send(request).await?;
@@ -71,23 +78,30 @@ impl Worker {
         let mut events = response.into_body().into_data_stream().eventsource();
         while let Some(event) = events.next().await {
             let job = event?;
+            self.last_seen = Some(job.id.clone());
             work(&job)?;
-            self.last_done = Some(job.id.clone());
-            // Where this fails, coming back with the id confirms the job.
-            self.confirm(&job.id).await?;
+            self.unconfirmed = Some(job.id);
+            self.confirm().await?;
         }
         Ok(())
     }
 
-    async fn confirm(&self, id: &str) -> Result<(), Failure> {
+    /// Confirms the job that is done. Where this fails, it is tried again before the next stream.
+    async fn confirm(&mut self) -> Result<(), Failure> {
+        let Some(id) = &self.unconfirmed else {
+            return Ok(());
+        };
         let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
         let request = Request::post(format!("{}/ack/{id}", self.server));
         match self.send(request).await?.status() {
             StatusCode::NO_CONTENT => {}
             // It took too long: somebody else does the job again.
             StatusCode::GONE => eprintln!("the lease of {id} has ended"),
+            // The server has started afresh and knows nothing of the job.
+            StatusCode::NOT_FOUND => eprintln!("{id} is not in flight"),
             status => return Err(format!("{id} was not confirmed: {status}").into()),
         }
+        self.unconfirmed = None;
         Ok(())
     }
 

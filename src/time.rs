@@ -1,26 +1,31 @@
-//! The two times: what the world's clock says, and how much has elapsed.
+//! The two kinds of time: wall-clock time, and elapsed time.
 
 mod deadline;
 mod fake;
 pub(crate) mod system;
-pub(crate) mod timers;
+mod thread;
+mod timers;
 
+use core::ops::DerefMut;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 pub(crate) use deadline::Deadline;
 pub use fake::{FakeClock, FakeTicker};
-pub use system::{SystemClock, ThreadTicker};
+pub use system::SystemClock;
+pub use thread::ThreadTicker;
 
 /// The longest wait that a [`Ticker`] is armed for; longer ones are armed again.
 pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What time is it in the world: stamps, due times and expiry.
+/// Wall-clock time: timestamps, due times and expiry.
 ///
-/// A queue holds its clock as `Arc<dyn Clock>`, so no public type has a clock parameter. The
-/// default is [`SystemClock`](crate::SystemClock); tests use [`FakeClock`](crate::FakeClock).
+/// A hub holds its clock as `Arc<dyn Clock>`, so that no public type has a clock parameter. The
+/// default is [`SystemClock`](crate::SystemClock); tests use [`FakeClock`](crate::FakeClock). A
+/// shared clock, `Arc<C>` or `&'static C`, is a clock too.
 ///
 /// # Examples
 ///
@@ -28,28 +33,79 @@ pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 /// use std::time::{Duration, SystemTime};
 /// use sse_queue::{Clock, FakeClock};
 ///
-/// /// A clock that is an hour behind another one.
-/// struct Behind<C>(C);
+/// /// A clock that runs an hour late.
+/// struct HourLate<C>(C);
 ///
-/// impl<C: Clock> Clock for Behind<C> {
+/// impl<C: Clock> Clock for HourLate<C> {
 ///     fn now(&self) -> SystemTime {
 ///         self.0.now() - Duration::from_secs(3600)
 ///     }
 /// }
 ///
 /// let clock = FakeClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(7200));
-/// assert_eq!(Behind(clock).now(), SystemTime::UNIX_EPOCH + Duration::from_secs(3600));
+/// assert_eq!(HourLate(clock).now(), SystemTime::UNIX_EPOCH + Duration::from_secs(3600));
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time in the world. It never decreases.
+    /// The current wall-clock time. It never decreases.
     fn now(&self) -> SystemTime;
 }
 
-/// Elapsed time, and a wake-up after some of it: pacing, keep-alive, due messages.
+/// Elapsed time, and a wake-up after a given amount of it: pacing, keep-alive, due messages.
 ///
 /// Each stream owns one. [`ThreadTicker`](crate::ThreadTicker) works under any executor or none;
-/// [`FakeClock::ticker`](crate::FakeClock::ticker) makes those for tests. A ticker on a runtime's
-/// own timer is a few lines; the crate's examples have one for tokio.
+/// [`FakeClock::ticker`](crate::FakeClock::ticker) makes those for tests. References to tickers and
+/// boxed ones are tickers too, so a handler that must work with both can take a
+/// `Pin<Box<dyn Ticker + Send>>`.
+///
+/// # On the timer of a runtime
+///
+/// A few lines put a ticker on a runtime's own timer, here tokio's. It follows tokio's time even
+/// while that is paused.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll, ready};
+/// use std::time::Duration;
+/// use sse_queue::Ticker;
+/// use tokio::time::{Instant, Sleep, sleep_until};
+///
+/// struct TokioTicker {
+///     start: Instant,
+///     sleep: Option<Pin<Box<Sleep>>>,
+/// }
+///
+/// impl Ticker for TokioTicker {
+///     fn now(&self) -> Duration {
+///         self.start.elapsed()
+///     }
+///
+///     fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
+///         let due = after.map(|after| Instant::now() + after);
+///         match (&mut self.sleep, due) {
+///             (Some(sleep), Some(due)) => sleep.as_mut().reset(due),
+///             (sleep, due) => *sleep = due.map(|due| Box::pin(sleep_until(due))),
+///         }
+///     }
+///
+///     fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+///         let Some(sleep) = &mut self.sleep else {
+///             return Poll::Pending;
+///         };
+///         ready!(sleep.as_mut().poll(cx));
+///         self.sleep = None;
+///         Poll::Ready(())
+///     }
+/// }
+///
+/// # let mut runtime = tokio::runtime::Builder::new_current_thread();
+/// # runtime.enable_time().start_paused(true).build()?.block_on(async {
+/// let mut ticker = TokioTicker { start: Instant::now(), sleep: None };
+/// Pin::new(&mut ticker).arm(Some(Duration::from_secs(15)));
+/// std::future::poll_fn(|cx| Pin::new(&mut ticker).poll_tick(cx)).await;
+/// assert!(ticker.now() >= Duration::from_secs(15));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Examples
 ///
@@ -70,17 +126,73 @@ pub trait Clock: Send + Sync + 'static {
 /// assert!(Pin::new(&mut ticker).poll_tick(&mut cx).is_pending(), "once per arming");
 /// ```
 pub trait Ticker {
-    /// Time since an origin of the ticker's own. It never decreases.
+    /// Time since an origin that the ticker chooses. It never decreases.
     fn now(&self) -> Duration;
 
     /// Arms the tick for `after` from now, in place of the one armed before; `None` disarms.
     ///
-    /// Callers arm for at most a day and arm longer waits again. The caller polls after it has
-    /// armed.
+    /// Streams arm for at most a day, and again for the rest of a longer wait. They poll after they
+    /// have armed.
     fn arm(self: Pin<&mut Self>, after: Option<Duration>);
 
-    /// Ready once per arming, when it is due. Pending while none is armed.
+    /// Ready once per arming, when the tick is due. Pending while none is armed.
+    ///
+    /// While it is pending, the waker of the latest poll is woken when the tick is due.
     fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> SystemTime {
+        (**self).now()
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for &'static C {
+    fn now(&self) -> SystemTime {
+        (**self).now()
+    }
+}
+
+impl<T: Ticker + Unpin + ?Sized> Ticker for &mut T {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
+        Pin::new(&mut **self).arm(after);
+    }
+
+    fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut **self).poll_tick(cx)
+    }
+}
+
+impl<T: Ticker + Unpin + ?Sized> Ticker for Box<T> {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
+        Pin::new(&mut **self).arm(after);
+    }
+
+    fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut **self).poll_tick(cx)
+    }
+}
+
+impl<P: DerefMut<Target: Ticker>> Ticker for Pin<P> {
+    fn now(&self) -> Duration {
+        (**self).now()
+    }
+
+    fn arm(self: Pin<&mut Self>, after: Option<Duration>) {
+        self.as_deref_mut().arm(after);
+    }
+
+    fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.as_deref_mut().poll_tick(cx)
+    }
 }
 
 /// The sum, or the latest time there is.
@@ -101,6 +213,47 @@ pub(crate) fn saturating_add(time: SystemTime, after: Duration) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Arms and waits for the tick on whatever is a ticker.
+    fn ticks(clock: &FakeClock, mut ticker: impl Ticker + Unpin) {
+        let mut cx = Context::from_waker(core::task::Waker::noop());
+        let start = ticker.now();
+        Pin::new(&mut ticker).arm(Some(Duration::from_secs(1)));
+        assert!(Pin::new(&mut ticker).poll_tick(&mut cx).is_pending());
+        clock.advance(Duration::from_secs(1));
+        assert!(Pin::new(&mut ticker).poll_tick(&mut cx).is_ready());
+        assert_eq!(ticker.now(), start + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn references_and_boxes_of_tickers_are_tickers() {
+        let clock = FakeClock::new();
+        ticks(&clock, clock.ticker());
+        ticks(&clock, Box::new(clock.ticker()));
+        ticks(&clock, Box::pin(clock.ticker()));
+        let mut ticker = clock.ticker();
+        ticks(&clock, Pin::new(&mut ticker));
+        ticks(&clock, &mut ticker as &mut (dyn Ticker + Unpin));
+        let dynamic: Box<dyn Ticker + Send + Unpin> = Box::new(clock.ticker());
+        ticks(&clock, dynamic);
+        let dynamic: Pin<Box<dyn Ticker + Send>> = Box::pin(clock.ticker());
+        ticks(&clock, dynamic);
+    }
+
+    #[test]
+    fn shared_clocks_are_clocks() {
+        fn now(clock: impl Clock) -> SystemTime {
+            clock.now()
+        }
+
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+        let clock = FakeClock::at(time);
+        assert_eq!(now(Arc::new(clock.clone())), time);
+        assert_eq!(now(Arc::new(clock.clone()) as Arc<dyn Clock>), time);
+        let leaked: &'static FakeClock = Box::leak(Box::new(clock));
+        assert_eq!(now(leaked), time);
+        assert_eq!(now(leaked as &'static dyn Clock), time);
+    }
 
     #[test]
     fn a_sum_that_overflows_is_the_latest_time() {

@@ -767,6 +767,13 @@ fn bad_flags_end_with_one_line_and_code_2(example: &str) {
         (&["--mode", "broadcast", "--interval", "x"], "--interval"),
         (&["--at-least-once", "0"], "--at-least-once"),
         (
+            &["--at-least-once", "5", "--max-in-flight", "0"],
+            "--max-in-flight",
+        ),
+        (&["--max-in-flight", "2"], "--at-least-once"),
+        (&["--at-least-once", "5", "--confirm", "x"], "--confirm"),
+        (&["--confirm", "ack"], "--at-least-once"),
+        (
             &["--mode", "broadcast", "--at-least-once", "5"],
             "--mode queue",
         ),
@@ -782,4 +789,5 @@ fn bad_flags_end_with_one_line_and_code_2(example: &str) {
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("--listen ADDR") && help.contains("--at-least-once MS"));
+    assert!(help.contains("--max-in-flight N") && help.contains("--confirm ack|resume"));
 }

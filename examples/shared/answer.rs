@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, EXPECT, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -122,8 +123,9 @@ where
     }));
 }
 
-pub(crate) fn json_response(status: StatusCode, value: &serde_json::Value) -> Response<String> {
-    let mut response = Response::new(value.to_string());
+pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response<String> {
+    // Maps with keys of text can be written, and these are all that the servers write.
+    let mut response = Response::new(serde_json::to_string(value).unwrap_or_default());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
+use serde::Serialize;
 use sse_queue::{AckError, LastEventId, header};
 use tokio::time::timeout;
 
@@ -27,6 +27,12 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
     style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
+
+/// The answer to a message that was taken in.
+#[derive(Serialize)]
+struct Accepted {
+    id: String,
+}
 
 /// What both servers answer from.
 pub(crate) struct App {
@@ -117,7 +123,7 @@ impl App {
     {
         let (head, mut body) = request.into_parts();
         match self.receive(&head, &mut body).await {
-            Ok(id) => json_response(StatusCode::ACCEPTED, &json!({ "id": id })),
+            Ok(id) => json_response(StatusCode::ACCEPTED, &Accepted { id }),
             Err(refusal) => {
                 discard(&head.headers, body);
                 refusal.into()

@@ -30,6 +30,9 @@ Messages go in by POST /messages and come out as Server-Sent Events by GET /even
   --max-streams N                streams open at once, default 100000
   --at-least-once MS             queue mode: a message comes again unless it is confirmed by
                                  POST /ack/ID within that time, default off
+  --max-in-flight N              with --at-least-once: unconfirmed messages per stream, default 1
+  --confirm ack|resume           with --at-least-once: whether a client that comes back with an id
+                                 thereby confirms what it has seen, default ack
   --help                         prints this";
 
 /// What the command line says.
@@ -46,6 +49,18 @@ pub(crate) struct Args {
     pub(crate) max_streams: usize,
     /// How long a message is leased. `None` delivers at most once.
     pub(crate) lease: Option<Duration>,
+    /// The most unconfirmed messages that a stream holds.
+    pub(crate) max_in_flight: NonZeroUsize,
+    pub(crate) confirm: Confirm,
+}
+
+/// How a message is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirm {
+    /// By `POST /ack/ID` alone.
+    Ack,
+    /// Also by coming back with its id, or that of a later message.
+    Resume,
 }
 
 /// Who gets a message.
@@ -85,6 +100,14 @@ impl TryFrom<Flags> for Args {
         if flags.lease.is_some() && flags.mode == Mode::Broadcast {
             return Err("--at-least-once needs --mode queue".into());
         }
+        if flags.lease.is_none() {
+            if flags.max_in_flight.is_some() {
+                return Err("--max-in-flight needs --at-least-once".into());
+            }
+            if flags.confirm.is_some() {
+                return Err("--confirm needs --at-least-once".into());
+            }
+        }
         let usual_interval = match flags.mode {
             Mode::Queue => 1000,
             Mode::Broadcast => 0,
@@ -114,6 +137,8 @@ impl TryFrom<Flags> for Args {
             lease: flags
                 .lease
                 .map(|millis| Duration::from_millis(millis.get())),
+            max_in_flight: flags.max_in_flight.unwrap_or(NonZeroUsize::MIN),
+            confirm: flags.confirm.unwrap_or(Confirm::Ack),
         })
     }
 }
@@ -132,6 +157,8 @@ struct Flags {
     max_body: usize,
     max_streams: usize,
     lease: Option<NonZeroU64>,
+    max_in_flight: Option<NonZeroUsize>,
+    confirm: Option<Confirm>,
 }
 
 impl Flags {
@@ -149,6 +176,8 @@ impl Flags {
             max_body: 1 << 20,
             max_streams: 100_000,
             lease: None,
+            max_in_flight: None,
+            confirm: None,
         };
         while let Some(arg) = args.next()? {
             match arg {
@@ -172,6 +201,10 @@ impl Flags {
                 Long("at-least-once") => {
                     flags.lease = Some(value(&mut args, "at-least-once", str::parse)?);
                 }
+                Long("max-in-flight") => {
+                    flags.max_in_flight = Some(value(&mut args, "max-in-flight", str::parse)?);
+                }
+                Long("confirm") => flags.confirm = Some(value(&mut args, "confirm", confirm)?),
                 Long("help") => {
                     println!("{HELP}");
                     process::exit(0)
@@ -211,5 +244,13 @@ fn overflow(text: &str) -> Result<Overflow, &'static str> {
         "reject" => Ok(Overflow::Reject),
         "drop-oldest" => Ok(Overflow::DropOldest),
         _ => Err("expected reject or drop-oldest"),
+    }
+}
+
+fn confirm(text: &str) -> Result<Confirm, &'static str> {
+    match text {
+        "ack" => Ok(Confirm::Ack),
+        "resume" => Ok(Confirm::Resume),
+        _ => Err("expected ack or resume"),
     }
 }

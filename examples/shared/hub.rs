@@ -14,7 +14,7 @@ use sse_queue::{
 use tokio::time::sleep;
 
 use super::answer::Refusal;
-use super::args::{Args, Mode, Pacing};
+use super::args::{Args, Confirm, Mode, Pacing};
 use super::tokio_time::{TokioClock, TokioTicker};
 
 /// The body of a `GET /events`, boxed for the sake of hubs whose streams differ in type: where there
@@ -27,6 +27,7 @@ pub(crate) struct Hub {
     pacing: Pacing,
     keep_alive: KeepAlive,
     is_leasing: bool,
+    confirm: Confirm,
 }
 
 /// How long what a lost connection had in flight waits for its client to come back.
@@ -62,7 +63,10 @@ impl Hub {
                     .max_streams(args.max_streams)
                     .clock(clock);
                 let queue = match args.lease {
-                    Some(timeout) => queue.at_least_once(Lease::new(timeout).grace(GRACE)),
+                    Some(timeout) => {
+                        let lease = Lease::new(timeout).grace(GRACE);
+                        queue.at_least_once(lease.max_in_flight(args.max_in_flight.get()))
+                    }
                     None => queue,
                 };
                 Kind::Queue(queue.build())
@@ -81,6 +85,7 @@ impl Hub {
             pacing: args.pacing,
             keep_alive: args.keep_alive.clone(),
             is_leasing: args.lease.is_some(),
+            confirm: args.confirm,
         }
     }
 
@@ -113,9 +118,9 @@ impl Hub {
         match &self.kind {
             Kind::Queue(queue) => {
                 // Ids can be guessed, and confirm: a service takes them from clients that it knows.
-                let stream = match seen {
-                    Some(id) => queue.stream_after(&id, ticker),
-                    None => queue.stream(ticker),
+                let stream = match (seen, self.confirm) {
+                    (Some(id), Confirm::Resume) => queue.stream_after(&id, ticker),
+                    _ => queue.stream(ticker),
                 };
                 stream.map(|stream| self.paced(stream))
             }

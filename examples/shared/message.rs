@@ -58,18 +58,25 @@ fn from_json(body: &[u8]) -> Result<Message, String> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("expected a JSON object with the field `data`".to_owned());
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let fields: Fields = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let (field, error) = (error.path().to_string(), error.inner().to_string());
-        let is_known = field == "." || field == "?" || error.contains(&format!("`{field}`"));
-        if is_known {
-            error
-        } else {
-            format!("{field}: {error}")
-        }
-    })?;
-    json.end().map_err(|error| error.to_string())?;
+    let fields: Fields = match serde_json::from_slice(body) {
+        Ok(fields) => fields,
+        Err(error) => return Err(with_field(body).unwrap_or_else(|| error.to_string())),
+    };
     fields.into_message().map_err(|error| error.to_string())
+}
+
+/// What is wrong with an object, with the name of the field. Following the path through the object
+/// costs more than reading it, so only what is refused is read in this way.
+fn with_field(body: &[u8]) -> Option<String> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let error = serde_path_to_error::deserialize::<_, Fields>(&mut json).err()?;
+    let (field, error) = (error.path().to_string(), error.inner().to_string());
+    let is_known = field == "." || field == "?" || error.contains(&format!("`{field}`"));
+    Some(if is_known {
+        error
+    } else {
+        format!("{field}: {error}")
+    })
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::sync::{Mutex, MutexGuard};
-use crate::time::timers::Timers;
+use crate::time::timers::{Arm, Timers};
 use crate::time::{Clock, Ticker, saturating_add};
 
 /// A clock that stands still until a test moves it, and wakes what falls due on the way.
@@ -104,9 +104,10 @@ impl FakeClock {
     /// assert_eq!(ticker.now(), Duration::from_secs(2));
     /// ```
     pub fn ticker(&self) -> FakeTicker {
-        let id = self.state().timers.insert();
-        let clock = self.clone();
-        FakeTicker { clock, id }
+        FakeTicker {
+            clock: self.clone(),
+            arm: None,
+        }
     }
 
     /// Moves the world's time and the elapsed time by `by`, together.
@@ -295,7 +296,7 @@ impl State {
         let by = self.until_next().map_or(left, |until| until.min(left));
         self.elapsed = self.elapsed.saturating_add(by);
         self.world = saturating_add(self.world, by);
-        self.timers.pop_due(self.elapsed, due);
+        self.timers.pop_due(self.elapsed, usize::MAX, due);
         let woken = u64::try_from(due.len()).unwrap_or(u64::MAX);
         self.wakes = self.wakes.saturating_add(woken);
         left.saturating_sub(by)
@@ -329,7 +330,8 @@ impl State {
 #[must_use]
 pub struct FakeTicker {
     clock: FakeClock,
-    id: u64,
+    /// The arm that has not been ready yet.
+    arm: Option<Arm>,
 }
 
 impl Ticker for FakeTicker {
@@ -338,34 +340,44 @@ impl Ticker for FakeTicker {
     }
 
     fn arm(self: Pin<&mut Self>, after: Option<Duration>) {
+        let this = self.get_mut();
         let old = {
-            let mut state = self.clock.state();
+            let mut state = this.clock.state();
             match after.and_then(|after| Timers::deadline(state.elapsed, after)) {
                 Some(deadline) => {
-                    state.timers.arm(self.id, deadline);
+                    this.arm = Some(state.timers.arm(this.arm, deadline).0);
                     None
                 }
-                None => state.timers.disarm(self.id),
+                None => this.arm.take().and_then(|arm| state.timers.disarm(arm)),
             }
         };
         drop(old);
     }
 
     fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let Some(arm) = this.arm else {
+            return Poll::Pending;
+        };
         let mut waker = Some(cx.waker().clone());
         let tick = {
-            let mut state = self.clock.state();
+            let mut state = this.clock.state();
             let now = state.elapsed;
-            state.timers.poll(self.id, now, &mut waker)
+            state.timers.poll(arm, now, &mut waker)
         };
+        if tick.is_ready() {
+            this.arm = None;
+        }
         tick.map(drop)
     }
 }
 
 impl Drop for FakeTicker {
     fn drop(&mut self) {
-        let old = self.clock.state().timers.remove(self.id);
-        drop(old);
+        if let Some(arm) = self.arm {
+            let old = self.clock.state().timers.disarm(arm);
+            drop(old);
+        }
     }
 }
 
@@ -378,350 +390,7 @@ impl fmt::Debug for FakeTicker {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Mutex as StdMutex, PoisonError};
-    use std::task::Wake;
-
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn secs(secs: u64) -> Duration {
-        Duration::from_secs(secs)
-    }
-
-    fn arm(ticker: &mut FakeTicker, after: Duration) {
-        Pin::new(ticker).arm(Some(after));
-    }
-
-    fn poll(ticker: &mut FakeTicker) -> bool {
-        poll_with(ticker, Waker::noop())
-    }
-
-    fn poll_with(ticker: &mut FakeTicker, waker: &Waker) -> bool {
-        Pin::new(ticker)
-            .poll_tick(&mut Context::from_waker(waker))
-            .is_ready()
-    }
-
-    /// Polls its ticker within the wake-up, notes the time of each tick and arms again.
-    struct Inline {
-        ticker: StdMutex<FakeTicker>,
-        period: Duration,
-        ticks: StdMutex<Vec<Duration>>,
-    }
-
-    impl Inline {
-        fn start(clock: &FakeClock, period: Duration) -> Arc<Self> {
-            let mut ticker = clock.ticker();
-            arm(&mut ticker, period);
-            let task = Arc::new(Self {
-                ticker: StdMutex::new(ticker),
-                period,
-                ticks: StdMutex::default(),
-            });
-            Arc::clone(&task).wake();
-            task
-        }
-
-        fn ticks(&self) -> Vec<Duration> {
-            self.ticks
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        }
-    }
-
-    impl Wake for Inline {
-        fn wake(self: Arc<Self>) {
-            let waker = Waker::from(Arc::clone(&self));
-            let mut ticker = self.ticker.lock().unwrap();
-            while poll_with(&mut ticker, &waker) {
-                self.ticks.lock().unwrap().push(ticker.now());
-                arm(&mut ticker, self.period);
-            }
-        }
-    }
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[test]
-    fn advancing_moves_both_times_together() {
-        let start = SystemTime::UNIX_EPOCH + secs(100);
-        let clock = FakeClock::at(start);
-        let ticker = clock.ticker();
-        clock.advance(secs(7));
-        assert_eq!(clock.now(), start + secs(7));
-        assert_eq!(ticker.now(), secs(7));
-    }
-
-    #[test]
-    fn a_jump_moves_the_world_alone_and_wakes_nobody() {
-        let clock = FakeClock::new();
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, SECOND);
-        assert!(!poll(&mut ticker));
-        clock.jump(secs(3600));
-        assert_eq!(clock.now(), SystemTime::UNIX_EPOCH + secs(3600));
-        assert_eq!(ticker.now(), Duration::ZERO);
-        assert_eq!(clock.wakes(), 0);
-        assert!(!poll(&mut ticker));
-    }
-
-    #[test]
-    fn clones_are_handles_to_the_same_time() {
-        let clock = FakeClock::new();
-        clock.clone().advance(SECOND);
-        assert_eq!(clock.elapsed(), SECOND);
-    }
-
-    // 0 --- 1 --- 2 --- 3 --- 4 --- 5
-    //       t     t     t     t     t
-    #[test]
-    fn a_task_that_arms_again_within_the_span_is_served_too() {
-        let clock = FakeClock::new();
-        let task = Inline::start(&clock, SECOND);
-        clock.advance(secs(5));
-        assert_eq!(task.ticks(), [1, 2, 3, 4, 5].map(secs));
-        assert_eq!(clock.wakes(), 5);
-    }
-
-    // 0 --- 2 - 3 - 4 --- 6 - 7
-    //       a   b   a    ab
-    #[test]
-    fn the_clock_stops_at_every_deadline_on_its_way() {
-        let clock = FakeClock::new();
-        let (a, b) = (
-            Inline::start(&clock, secs(2)),
-            Inline::start(&clock, secs(3)),
-        );
-        clock.advance(secs(7));
-        assert_eq!(a.ticks(), [2, 4, 6].map(secs));
-        assert_eq!(b.ticks(), [3, 6].map(secs));
-        assert_eq!(clock.elapsed(), secs(7));
-        assert_eq!(clock.next_deadline(), Some(SECOND));
-    }
-
-    #[test]
-    fn advancing_in_parts_and_at_once_is_the_same() {
-        let (whole, parts) = (FakeClock::new(), FakeClock::new());
-        let (a, b) = (
-            Inline::start(&whole, secs(3)),
-            Inline::start(&parts, secs(3)),
-        );
-        whole.advance(secs(100));
-        (0..100).for_each(|_| parts.advance(SECOND));
-        assert_eq!(a.ticks(), b.ticks());
-        assert_eq!(whole.wakes(), parts.wakes());
-    }
-
-    #[test]
-    fn what_is_not_due_is_not_woken() {
-        let clock = FakeClock::new();
-        let count = Arc::new(Count::default());
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, secs(2));
-        assert!(!poll_with(&mut ticker, &Waker::from(Arc::clone(&count))));
-        clock.advance(SECOND);
-        assert_eq!((count.0.load(Ordering::Relaxed), clock.wakes()), (0, 0));
-        clock.advance(SECOND);
-        assert_eq!((count.0.load(Ordering::Relaxed), clock.wakes()), (1, 1));
-    }
-
-    #[test]
-    fn a_tick_that_nobody_polled_for_counts_no_wake() {
-        let clock = FakeClock::new();
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, SECOND);
-        clock.advance(secs(2));
-        assert_eq!(clock.wakes(), 0);
-        assert!(poll(&mut ticker));
-        assert!(!poll(&mut ticker));
-    }
-
-    #[test]
-    fn arming_for_no_time_is_ready_at_once() {
-        let clock = FakeClock::new();
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, Duration::ZERO);
-        assert_eq!(clock.next_deadline(), Some(Duration::ZERO));
-        assert!(poll(&mut ticker));
-        assert_eq!(clock.next_deadline(), None);
-    }
-
-    #[test]
-    fn walking_from_deadline_to_deadline_comes_to_an_end() {
-        let clock = FakeClock::new();
-        let mut tickers: Vec<_> = (0..3).map(|_| clock.ticker()).collect();
-        for (ticker, after) in tickers.iter_mut().zip([5, 0, 5]) {
-            arm(ticker, secs(after));
-        }
-        let way: Vec<_> = core::iter::from_fn(|| clock.advance_to_next()).collect();
-        assert_eq!(way, [0, 5].map(secs));
-    }
-
-    #[test]
-    fn the_longest_wait_is_never() {
-        let clock = FakeClock::new();
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, Duration::MAX);
-        assert_eq!(clock.next_deadline(), None);
-        clock.advance(Duration::MAX);
-        assert!(!poll(&mut ticker));
-    }
-
-    #[test]
-    fn time_stays_at_the_latest_there_is() {
-        let clock = FakeClock::new();
-        clock.advance(Duration::MAX);
-        let latest = clock.now();
-        clock.advance(Duration::MAX);
-        clock.jump(Duration::MAX);
-        assert_eq!(clock.elapsed(), Duration::MAX);
-        assert_eq!(clock.now(), latest);
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, SECOND);
-        assert!(!poll(&mut ticker));
-    }
-
-    #[test]
-    fn a_dropped_ticker_holds_no_task() {
-        let clock = FakeClock::new();
-        let count = Arc::new(Count::default());
-        let mut ticker = clock.ticker();
-        arm(&mut ticker, SECOND);
-        assert!(!poll_with(&mut ticker, &Waker::from(Arc::clone(&count))));
-        drop(ticker);
-        assert_eq!(Arc::strong_count(&count), 1);
-        assert_eq!(clock.next_deadline(), None);
-    }
-
-    #[test]
-    fn a_waker_may_use_the_clock() {
-        struct Reentrant(FakeClock);
-
-        impl Wake for Reentrant {
-            fn wake(self: Arc<Self>) {
-                self.0.advance(SECOND);
-            }
-        }
-
-        impl Drop for Reentrant {
-            fn drop(&mut self) {
-                self.0.jump(SECOND);
-            }
-        }
-
-        let clock = FakeClock::new();
-        let mut ticker = clock.ticker();
-        let waker = || Waker::from(Arc::new(Reentrant(clock.clone())));
-        arm(&mut ticker, secs(2));
-        assert!(!poll_with(&mut ticker, &waker()));
-        assert!(!poll_with(&mut ticker, &waker()), "drops the first");
-        clock.advance(secs(2));
-        assert_eq!(clock.elapsed(), secs(3), "the sum of both");
-        assert_eq!(clock.now(), SystemTime::UNIX_EPOCH + secs(5));
-
-        arm(&mut ticker, secs(2));
-        assert!(!poll_with(&mut ticker, &waker()));
-        Pin::new(&mut ticker).arm(None);
-        assert_eq!(clock.now(), SystemTime::UNIX_EPOCH + secs(6));
-    }
-
-    #[test]
-    fn debug_shows_the_time() {
-        let clock = FakeClock::new();
-        clock.advance(SECOND);
-        assert!(format!("{clock:?}").contains("elapsed: 1s"));
-        assert_eq!(
-            format!("{:?}", clock.ticker()),
-            "FakeTicker { now: 1s, .. }"
-        );
-    }
-}
+mod tests;
 
 #[cfg(all(test, loom))]
-mod loom_tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::task::Wake;
-
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[derive(Default)]
-    struct Flag(AtomicBool);
-
-    impl Wake for Flag {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-
-    /// Arms and polls in this thread while another one advances over the deadline.
-    fn race(arm_first: bool) {
-        loom::model(move || {
-            let clock = FakeClock::new();
-            let flag = Arc::new(Flag::default());
-            let waker = Waker::from(Arc::clone(&flag));
-            let mut cx = Context::from_waker(&waker);
-            let mut ticker = clock.ticker();
-            if arm_first {
-                Pin::new(&mut ticker).arm(Some(SECOND));
-            }
-            let other = loom::thread::spawn({
-                let clock = clock.clone();
-                move || clock.advance(SECOND)
-            });
-            if !arm_first {
-                Pin::new(&mut ticker).arm(Some(SECOND));
-            }
-            let ready = Pin::new(&mut ticker).poll_tick(&mut cx).is_ready();
-            other.join().unwrap();
-            if clock.next_deadline().is_some() {
-                assert!(!ready && !flag.0.load(Ordering::SeqCst), "too early");
-                assert!(!arm_first, "the deadline has passed");
-                clock.advance(SECOND);
-            }
-            let woken = flag.0.load(Ordering::SeqCst);
-            assert!(ready != woken, "ready {ready}, woken {woken}");
-            let again = Pin::new(&mut ticker).poll_tick(&mut cx).is_ready();
-            assert!(again != ready, "once per arming");
-        });
-    }
-
-    #[test]
-    fn a_poll_while_the_clock_advances_loses_no_wake() {
-        race(true);
-    }
-
-    #[test]
-    fn an_arm_while_the_clock_advances_loses_no_wake() {
-        race(false);
-    }
-
-    #[test]
-    fn two_threads_that_advance_move_the_clock_by_the_sum() {
-        loom::model(|| {
-            let clock = FakeClock::new();
-            let mut ticker = clock.ticker();
-            Pin::new(&mut ticker).arm(Some(SECOND));
-            let other = loom::thread::spawn({
-                let clock = clock.clone();
-                move || clock.advance(SECOND)
-            });
-            clock.advance(SECOND);
-            other.join().unwrap();
-            assert_eq!(clock.elapsed(), SECOND * 2);
-            assert_eq!(clock.next_deadline(), None);
-        });
-    }
-}
+mod loom_tests;

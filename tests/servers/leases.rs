@@ -22,7 +22,9 @@ on_both_servers! {
     without_leases_nothing_can_be_confirmed,
     other_sites_may_not_confirm,
     an_id_can_be_used_once,
-    a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest,
+    with_confirm_resume_a_client_that_comes_back_confirms_what_it_saw,
+    with_confirm_ack_coming_back_confirms_nothing,
+    a_stream_holds_one_unconfirmed_message_by_default,
     what_a_lost_client_did_not_confirm_goes_to_another,
     the_last_attempt_is_followed_by_none,
     without_leases_the_counters_of_leases_are_null,
@@ -203,8 +205,8 @@ fn an_id_can_be_used_once(example: &str) {
     assert_eq!(answer.error(), "queue has a message with this id already");
 }
 
-fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest(example: &str) {
-    let server = leasing(example, &[]);
+fn with_confirm_resume_a_client_that_comes_back_confirms_what_it_saw(example: &str) {
+    let server = leasing(example, &["--confirm", "resume", "--max-in-flight", "8"]);
     let mut connection = server.connect();
     let mut events = server.connect().subscribe().events();
     let ids = ["a", "b", "c"].map(|text| connection.post_text(text).id());
@@ -219,6 +221,30 @@ fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest(example: &str
         (&stats["confirmed"], &stats["in_flight"]),
         (&json!(2), &json!(1))
     );
+}
+
+fn with_confirm_ack_coming_back_confirms_nothing(example: &str) {
+    let server = leasing(example, &[]);
+    let mut events = server.connect().subscribe().events();
+    let id = server.connect().post_text("job").id();
+    assert_eq!(events.next().unwrap().id, id);
+    let _again = server.connect().subscribe_after(&id);
+    let stats = server.stats();
+    assert_eq!(
+        (&stats["confirmed"], &stats["in_flight"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(post(&server, &format!("/ack/{id}")).status, 204);
+}
+
+fn a_stream_holds_one_unconfirmed_message_by_default(example: &str) {
+    let server = leasing(example, &[]);
+    let mut events = server.connect().subscribe().events();
+    let ids = ["a", "b"].map(|text| server.connect().post_text(text).id());
+    assert_eq!(events.next().unwrap().id, ids[0]);
+    let mut other = server.connect().subscribe().events();
+    assert_eq!(other.next().unwrap().id, ids[1], "to whoever has none");
+    assert_eq!(server.stats()["in_flight"], 2);
 }
 
 fn what_a_lost_client_did_not_confirm_goes_to_another(example: &str) {
@@ -253,7 +279,7 @@ fn without_leases_the_counters_of_leases_are_null(example: &str) {
 }
 
 fn clients_may_confirm_while_the_server_ends(example: &str) {
-    let server = leasing(example, &[]);
+    let server = leasing(example, &["--max-in-flight", "8"]);
     let mut connection = server.connect();
     let sent = ["a", "b", "c"].map(|text| connection.post_text(text).id());
     let events = server.connect().subscribe().events();
