@@ -357,7 +357,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             };
             // 2. Unless a tick that is armed comes before anything else is due, a keep-alive goes
             //    out, or the ticker is armed. Otherwise the time need not be read.
-            if by == By::Hand || !self.is_covered(wake_at) {
+            if by == By::Hand || !self.is_covered(wake_at, now) {
                 let time = now.read(&self.ticker);
                 let keep_alive_at = self.as_mut().project().idle.due(time);
                 if keep_alive_at <= time {
@@ -440,7 +440,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 
     /// Whether the tick that is armed comes before anything else is due, as far as is known
     /// without reading the ticker.
-    fn is_covered(&self, wake_at: Moment) -> bool {
+    fn is_covered(&self, wake_at: Moment, now: Now) -> bool {
+        if now.0.is_some_and(|now| self.alarm.is_past(now)) {
+            return false;
+        }
         let earliest = self.idle.earliest();
         earliest.is_some_and(|keep_alive| self.alarm.covers(keep_alive.min(wake_at)))
     }

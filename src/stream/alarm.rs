@@ -30,11 +30,17 @@ impl Alarm {
         self.0 <= next
     }
 
+    /// Whether its time has come, though the ticker has not been polled since.
+    #[inline]
+    pub(super) fn is_past(&self, now: Moment) -> bool {
+        self.0 <= now
+    }
+
     /// Arms for `next`, unless the tick that is armed covers it.
     pub(super) fn set<T: Ticker>(&mut self, ticker: Pin<&mut T>, next: Moment, now: Moment) {
         if next == Moment::NEVER {
             self.disarm(ticker);
-        } else if self.0 <= now || !self.covers(next) {
+        } else if self.is_past(now) || !self.covers(next) {
             let after = next.since(now).min(LONGEST_ARM);
             self.0 = now.plus(after);
             ticker.arm(Some(after));
@@ -66,7 +72,7 @@ impl Alarm {
 
     /// Whether its time has come, for a caller that leaves no waker with the ticker.
     pub(super) fn has_come(&mut self, now: Moment) -> bool {
-        let has_come = self.0 <= now;
+        let has_come = self.is_past(now);
         if has_come {
             self.0 = Moment::NEVER;
         }
