@@ -165,6 +165,10 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
 /// assert_eq!(pull.wakes_after(), Some(Duration::from_secs(1)));
 /// ```
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent question or answer"
+)]
 pub struct Pull {
     limit: Limit,
     registers: bool,

@@ -223,6 +223,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// assert_eq!(stream.as_mut().next_ready_pinned().unwrap(), ":\n");
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
+    #[must_use = "a chunk that is dropped is lost"]
     pub fn next_ready_pinned(self: Pin<&mut Self>) -> Option<Bytes> {
         let mut cx = Context::from_waker(Waker::noop());
         match self.poll_by(&mut cx, By::Hand) {

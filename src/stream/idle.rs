@@ -9,9 +9,11 @@ use super::moment::Moment;
 pub(super) struct Idle {
     /// When the last byte went out, or a moment before that.
     since: Moment,
+    /// When a keep-alive is due that counts from there.
+    due: Moment,
     last: Last,
-    /// The period, before it is shortened.
-    period: Option<Duration>,
+    /// The period, before it is shortened; [`Moment::NEVER`] if there is none.
+    period: Moment,
     /// By how many thousandths the present period is shortened.
     cut: u8,
     /// How many periods have been drawn.
@@ -33,39 +35,36 @@ impl Idle {
     pub(super) fn new(period: Option<Duration>) -> Self {
         Self {
             since: Moment::ZERO,
+            due: Moment::NEVER,
             last: Last::Known,
-            period,
+            period: period.map_or(Moment::NEVER, Moment::new),
             cut: 0,
             draws: 0,
         }
     }
 
     pub(super) fn set_period(&mut self, period: Option<Duration>) {
-        self.period = period;
+        self.period = period.map_or(Moment::NEVER, Moment::new);
     }
 
     /// Bytes other than a source's went out at `now`: the next period begins, shortened by up to a
     /// tenth, so that a crowd of streams does not fall into step.
     pub(super) fn restart(&mut self, now: Moment, seed: u64) {
-        self.since = now;
-        self.last = Last::Known;
         self.draws = self.draws.wrapping_add(1);
         let random = mix(seed.wrapping_add(u64::from(self.draws) << 32));
         self.cut = u8::try_from(random % 101).unwrap_or_default();
+        self.count_from(now);
     }
 
     /// A chunk went out, at `now` if that is known; else the source may remember when it came.
     #[inline]
     pub(super) fn sent(&mut self, now: Option<Moment>, is_dated: bool) {
-        self.last = match now {
-            Some(now) => {
-                self.since = now;
-                Last::Known
-            }
+        match now {
+            Some(now) => self.count_from(now),
             // Without a bound of its own, a stream reads its ticker first.
-            None if is_dated && self.last != Last::Undated => Last::Deferred,
-            None => Last::Undated,
-        };
+            None if is_dated && self.last != Last::Undated => self.last = Last::Deferred,
+            None => self.last = Last::Undated,
+        }
     }
 
     /// Whether the source must say when the last byte went out.
@@ -77,35 +76,31 @@ impl Idle {
     /// The source's answer. It may count by another clock: the last byte went out neither before
     /// the last one that is dated, nor after now.
     pub(super) fn answer(&mut self, idle: Duration, now: Moment) {
-        self.since = now.minus(idle).max(self.since);
-        self.last = Last::Known;
+        self.count_from(now.minus(idle).max(self.since));
     }
 
     /// A moment before which no keep-alive is due, if that is known without reading the ticker.
     #[inline]
     pub(super) fn earliest(&self) -> Option<Moment> {
-        if self.period.is_some() && self.last == Last::Undated {
+        if self.period != Moment::NEVER && self.last == Last::Undated {
             return None;
         }
-        Some(self.deadline())
+        Some(self.due)
     }
 
     /// When a keep-alive is due, as far as is known at `now`.
     pub(super) fn due(&mut self, now: Moment) -> Moment {
         if self.last == Last::Undated {
-            self.since = now;
-            self.last = Last::Known;
+            self.count_from(now);
         }
-        self.deadline()
+        self.due
     }
 
-    fn deadline(&self) -> Moment {
-        let Some(period) = self.period else {
-            return Moment::NEVER;
-        };
-        let thousandth = period.checked_div(1000).unwrap_or_default();
-        let less = thousandth.saturating_mul(u32::from(self.cut));
-        self.since.plus(period.saturating_sub(less))
+    #[inline]
+    fn count_from(&mut self, since: Moment) {
+        self.since = since;
+        self.last = Last::Known;
+        self.due = since.later_by(self.period, self.cut);
     }
 }
 

@@ -23,6 +23,16 @@ impl Moment {
         Self(self.0.saturating_sub(nanos(before)))
     }
 
+    /// Later by a time that is as long as `span` is after zero, less so many thousandths of it.
+    #[inline]
+    pub(crate) fn later_by(self, span: Self, thousandths: u8) -> Self {
+        if span == Self::NEVER {
+            return span;
+        }
+        let less = (span.0 / 1000).saturating_mul(thousandths.into());
+        Self(self.0.saturating_add(span.0.saturating_sub(less)))
+    }
+
     /// How long after `earlier` this is.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -33,7 +33,7 @@ pub(crate) enum Pace {
 /// A gap between two bursts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gap {
-    gap: Duration,
+    length: Duration,
     /// Nothing goes before.
     until: Moment,
     stage: Stage,
@@ -65,7 +65,7 @@ impl Pace {
     pub(crate) fn new(pacing: Pacing) -> Self {
         match pacing {
             Pacing::Spaced(gap) if !gap.is_zero() => Self::Spaced(Gap {
-                gap,
+                length: gap,
                 until: Moment::ZERO,
                 stage: Stage::Waiting,
             }),
@@ -152,7 +152,7 @@ impl Pace {
         match self {
             Self::Immediate => {}
             Self::Spaced(gap) => {
-                gap.until = now.plus(gap.gap);
+                gap.until = now.plus(gap.length);
                 gap.stage = if more_follows {
                     Stage::Burst
                 } else {
