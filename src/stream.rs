@@ -389,8 +389,13 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         this.settings.opening()
     }
 
-    fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, by: By, now: &mut Now) -> Polled {
-        let mut this = self.project();
+    fn poll_source(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        by: By,
+        now: &mut Now,
+    ) -> Polled {
+        let this = self.as_mut().project();
         let usual = this.source.max_messages();
         let limit = this.settings.limit(this.pace.is_ticked(), usual);
         let mut pull = Pull::new(limit);
@@ -403,25 +408,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         if this.idle.is_deferred() && !this.alarm.is_armed() {
             pull = pull.asking_idle();
         }
-        if this.pace.gate(|| now.read(&*this.ticker)) == Gate::Ask {
-            // Asked at each poll, even for what is reserved: this may be another task.
-            let mut ask = pull.clone();
-            if this.pace.is_spaced() {
-                ask = ask.yielding();
-            }
-            if this.source.as_mut().poll_ready(cx, &mut ask).is_pending() {
-                let now = || now.read(&*this.ticker);
-                return Polled::Pending(rest(&ask, this.pace, this.idle, this.recheck, now));
-            }
-            let time = now.read(&*this.ticker);
-            if !ask.is_closing() {
-                this.recheck.reset();
-                let slot = this.pace.next_slot(time);
-                if slot > time {
-                    return Polled::Pending(slot);
-                }
-            }
+        if !this.pace.is_immediate()
+            && let Some(wake_at) = self.as_mut().wait_for_slot(cx, &pull, now)
+        {
+            return Polled::Pending(wake_at);
         }
+        let mut this = self.project();
         match this.source.as_mut().poll_chunk(cx, &mut pull) {
             Poll::Ready(None) => Polled::End,
             Poll::Ready(Some(chunk)) => {
@@ -437,6 +429,36 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
                 Polled::Pending(rest(&pull, this.pace, this.idle, this.recheck, now))
             }
         }
+    }
+
+    /// When to come back, if the pacing or the source allows no chunk now.
+    #[inline(never)]
+    fn wait_for_slot(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pull: &Pull,
+        now: &mut Now,
+    ) -> Option<Moment> {
+        let this = self.project();
+        if this.pace.gate(|| now.read(&*this.ticker)) == Gate::Open {
+            return None;
+        }
+        // Asked at each poll, even for what is reserved: this may be another task.
+        let mut ask = pull.clone();
+        if this.pace.is_spaced() {
+            ask = ask.yielding();
+        }
+        let is_pending = this.source.poll_ready(cx, &mut ask).is_pending();
+        let mut now = || now.read(&*this.ticker);
+        if is_pending {
+            return Some(rest(&ask, this.pace, this.idle, this.recheck, now));
+        }
+        if ask.is_closing() {
+            return None;
+        }
+        this.recheck.reset();
+        let time = now();
+        Some(this.pace.next_slot(time)).filter(|slot| *slot > time)
     }
 
     /// Whether the tick that is armed comes before anything else is due, as far as is known
