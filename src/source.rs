@@ -19,9 +19,8 @@ pub use events::Events;
 /// broker's client or any other engine can be another. A stream of events needs no implementation
 /// of its own: see [`EventStream::from_events`](crate::EventStream::from_events).
 ///
-/// Each poll comes with a [`Pull`]: what the stream asks for, and what the source can say beside
-/// its answer. A source that reads nothing but the [limit](Pull::limit) and says nothing is
-/// complete.
+/// Each poll comes with a [`Pull`]: what the stream asks for, and what the source can add to its
+/// answer. A source that reads only the [limit](Pull::limit) and adds nothing is complete.
 ///
 /// # Examples
 ///
@@ -66,8 +65,9 @@ pub trait Source {
 
     /// Ready when [`poll_chunk`](Self::poll_chunk) would be: something is due, or the end has come.
     ///
-    /// A stream asks here when it may not send yet, and takes later, within the same limit: a
-    /// source with several consumers can wake others for the rest.
+    /// A stream asks here when it may not send yet. After `Ready` it comes back by itself and takes
+    /// within the same limit: until then only the beginning of the end must wake it, and a source
+    /// with several consumers can wake others for the rest. After `Pending` it waits to be woken.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()>;
 
     /// Takes what is due: whole frames in one chunk, within the [limit](Pull::limit). A frame larger
@@ -78,8 +78,11 @@ pub trait Source {
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>>;
 
-    /// Leaves the wait set until the next poll of either kind: producers need not wake this stream.
-    /// Only the beginning of the end does, by the waker in `cx`.
+    /// Leaves the wait set until the next poll of either kind, `poll_ready` or `poll_chunk`.
+    ///
+    /// Until then producers need not wake this stream; only the beginning of the end does, by the
+    /// waker in `cx`. A stream parks when it sends a keep-alive: a slow client lets it be polled
+    /// again only much later. Doing nothing, the default, is safe.
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let _ = cx;
     }
@@ -146,7 +149,7 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
     }
 }
 
-/// One poll of a [`Source`]: what the stream asks for, and what the source says beside its answer.
+/// One poll of a [`Source`]: what the stream asks for, and what the source adds to its answer.
 ///
 /// # Examples
 ///
@@ -162,6 +165,10 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
 /// assert_eq!(pull.wakes_after(), Some(Duration::from_secs(1)));
 /// ```
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent question or answer"
+)]
 pub struct Pull {
     limit: Limit,
     registers: bool,
@@ -173,6 +180,7 @@ pub struct Pull {
     is_dated: bool,
     idle: Option<Duration>,
     is_leaving: bool,
+    is_batch: bool,
     deadline: Option<SystemTime>,
 }
 
@@ -192,6 +200,7 @@ impl Pull {
             is_dated: false,
             idle: None,
             is_leaving: false,
+            is_batch: false,
             deadline: None,
         }
     }
@@ -225,8 +234,18 @@ impl Pull {
         }
     }
 
+    /// The same by a stream on a [grid](crate::EventStream::every): the limit of messages holds for
+    /// the whole burst, not for each of its chunks.
+    #[must_use]
+    pub fn batched(self) -> Self {
+        Self {
+            is_batch: true,
+            ..self
+        }
+    }
+
     /// The same by a stream that ends now, by its [age](crate::EventStream::max_age): the source
-    /// gives nothing but what it has taken from elsewhere already, and would lose.
+    /// gives only what it has already taken from elsewhere and would otherwise lose.
     #[must_use]
     pub fn leaving(self) -> Self {
         Self {
@@ -253,6 +272,12 @@ impl Pull {
         self.yields
     }
 
+    /// Whether the limit of messages holds for a whole burst.
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        self.is_batch
+    }
+
     /// Whether the stream ends now.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
@@ -268,20 +293,22 @@ impl Pull {
 
 /// What the source says.
 impl Pull {
-    /// Nothing is due, and this stream must be polled again after that time: nobody wakes it then.
+    /// Nothing is due, and this stream must be polled again after that time without being woken.
     pub fn wake_after(&mut self, after: Duration) {
         self.wakes_after = Some(after);
     }
 
-    /// The same for a deadline by the source's own clock, which now says `now`. A ticker that is
-    /// faster than that clock comes too early: the stream then waits a little longer each time, as
-    /// long as it is told the same deadline.
+    /// The same for a deadline by the source's own clock, which now says `now`.
+    ///
+    /// A ticker that is faster than that clock ticks too early: the stream then waits a little
+    /// longer each time, as long as the source names the same deadline. It polls at least every
+    /// 30 s, so that a jump of the source's clock is noticed.
     pub fn wake_at(&mut self, deadline: SystemTime, now: SystemTime) {
         self.deadline = Some(deadline);
         self.wakes_after = Some(deadline.duration_since(now).unwrap_or_default());
     }
 
-    /// The deadline by the source's own clock, if it said one.
+    /// The deadline by the source's own clock, if the source named one.
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
         self.deadline
@@ -328,7 +355,8 @@ impl Pull {
         self.is_dated
     }
 
-    /// How long ago the last [dated](Self::dated) chunk came.
+    /// How long ago the last [dated](Self::dated) chunk came: the one that this stream took, not a
+    /// later one that it did not get, since a keep-alive follows its last byte.
     pub fn idle_for(&mut self, idle: Duration) {
         self.idle = Some(idle);
     }

@@ -1,14 +1,17 @@
 //! One connection's body.
 
+mod alarm;
 mod connect;
-pub(crate) mod pacing;
+mod idle;
+mod moment;
+mod pacing;
+mod recheck;
 mod settings;
 
 use core::convert::Infallible;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
-use core::time::Duration;
 
 use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
@@ -17,11 +20,15 @@ use pin_project_lite::pin_project;
 use crate::event::Event;
 use crate::source::events::Events;
 use crate::source::{Pull, Source};
-use crate::stream::pacing::{Gate, Pace, Pacing};
-use crate::time::{LONGEST_ARM, Ticker};
+use crate::time::Ticker;
 
 pub use settings::{KeepAlive, KeepAliveError};
 
+use alarm::Alarm;
+use idle::Idle;
+use moment::Moment;
+use pacing::{Gate, Pace, Pacing};
+use recheck::Recheck;
 use settings::Settings;
 
 pin_project! {
@@ -32,24 +39,25 @@ pin_project! {
     /// count from the first poll on.
     ///
     /// As a [`Stream`] it yields chunks of whole frames, never part of one, and ends with `None`,
-    /// for good, when its source does. Dropping it is how a departed client is noticed: it leaves
-    /// its source at once.
+    /// for good, when its source does. Dropping it leaves the source at once: that is how the
+    /// source learns that a client has gone.
     ///
     /// # Pacing
     ///
     /// By default all that is due goes at once, joined into chunks. [`spaced`](Self::spaced) puts a
-    /// gap between two chunks, [`every`](Self::every) delivers on a grid. When the source closes,
+    /// gap between two bursts, [`every`](Self::every) delivers on a grid. When the source closes,
     /// what is left goes without pacing.
     ///
     /// # Keep-alive
     ///
-    /// After 15 s without a byte a comment line goes out; see [`keep_alive`](Self::keep_alive).
-    /// Apart from that an idle stream is not woken.
+    /// After 15 s without a byte a comment line goes out, or up to a tenth sooner; see
+    /// [`keep_alive`](Self::keep_alive). Apart from that an idle stream is not woken, unless it is
+    /// one that its source has asked to wait for a deadline. Such a stream polls its source at
+    /// least every 30 s, so that a jump of the wall clock is noticed.
     ///
-    /// To read the ticker for each chunk would cost an immediate stream of a topic as much as the
-    /// chunk. It counts from when the topic woke it for the last one, by the topic's clock, but never
-    /// from before it last read its ticker. So where it is polled late, the next sign of life comes
-    /// that much sooner, and a clock that jumps can make one come early or late: by less than a period.
+    /// For speed, an immediate stream of a topic does not read its ticker for each chunk; the topic
+    /// tells when the last chunk arrived. If the stream is polled late, the next keep-alive may come
+    /// early by that delay; a jump of the topic's clock shifts it by less than one period.
     ///
     /// # Cancel safety
     ///
@@ -87,22 +95,11 @@ pin_project! {
         settings: Settings,
         pace: Pace,
         phase: Phase,
-        // When the last byte went out. `None`: since the last look, so count from the next one.
-        quiet_since: Option<Duration>,
-        // More went out since then; the source knows when it had come.
-        asks_source: bool,
-        // What the source said when it was asked for how long it has been idle.
-        idle: Option<Duration>,
-        // When the tick is due that is armed.
-        armed: Option<Duration>,
+        alarm: Alarm,
+        idle: Idle,
+        recheck: Recheck,
         // When the stream ends by itself.
-        ends_at: Option<Duration>,
-        // When the source's next message was said to fall due.
-        due_at: Option<Duration>,
-        // The last chunk was not all that belongs together.
-        in_burst: bool,
-        // How many looks in a row came too early.
-        early: u32,
+        ends_at: Moment,
     }
 }
 
@@ -110,7 +107,18 @@ pin_project! {
 enum Phase {
     New,
     Open,
+    /// Its age is reached, and only the `retry` line is left to send.
+    Leaving,
     Ended,
+}
+
+/// Who polls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// A task that is woken when there is more.
+    Task,
+    /// A caller that polls by itself: no waker stays anywhere.
+    Hand,
 }
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
@@ -133,21 +141,56 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             pace: Pace::new(Pacing::Immediate),
             settings: Settings::default(),
             phase: Phase::New,
-            quiet_since: None,
-            asks_source: false,
-            idle: None,
-            armed: None,
-            ends_at: None,
-            due_at: None,
-            in_burst: false,
-            early: 0,
+            alarm: Alarm::new(),
+            idle: Idle::new(KeepAlive::default().period),
+            recheck: Recheck::new(),
+            ends_at: Moment::NEVER,
         }
+    }
+
+    /// The source that the stream takes from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{EventStream, FakeClock, Source, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let stream = EventStream::new(queue.subscribe()?, FakeClock::new().ticker());
+    /// assert_eq!(stream.source().max_messages(), 16);
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    #[must_use]
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Ends the stream and gives its source back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, EventStream, FakeClock};
+    ///
+    /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
+    /// let stream = EventStream::from_events(events, FakeClock::new().ticker());
+    /// let (events, taken) = stream.into_source().into_parts();
+    /// assert_eq!((events.count_rest(), taken), (2, None));
+    /// # trait CountRest { fn count_rest(self) -> usize; }
+    /// # impl<I: Iterator> CountRest for futures_util::stream::Iter<I> {
+    /// #     fn count_rest(self) -> usize { self.into_inner().count() }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn into_source(self) -> S {
+        self.source
     }
 
     /// Takes what is ready now, without an executor: `None` if nothing is, or the stream
     /// [has ended](Self::is_terminated).
     ///
-    /// A task that waits for the stream is not woken for what comes up next; it polls by itself.
+    /// It takes nobody's wake-up: no waker stays in the source, which counts on no later poll of
+    /// this stream. A task that waits for the stream must poll it again after this call.
     ///
     /// # Examples
     ///
@@ -166,8 +209,24 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     where
         Self: Unpin,
     {
+        Pin::new(self).next_ready_pinned()
+    }
+
+    /// Takes what is ready now, as [`next_ready`](Self::next_ready) does, from a pinned stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let mut stream = Box::pin(Queue::new().stream(FakeClock::new().ticker())?);
+    /// assert_eq!(stream.as_mut().next_ready_pinned().unwrap(), ":\n");
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    #[must_use = "a chunk that is dropped is lost"]
+    pub fn next_ready_pinned(self: Pin<&mut Self>) -> Option<Bytes> {
         let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(self).poll_next(&mut cx) {
+        match self.poll_by(&mut cx, By::Hand) {
             Poll::Ready(chunk) => chunk,
             Poll::Pending => None,
         }
@@ -234,78 +293,18 @@ impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
     }
 }
 
-/// Yields chunks of whole frames. `None` comes when the source has ended or the stream's
-/// [age](EventStream::max_age) is reached, behind the [farewell](EventStream::farewell) if there is
-/// one, and is final.
+/// Yields chunks of whole frames.
+///
+/// `None` is final. It comes when the source has ended, after the
+/// [farewell](EventStream::farewell) if there is one, or when the stream's
+/// [age](EventStream::max_age) is reached, after a `retry` line and without a farewell.
+///
+/// Web frameworks want `Result` items: see [`into_try_stream`](EventStream::into_try_stream).
 impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
     type Item = Bytes;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut now = Now::default();
-        match self.phase {
-            Phase::Ended => return Poll::Ready(None),
-            Phase::New => {
-                let now = now.read(&self.ticker);
-                self.as_mut().open(now);
-                if let Some(bytes) = self.settings.opening() {
-                    return Poll::Ready(Some(bytes));
-                }
-            }
-            Phase::Open => {}
-        }
-        loop {
-            // 1. Whatever ends or is due goes out.
-            if let Some(end) = self.ends_at
-                && end <= now.read(&self.ticker)
-            {
-                return self.age_out(cx);
-            }
-            let look_at = match self.as_mut().poll_source(cx, &mut now) {
-                Looked::Ready(Some(chunk), Said { has_more, is_dated }) => {
-                    let this = self.project();
-                    *this.in_burst = has_more;
-                    if !*this.in_burst && !this.pace.is_immediate() {
-                        this.pace.taken(now.read(&*this.ticker));
-                    }
-                    (*this.due_at, *this.early) = (None, 0);
-                    *this.asks_source = now.0.is_none() && is_dated;
-                    if !*this.asks_source {
-                        *this.quiet_since = now.0;
-                    }
-                    return Poll::Ready(Some(chunk));
-                }
-                Looked::Ready(None, _) => return self.end(),
-                Looked::Pending(look_at) => look_at,
-            };
-            // 2. Whatever is armed covers what comes, unless something is new: a look at the time
-            //    would cost as much as all the rest.
-            if look_at.is_none() && self.needs_no_look() {
-                if self.as_mut().project().ticker.poll_tick(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                *self.as_mut().project().armed = None;
-                now = Now::default();
-                continue;
-            }
-            // 3. A sign of life goes out, if nothing else did for long.
-            let time = now.read(&self.ticker);
-            let quiet_until = self.as_mut().quiet_until(time);
-            if quiet_until.is_some_and(|end| end <= time) {
-                // Whoever reads slowly polls again much later: till then nobody counts on it.
-                self.as_mut().project().source.park(cx);
-                *self.as_mut().project().quiet_since = Some(time);
-                return Poll::Ready(Some(self.settings.sign_of_life()));
-            }
-            // 4. Otherwise arm for the first of what comes, and look again when it has come.
-            let next = [look_at, quiet_until, self.ends_at];
-            let next = next.into_iter().flatten().min();
-            self.as_mut().arm(next, time);
-            if self.as_mut().project().ticker.poll_tick(cx).is_pending() {
-                return Poll::Pending;
-            }
-            *self.as_mut().project().armed = None;
-            now = Now::default();
-        }
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_by(cx, By::Task)
     }
 }
 
@@ -315,190 +314,247 @@ impl<S: Source, T: Ticker> FusedStream for EventStream<S, T> {
     }
 }
 
-/// The ticker's time, read when it is first asked for: an immediate stream takes a chunk without,
-/// as to read it would cost as much as the chunk.
+/// The ticker's time, read when it is first needed: to read it for each chunk would cost an
+/// immediate stream as much as the chunk.
 #[derive(Clone, Copy, Default)]
-struct Now(Option<Duration>);
+struct Now(Option<Moment>);
 
 impl Now {
-    fn read(&mut self, ticker: &impl Ticker) -> Duration {
-        *self.0.get_or_insert_with(|| ticker.now())
+    fn read(&mut self, ticker: &impl Ticker) -> Moment {
+        *self.0.get_or_insert_with(|| Moment::new(ticker.now()))
     }
 }
 
-/// What a look at the source came to.
-enum Looked {
-    Ready(Option<Bytes>, Said),
-    /// Nothing may go or is due; look again at that time, or when woken.
-    Pending(Option<Duration>),
-}
-
-/// What a source said of a chunk.
-#[derive(Clone, Copy)]
-struct Said {
-    has_more: bool,
-    is_dated: bool,
+/// The outcome of a poll of the source.
+enum Polled {
+    Chunk(Bytes),
+    End,
+    /// Nothing may go or is due; poll again at that time, or when woken.
+    Pending(Moment),
 }
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
-    fn open(self: Pin<&mut Self>, now: Duration) {
-        let this = self.project();
-        *this.phase = Phase::Open;
-        this.pace.open(now);
-        *this.quiet_since = Some(now);
-        *this.ends_at = this.settings.age().and_then(|age| now.checked_add(age));
+    fn poll_by(mut self: Pin<&mut Self>, cx: &mut Context<'_>, by: By) -> Poll<Option<Bytes>> {
+        let mut now = Now::default();
+        match self.phase {
+            Phase::Open => {}
+            Phase::New => {
+                if let Some(bytes) = self.as_mut().open(&mut now) {
+                    return Poll::Ready(Some(bytes));
+                }
+            }
+            Phase::Leaving => return self.end_by_age(),
+            Phase::Ended => return Poll::Ready(None),
+        }
+        loop {
+            // 1. What is due goes out, unless the stream is too old.
+            if self.ends_at != Moment::NEVER && self.ends_at <= now.read(&self.ticker) {
+                return self.age_out();
+            }
+            let wake_at = match self.as_mut().poll_source(cx, by, &mut now) {
+                Polled::Chunk(chunk) => return Poll::Ready(Some(chunk)),
+                Polled::End => return self.end(),
+                Polled::Pending(wake_at) => wake_at.min(self.ends_at),
+            };
+            // 2. Unless a tick that is armed comes before anything else is due, a keep-alive goes
+            //    out, or the ticker is armed. Otherwise the time need not be read.
+            if by == By::Hand || !self.is_covered(wake_at, now) {
+                let time = now.read(&self.ticker);
+                let keep_alive_at = self.as_mut().project().idle.due(time);
+                if keep_alive_at <= time {
+                    return self.keep_alive_now(cx, by, time);
+                }
+                let this = self.as_mut().project();
+                this.alarm
+                    .set(this.ticker, wake_at.min(keep_alive_at), time);
+            }
+            // 3. When the tick comes, all that starts again.
+            if self.as_mut().poll_tick(cx, by, now).is_pending() {
+                return Poll::Pending;
+            }
+            now = Now::default();
+        }
     }
 
-    fn poll_source(self: Pin<&mut Self>, cx: &mut Context<'_>, now: &mut Now) -> Looked {
-        let mut this = self.project();
+    /// Begins with the first poll.
+    fn open(self: Pin<&mut Self>, now: &mut Now) -> Option<Bytes> {
+        let this = self.project();
+        let now = now.read(&*this.ticker);
+        *this.phase = Phase::Open;
+        this.pace.open(now);
+        this.idle.restart(now, this.settings.seed());
+        if let Some(age) = this.settings.age() {
+            *this.ends_at = now.plus(age);
+        }
+        this.settings.opening()
+    }
+
+    fn poll_source(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        by: By,
+        now: &mut Now,
+    ) -> Polled {
+        let this = self.as_mut().project();
         let usual = this.source.max_messages();
         let limit = this.settings.limit(this.pace.is_ticked(), usual);
         let mut pull = Pull::new(limit);
-        if *this.asks_source && this.armed.is_none() {
+        if this.pace.is_ticked() {
+            pull = pull.batched();
+        }
+        if by == By::Hand {
+            pull = pull.by_hand();
+        }
+        if this.idle.is_deferred() && !this.alarm.is_armed() {
             pull = pull.asking_idle();
         }
-        let gate = if *this.in_burst || this.pace.is_immediate() {
-            Gate::Open
-        } else {
-            this.pace.gate(now.read(&*this.ticker))
-        };
-        match gate {
-            Gate::Open => {}
-            Gate::Shut(until) => {
-                let _ = this.source.as_mut().poll_ready(cx, &mut pull);
-                if !pull.is_closing() {
-                    this.source.as_mut().park(cx);
-                    return Looked::Pending(Some(until));
-                }
-            }
-            // Asked at each poll, also for what is promised already: this may be another task.
-            Gate::Ask => {
-                let now = now.read(&*this.ticker);
-                if this.source.as_mut().poll_ready(cx, &mut pull).is_pending() {
-                    let now = || now;
-                    let look_at =
-                        look_again(pull.wakes_after(), this.pace, this.due_at, this.early, now);
-                    return Looked::Pending(look_at);
-                }
-                if !pull.is_closing() {
-                    let tick = this.pace.look(now);
-                    if tick > now {
-                        return Looked::Pending(Some(tick));
-                    }
-                }
-            }
+        if !this.pace.is_immediate()
+            && let Some(wake_at) = self.as_mut().wait_for_slot(cx, &pull, now)
+        {
+            return Polled::Pending(wake_at);
         }
+        let mut this = self.project();
         match this.source.as_mut().poll_chunk(cx, &mut pull) {
-            Poll::Ready(chunk) => {
-                let (has_more, is_dated) = (pull.has_more(), pull.is_dated());
-                Looked::Ready(chunk, Said { has_more, is_dated })
+            Poll::Ready(None) => Polled::End,
+            Poll::Ready(Some(chunk)) => {
+                this.recheck.reset();
+                if !this.pace.is_immediate() {
+                    this.pace.sent(now.read(&*this.ticker), pull.has_more());
+                }
+                this.idle.sent(now.0, pull.is_dated());
+                Polled::Chunk(chunk)
             }
             Poll::Pending => {
-                let mut now = || now.read(&*this.ticker);
-                if core::mem::take(this.in_burst) && !this.pace.is_immediate() {
-                    // What was left of it expired: it ended with its last chunk.
-                    this.pace.taken(this.quiet_since.unwrap_or_else(&mut now));
-                }
-                *this.idle = pull.idle();
-                let after = pull.wakes_after();
-                let look_at = look_again(after, this.pace, this.due_at, this.early, now);
-                Looked::Pending(look_at)
+                let now = || now.read(&*this.ticker);
+                Polled::Pending(rest(&pull, this.pace, this.idle, this.recheck, now))
             }
         }
     }
 
-    /// Whether the tick that is armed comes before there is anything to do, or nothing will be.
-    fn needs_no_look(&self) -> bool {
-        let is_covered = self.asks_source && self.quiet_since.is_some() && self.armed.is_some();
-        let is_timeless = self.settings.keeps_quiet() && self.ends_at.is_none();
-        is_covered || (is_timeless && self.armed.is_none())
-    }
-
-    /// When a sign of life is due.
-    fn quiet_until(self: Pin<&mut Self>, now: Duration) -> Option<Duration> {
+    /// When to come back, if the pacing or the source allows no chunk now.
+    #[inline(never)]
+    fn wait_for_slot(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pull: &Pull,
+        now: &mut Now,
+    ) -> Option<Moment> {
         let this = self.project();
-        let since = this.quiet_since.get_or_insert(now);
-        if let Some(idle) = this.idle.take() {
-            // The source may count by another clock. The last byte went out after the last look.
-            *since = now.saturating_sub(idle).max(*since);
-            *this.asks_source = false;
+        if this.pace.gate(|| now.read(&*this.ticker)) == Gate::Open {
+            return None;
         }
-        this.settings.quiet_until(*since)
+        // Asked at each poll, even for what is reserved: this may be another task.
+        let mut ask = pull.clone();
+        if this.pace.is_spaced() {
+            ask = ask.yielding();
+        }
+        let is_pending = this.source.poll_ready(cx, &mut ask).is_pending();
+        let mut now = || now.read(&*this.ticker);
+        if is_pending {
+            return Some(rest(&ask, this.pace, this.idle, this.recheck, now));
+        }
+        if ask.is_closing() {
+            return None;
+        }
+        this.recheck.reset();
+        let time = now();
+        Some(this.pace.next_slot(time)).filter(|slot| *slot > time)
     }
 
-    /// Arms for `next`, unless an earlier tick is armed already: that one looks and arms again, so
-    /// that a chunk costs no arming.
-    fn arm(self: Pin<&mut Self>, next: Option<Duration>, now: Duration) {
+    /// Whether the tick that is armed comes before anything else is due, as far as is known
+    /// without reading the ticker.
+    fn is_covered(&self, wake_at: Moment, now: Now) -> bool {
+        if now.0.is_some_and(|now| self.alarm.is_past(now)) {
+            return false;
+        }
+        let earliest = self.idle.earliest();
+        earliest.is_some_and(|keep_alive| self.alarm.covers(keep_alive.min(wake_at)))
+    }
+
+    /// Sends a keep-alive.
+    fn keep_alive_now(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        by: By,
+        now: Moment,
+    ) -> Poll<Option<Bytes>> {
         let this = self.project();
-        match (next, *this.armed) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                *this.armed = None;
-                this.ticker.arm(None);
-            }
-            (Some(next), Some(armed)) if now < armed && armed <= next => {}
-            (Some(next), _) => {
-                let after = next.saturating_sub(now).min(LONGEST_ARM);
-                *this.armed = Some(now.saturating_add(after));
-                this.ticker.arm(Some(after));
-            }
+        if by == By::Task {
+            // A slow client polls again much later; until then nothing is kept for this stream.
+            this.source.park(cx);
+        }
+        this.idle.restart(now, this.settings.seed());
+        Poll::Ready(Some(this.settings.keep_alive_frame()))
+    }
+
+    fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>, by: By, mut now: Now) -> Poll<()> {
+        let this = self.project();
+        if by == By::Task {
+            return this.alarm.poll(this.ticker, cx);
+        }
+        if this.alarm.has_come(now.read(&*this.ticker)) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     }
 
     fn end(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
         let this = self.project();
         *this.phase = Phase::Ended;
-        this.ticker.arm(None);
+        this.alarm.disarm(this.ticker);
         Poll::Ready(this.settings.take_farewell())
     }
 
-    /// Ends by age: with word when to come back, and without what others can take.
-    fn age_out(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.as_mut().project().source.park(cx);
+    /// Ends at [`max_age`](Self::max_age): sends what the source has taken from elsewhere and would
+    /// lose, then a `retry`, and leaves due messages to other consumers.
+    fn age_out(mut self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
+        let this = self.as_mut().project();
+        let mut source = this.source;
+        let mut cx = Context::from_waker(Waker::noop());
+        let limit = this.settings.limit(this.pace.is_ticked(), usize::MAX);
+        let mut pull = Pull::new(limit).by_hand().leaving();
+        let left = source.as_mut().poll_chunk(&mut cx, &mut pull);
+        // Whatever the source makes of that, it keeps nothing for a stream that is over.
+        source.park(&mut cx);
+        if let Poll::Ready(Some(chunk)) = left {
+            *this.phase = Phase::Leaving;
+            return Poll::Ready(Some(chunk));
+        }
+        self.end_by_age()
+    }
+
+    fn end_by_age(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
         let this = self.project();
         *this.phase = Phase::Ended;
-        this.ticker.arm(None);
-        Poll::Ready(Some(this.settings.come_back()))
+        this.alarm.disarm(this.ticker);
+        Poll::Ready(Some(this.settings.spread_retry()))
     }
 }
 
-/// When to look again at a source that has nothing due.
-///
-/// Clock and ticker may differ: a look can come before its message is due. The next look then is at
-/// least a millisecond later, and twice that each time, up to about a second: late, never spinning.
-fn look_again(
-    after: Option<Duration>,
+/// Nothing is due: when to poll the source again.
+fn rest(
+    pull: &Pull,
     pace: &mut Pace,
-    due_at: &mut Option<Duration>,
-    early: &mut u32,
-    now: impl FnOnce() -> Duration,
-) -> Option<Duration> {
+    idle: &mut Idle,
+    recheck: &mut Recheck,
+    mut now: impl FnMut() -> Moment,
+) -> Moment {
     pace.rest();
-    let Some(after) = after else {
-        (*due_at, *early) = (None, 0);
-        return None;
+    if let Some(time) = pull.idle() {
+        idle.answer(time, now());
+    }
+    let Some(after) = pull.wakes_after() else {
+        recheck.reset();
+        return Moment::NEVER;
     };
     let now = now();
-    let came = due_at.is_some_and(|due| due <= now);
-    if came {
-        // Far away, it needs no pause to spare us a spin, and is likely to be another message: the
-        // one that was looked for went to somebody else.
-        let is_near = after < Duration::from_millis(1 << *early);
-        *early = if is_near {
-            early.saturating_add(1).min(11)
-        } else {
-            0
-        };
+    let due = recheck.due(after, pull.deadline(), now);
+    if pace.is_ticked() {
+        pace.next_slot(due);
     }
-    let least = match early.checked_sub(1) {
-        Some(doublings) => Duration::from_millis(1 << doublings),
-        None => Duration::ZERO,
-    };
-    let due = now.checked_add(after.max(least))?;
-    *due_at = Some(due);
-    let _ = pace.look(due);
-    // Not at the tick behind it: this stream may be the one that looks for others, too.
-    Some(due)
+    // Not at the tick after it: other streams may rely on this one's wake-up.
+    Recheck::poll_at(due, now)
 }
 
 impl<S, T> fmt::Debug for EventStream<S, T> {

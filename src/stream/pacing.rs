@@ -1,9 +1,11 @@
-//! When a stream may take: at once, a gap after the last chunk, or on a grid.
+//! When a stream may take: at once, a gap after the last burst, or on a grid.
 //!
 //! Pure: `now` is an argument. All times are those of the stream's ticker.
 
-use core::num::NonZeroU128;
+use core::num::NonZeroU64;
 use core::time::Duration;
+
+use super::moment::Moment;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pacing {
@@ -17,89 +19,155 @@ pub(crate) enum Pacing {
 pub(crate) enum Gate {
     /// Take.
     Open,
-    /// Nothing can go before that time: there is no use in being woken.
-    Shut(Duration),
-    /// Ask whether something is due; if so, [`Pace::look`] says when to take.
+    /// Ask whether something is due; if so, [`Pace::next_slot`] says when to take.
     Ask,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    pacing: Pacing,
-    /// The origin of the grid: when the stream was first polled.
-    origin: Duration,
-    /// Spaced: nothing goes before. On a grid: ticks up to here are used.
-    after: Duration,
-    /// On a grid: the tick at which this stream takes.
-    tick: Option<Duration>,
+pub(crate) enum Pace {
+    Immediate,
+    Spaced(Gap),
+    Every(Grid),
+}
+
+/// A gap between two bursts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    length: Duration,
+    /// Nothing goes before.
+    until: Moment,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The last chunk was not all of its burst.
+    Burst,
+    /// The last poll sent the end of a burst: the next one is within the gap, or makes no haste.
+    JustSent,
+    Waiting,
+}
+
+/// A grid of ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    period: NonZeroU64,
+    /// When the stream was first polled.
+    origin: Moment,
+    /// Ticks up to here are used.
+    used: Moment,
+    /// The tick at which this stream takes.
+    tick: Moment,
+    in_burst: bool,
 }
 
 impl Pace {
     pub(crate) fn new(pacing: Pacing) -> Self {
-        let pacing = match pacing {
-            Pacing::Spaced(Duration::ZERO) | Pacing::Every(Duration::ZERO) => Pacing::Immediate,
-            pacing => pacing,
-        };
-        Self {
-            pacing,
-            origin: Duration::ZERO,
-            after: Duration::ZERO,
-            tick: None,
+        match pacing {
+            Pacing::Spaced(gap) if !gap.is_zero() => Self::Spaced(Gap {
+                length: gap,
+                until: Moment::ZERO,
+                stage: Stage::Waiting,
+            }),
+            Pacing::Every(period) => {
+                let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+                NonZeroU64::new(nanos).map_or(Self::Immediate, |period| {
+                    Self::Every(Grid {
+                        period,
+                        origin: Moment::ZERO,
+                        used: Moment::ZERO,
+                        tick: Moment::NEVER,
+                        in_burst: false,
+                    })
+                })
+            }
+            Pacing::Immediate | Pacing::Spaced(_) => Self::Immediate,
         }
     }
 
     #[inline]
     pub(crate) fn is_immediate(&self) -> bool {
-        self.pacing == Pacing::Immediate
+        matches!(self, Self::Immediate)
     }
 
     #[inline]
     pub(crate) fn is_ticked(&self) -> bool {
-        matches!(self.pacing, Pacing::Every(_))
+        matches!(self, Self::Every(_))
+    }
+
+    #[inline]
+    pub(crate) fn is_spaced(&self) -> bool {
+        matches!(self, Self::Spaced(_))
     }
 
     /// Begins the grid. Its first tick is a period later.
-    pub(crate) fn open(&mut self, now: Duration) {
-        self.origin = now;
-        self.after = now;
+    pub(crate) fn open(&mut self, now: Moment) {
+        if let Self::Every(grid) = self {
+            (grid.origin, grid.used) = (now, now);
+        }
     }
 
-    pub(crate) fn gate(&self, now: Duration) -> Gate {
-        match (self.pacing, self.tick) {
-            (Pacing::Spaced(_), _) if now < self.after => Gate::Shut(self.after),
-            (Pacing::Immediate | Pacing::Spaced(_), _) => Gate::Open,
-            (Pacing::Every(_), Some(tick)) if tick <= now => Gate::Open,
-            (Pacing::Every(_), _) => Gate::Ask,
-        }
+    /// What a poll may do. The time is read only where it matters.
+    #[inline]
+    pub(crate) fn gate(&mut self, now: impl FnOnce() -> Moment) -> Gate {
+        let is_open = match self {
+            Self::Immediate => true,
+            Self::Spaced(gap) => match gap.stage {
+                Stage::Burst => true,
+                Stage::JustSent => {
+                    gap.stage = Stage::Waiting;
+                    false
+                }
+                Stage::Waiting => gap.until <= now(),
+            },
+            Self::Every(grid) => grid.in_burst || grid.tick <= now(),
+        };
+        if is_open { Gate::Open } else { Gate::Ask }
     }
 
     /// Something is due at `due`, and nothing before: returns when to take it.
-    pub(crate) fn look(&mut self, due: Duration) -> Duration {
-        if !self.is_ticked() {
-            return due;
+    pub(crate) fn next_slot(&mut self, due: Moment) -> Moment {
+        match self {
+            Self::Immediate => due,
+            Self::Spaced(gap) => gap.until.max(due),
+            Self::Every(grid) => {
+                grid.tick = grid.tick_at_or_after(due);
+                grid.tick
+            }
         }
-        let tick = self.tick_at_or_after(due);
-        self.tick = Some(tick);
-        tick
     }
 
-    /// Nothing is due, and nothing will be without a wake-up.
+    /// Nothing is due. A burst of which the rest has expired ended with its last chunk.
     #[inline]
     pub(crate) fn rest(&mut self) {
-        self.tick = None;
-    }
-
-    /// A chunk went out.
-    pub(crate) fn taken(&mut self, now: Duration) {
-        self.rest();
-        match self.pacing {
-            Pacing::Immediate => {}
-            Pacing::Spaced(gap) => self.after = now.saturating_add(gap),
-            Pacing::Every(_) => self.after = now,
+        match self {
+            Self::Immediate => {}
+            Self::Spaced(gap) => gap.stage = Stage::Waiting,
+            Self::Every(grid) => (grid.tick, grid.in_burst) = (Moment::NEVER, false),
         }
     }
 
-    /// The first tick that is not used yet, at `time` or behind it. Ticks that were missed are
+    /// A chunk went out, and more of its burst follows or does not.
+    pub(crate) fn sent(&mut self, now: Moment, more_follows: bool) {
+        match self {
+            Self::Immediate => {}
+            Self::Spaced(gap) => {
+                gap.until = now.plus(gap.length);
+                gap.stage = if more_follows {
+                    Stage::Burst
+                } else {
+                    Stage::JustSent
+                };
+            }
+            Self::Every(grid) => {
+                (grid.used, grid.tick, grid.in_burst) = (now, Moment::NEVER, more_follows);
+            }
+        }
+    }
+}
+
+impl Grid {
+    /// The first tick that is not used yet, at `time` or after it. Ticks that were missed are
     /// skipped, never made up.
     ///
     /// ```text
@@ -107,25 +175,16 @@ impl Pace {
     ///   |-----------|-----------|-----------|
     ///                    a  b        c          taken at a: b waits for +2, c for +3
     /// ```
-    fn tick_at_or_after(&self, time: Duration) -> Duration {
-        let Pacing::Every(period) = self.pacing else {
-            return time;
+    fn tick_at_or_after(&self, time: Moment) -> Moment {
+        let since = |time: Moment| {
+            let since = time.since(self.origin).as_nanos();
+            u64::try_from(since).unwrap_or(u64::MAX)
         };
-        let Some(nanos) = NonZeroU128::new(period.as_nanos()) else {
-            return time;
-        };
-        let since = |time: Duration| time.saturating_sub(self.origin).as_nanos();
-        let used = (since(self.after) / nanos).saturating_add(1);
-        let tick = since(time).div_ceil(nanos.get()).max(used);
-        self.origin
-            .saturating_add(from_nanos(tick.saturating_mul(nanos.get())))
+        let used = (since(self.used) / self.period).saturating_add(1);
+        let tick = since(time).div_ceil(self.period.get()).max(used);
+        let after = Duration::from_nanos(tick.saturating_mul(self.period.get()));
+        self.origin.plus(after)
     }
-}
-
-fn from_nanos(nanos: u128) -> Duration {
-    const SECOND: u128 = 1_000_000_000;
-    let rest = u32::try_from(nanos % SECOND).unwrap_or_default();
-    u64::try_from(nanos / SECOND).map_or(Duration::MAX, |secs| Duration::new(secs, rest))
 }
 
 #[cfg(test)]
@@ -136,59 +195,67 @@ mod tests {
         Duration::from_millis(millis)
     }
 
+    fn at(millis: u64) -> Moment {
+        Moment::new(ms(millis))
+    }
+
     fn opened(pacing: Pacing) -> Pace {
         let mut pace = Pace::new(pacing);
-        pace.open(ms(500));
+        pace.open(at(500));
         pace
     }
 
     #[test]
     fn the_first_tick_is_one_period_after_the_first_poll() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        assert_eq!(pace.gate(ms(500)), Gate::Ask);
-        assert_eq!(pace.look(ms(500)), ms(1500));
-        assert_eq!(pace.gate(ms(1499)), Gate::Ask);
-        assert_eq!(pace.gate(ms(1500)), Gate::Open);
+        assert_eq!(pace.gate(|| at(500)), Gate::Ask);
+        assert_eq!(pace.next_slot(at(500)), at(1500));
+        assert_eq!(pace.gate(|| at(1499)), Gate::Ask);
+        assert_eq!(pace.gate(|| at(1500)), Gate::Open);
     }
 
     #[test]
     fn missed_ticks_are_skipped_and_the_grid_stays() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        pace.look(ms(700));
-        pace.taken(ms(4700));
-        assert_eq!(pace.look(ms(4700)), ms(5500));
-        pace.taken(ms(5500));
-        assert_eq!(pace.look(ms(5500)), ms(6500));
+        pace.next_slot(at(700));
+        pace.sent(at(4700), false);
+        assert_eq!(pace.next_slot(at(4700)), at(5500));
+        pace.sent(at(5500), false);
+        assert_eq!(pace.next_slot(at(5500)), at(6500));
     }
 
     #[test]
     fn what_falls_due_at_a_tick_goes_with_it() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        assert_eq!(pace.look(ms(2500)), ms(2500));
+        assert_eq!(pace.next_slot(at(2500)), at(2500));
         let mut pace = opened(Pacing::Every(ms(1000)));
-        assert_eq!(pace.look(ms(2501)), ms(3500));
-        assert_eq!(pace.gate(ms(3000)), Gate::Ask, "something else may come");
-        assert_eq!(pace.gate(ms(3500)), Gate::Open);
+        assert_eq!(pace.next_slot(at(2501)), at(3500));
+        assert_eq!(pace.gate(|| at(3000)), Gate::Ask, "something else may come");
+        assert_eq!(pace.gate(|| at(3500)), Gate::Open);
     }
 
     #[test]
-    fn a_gap_lies_between_two_chunks() {
+    fn a_gap_lies_between_two_bursts_but_not_within_one() {
         let mut pace = opened(Pacing::Spaced(ms(20)));
-        assert_eq!(pace.gate(ms(500)), Gate::Open);
-        pace.taken(ms(600));
-        assert_eq!(pace.gate(ms(619)), Gate::Shut(ms(620)));
-        assert_eq!(pace.gate(ms(620)), Gate::Open);
+        assert_eq!(pace.gate(|| at(500)), Gate::Open);
+        pace.sent(at(600), true);
+        assert_eq!(pace.gate(|| at(600)), Gate::Open);
+        pace.sent(at(600), false);
+        assert_eq!(pace.gate(|| panic!("reads the time")), Gate::Ask);
+        assert_eq!(pace.next_slot(at(619)), at(620));
+        assert_eq!(pace.gate(|| at(619)), Gate::Ask);
+        assert_eq!(pace.gate(|| at(620)), Gate::Open);
     }
 
     #[test]
     fn zero_is_immediate_and_the_longest_is_never() {
         for pacing in [Pacing::Spaced(ms(0)), Pacing::Every(ms(0))] {
-            assert_eq!(opened(pacing).gate(ms(500)), Gate::Open);
+            assert!(opened(pacing).is_immediate());
         }
         let mut pace = opened(Pacing::Every(Duration::MAX));
-        assert_eq!(pace.look(ms(700)), Duration::MAX);
+        assert_eq!(pace.next_slot(at(700)), Moment::NEVER);
         let mut pace = opened(Pacing::Spaced(Duration::MAX));
-        pace.taken(ms(600));
-        assert_eq!(pace.gate(ms(700)), Gate::Shut(Duration::MAX));
+        pace.sent(at(600), false);
+        assert_eq!(pace.next_slot(at(700)), Moment::NEVER);
     }
 }

@@ -1,5 +1,7 @@
+//! What can be set on a stream.
+
 use core::fmt;
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
 use std::hash::RandomState;
 
@@ -7,6 +9,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::EventStream;
+use super::idle::mix;
 use crate::event::Event;
 use crate::source::{Limit, Source};
 use crate::stream::pacing::{Pace, Pacing};
@@ -34,13 +37,13 @@ const USUAL_RETRY: Duration = Duration::from_secs(3);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    period: Option<Duration>,
+    pub(super) period: Option<Duration>,
     event: Option<Event>,
 }
 
 impl KeepAlive {
-    /// A comment line after each `period` without a byte. It has no blank line behind it, because
-    /// clients in wide use make an empty event of that.
+    /// A comment line after each `period` without a byte. No blank line follows it, because some
+    /// widely used clients would dispatch an empty event for that.
     ///
     /// Zero and `Duration::MAX` switch it off.
     ///
@@ -138,7 +141,7 @@ pub(super) struct Settings {
     batch: usize,
     max_chunk: usize,
     max_messages: Option<usize>,
-    keep_alive: Option<Duration>,
+    seed: u64,
     retry: Option<Duration>,
     first_bytes: bool,
     rare: Option<Box<Rare>>,
@@ -149,7 +152,6 @@ struct Rare {
     keep_alive: Option<Bytes>,
     farewell: Option<Bytes>,
     max_age: Option<Duration>,
-    seed: Option<u64>,
 }
 
 impl Default for Settings {
@@ -158,7 +160,7 @@ impl Default for Settings {
             batch: 1,
             max_chunk: 64 * 1024,
             max_messages: None,
-            keep_alive: KeepAlive::default().period,
+            seed: RandomState::new().build_hasher().finish(),
             retry: None,
             first_bytes: true,
             rare: None,
@@ -176,24 +178,19 @@ impl Settings {
         Limit::new(self.max_chunk, messages)
     }
 
-    /// What goes out first.
+    /// What goes out first: the `retry` line if one is set, else a comment.
     pub(super) fn opening(&self) -> Option<Bytes> {
         let retry = self
             .retry
             .map(|retry| Event::reconnection_time(retry).encode());
-        self.first_bytes.then(|| retry.unwrap_or(COMMENT))
+        retry.or_else(|| self.first_bytes.then_some(COMMENT))
     }
 
-    pub(super) fn quiet_until(&self, quiet_since: Duration) -> Option<Duration> {
-        quiet_since.checked_add(self.keep_alive?)
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
-    /// Whether no sign of life is ever due.
-    pub(super) fn keeps_quiet(&self) -> bool {
-        self.keep_alive.is_none()
-    }
-
-    pub(super) fn sign_of_life(&self) -> Bytes {
+    pub(super) fn keep_alive_frame(&self) -> Bytes {
         let event = self.rare.as_ref().and_then(|rare| rare.keep_alive.clone());
         event.unwrap_or(COMMENT)
     }
@@ -203,21 +200,17 @@ impl Settings {
     }
 
     /// After how long the stream ends: 80 to 100 % of what was set.
-    pub(super) fn age(&mut self) -> Option<Duration> {
-        let rare = self.rare.as_mut()?;
-        let age = rare.max_age?;
-        let seed = rare.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
-        rare.seed = Some(seed);
-        let thousandths = u32::try_from(mix(seed) % 201).unwrap_or_default();
+    pub(super) fn age(&self) -> Option<Duration> {
+        let age = self.rare.as_ref()?.max_age?;
+        let thousandths = u32::try_from(mix(self.seed) % 201).unwrap_or_default();
         let less = thousandth(age).saturating_mul(thousandths);
         Some(age.saturating_sub(less))
     }
 
     /// A reconnection time around the one that is set: 50 to 150 % of it.
-    pub(super) fn come_back(&self) -> Bytes {
+    pub(super) fn spread_retry(&self) -> Bytes {
         let retry = self.retry.unwrap_or(USUAL_RETRY);
-        let seed = self.rare.as_ref().and_then(|rare| rare.seed);
-        let thousandths = u32::try_from(mix(!seed.unwrap_or_default()) % 1001).unwrap_or_default();
+        let thousandths = u32::try_from(mix(!self.seed) % 1001).unwrap_or_default();
         let more = thousandth(retry).saturating_mul(thousandths.saturating_add(500));
         Event::reconnection_time(more).encode()
     }
@@ -233,7 +226,6 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("max_chunk", &self.max_chunk)
-            .field("keep_alive", &self.keep_alive)
             .field("retry", &self.retry)
             .field("first_bytes", &self.first_bytes)
             .finish_non_exhaustive()
@@ -244,18 +236,13 @@ fn thousandth(time: Duration) -> Duration {
     time.checked_div(1000).unwrap_or_default()
 }
 
-/// One step of `SplitMix64` (Steele, Lea, Flood 2014): enough to spread clients.
-fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 impl<S: Source, T: Ticker> EventStream<S, T> {
-    /// Puts at least `gap` between two chunks. What comes after a quiet time goes at once; all that
-    /// comes within the gap goes in one chunk behind it, up to
-    /// [`max_chunk`](Self::max_chunk) and [`max_messages`](Self::max_messages).
+    /// Puts at least `gap` between two bursts.
+    ///
+    /// A message that arrives after a quiet period goes at once. What arrives within the gap after
+    /// a burst goes together at its end: all that is due then, in as many chunks as
+    /// [`max_chunk`](Self::max_chunk) and [`max_messages`](Self::max_messages) require. No timer is
+    /// armed while nothing arrives.
     ///
     /// This is what makes full rate cheap: the cost of a write is shared by all events in it.
     ///
@@ -361,8 +348,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The most messages in one chunk: 16 unless set, and at least 1. So one of several consumers
-    /// does not grab the whole backlog.
+    /// The most messages in one chunk: what the [source](Source::max_messages) says unless set, and
+    /// at least 1. A queue says 16, so that one of several consumers does not grab the backlog.
     ///
     /// # Examples
     ///
@@ -384,7 +371,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 
     /// What goes out while nothing else does: a comment line after 15 s unless set.
     ///
-    /// It never goes out while data flows.
+    /// Each period is shortened at random by up to a tenth, so that a crowd of streams does not
+    /// fall into step. A keep-alive never goes out while data flows.
     ///
     /// # Examples
     ///
@@ -404,16 +392,17 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
-        self.settings.keep_alive = keep_alive.period;
+        self.idle.set_period(keep_alive.period);
         if keep_alive.event.is_some() || self.settings.rare.is_some() {
             self.settings.rare().keep_alive = keep_alive.event.map(Event::encode);
         }
         self
     }
 
-    /// Whether the first poll yields bytes at once, so that the response's head is flushed and the
-    /// page's `onopen` fires: the `retry` line if one is set, else a comment. It does unless
-    /// switched off.
+    /// Whether the first poll yields bytes at once: it does unless switched off.
+    ///
+    /// They flush the response's head, so that the page's `onopen` fires: the `retry` line if one
+    /// is set, else a comment. A `retry` line goes out even if this is switched off.
     ///
     /// # Examples
     ///
@@ -430,7 +419,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The client's reconnection time, in whole milliseconds. It goes out with the first bytes.
+    /// The client's reconnection time, in whole milliseconds. It goes out with the first poll.
     ///
     /// # Examples
     ///
@@ -451,7 +440,9 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// Ends the stream by itself after 80 to 100 % of `age`, with a reconnection time of 50 to
     /// 150 % of the one that is set (or of 3 s), so that clients spread when they come back.
     ///
-    /// Messages that are due stay in the queue for others, or for the client's next stream.
+    /// Messages that are due stay in the queue for others, or for the client's next stream; only
+    /// what the source had already taken from elsewhere goes out first. No
+    /// [farewell](Self::farewell) follows.
     ///
     /// # Examples
     ///
@@ -474,7 +465,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The seed of what is random in [`max_age`](Self::max_age): for tests.
+    /// The seed of what is random in [`max_age`](Self::max_age) and
+    /// [`keep_alive`](Self::keep_alive): for tests.
     ///
     /// # Examples
     ///
@@ -494,11 +486,13 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
-        self.settings.rare().seed = Some(seed);
+        self.settings.seed = seed;
         self
     }
 
     /// An event that goes out when the source has ended, before the stream does.
+    ///
+    /// A stream that ends by its [age](Self::max_age) sends none: its client comes back.
     ///
     /// # Examples
     ///

@@ -198,6 +198,9 @@ impl Source for TopicSubscription {
         cx: &mut Context<'_>,
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
+        if pull.is_leaving() {
+            return Poll::Pending;
+        }
         let this = &mut *self;
         let limit = pull.limit();
         if pull.asks_idle() {

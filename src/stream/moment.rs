@@ -1,0 +1,44 @@
+//! A point of the ticker's time.
+
+use core::time::Duration;
+
+/// A point of the ticker's time, in nanoseconds: half the size of an `Option<Duration>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    pub(crate) const ZERO: Self = Self(0);
+    /// Later than every moment that comes: 584 years after the ticker's origin.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) fn new(elapsed: Duration) -> Self {
+        Self(nanos(elapsed))
+    }
+
+    pub(crate) fn plus(self, after: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(after)))
+    }
+
+    pub(crate) fn minus(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(before)))
+    }
+
+    /// Later by a time that is as long as `span` is after zero, less so many thousandths of it.
+    #[inline]
+    pub(crate) fn later_by(self, span: Self, thousandths: u8) -> Self {
+        if span == Self::NEVER {
+            return span;
+        }
+        let less = (span.0 / 1000).saturating_mul(thousandths.into());
+        Self(self.0.saturating_add(span.0.saturating_sub(less)))
+    }
+
+    /// How long after `earlier` this is.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
