@@ -1,9 +1,11 @@
+//! The table of all runs, and the bars.
+
 use std::collections::HashMap;
 
 use broadcast::{median, median_ratio};
 
 use crate::run::Figures;
-use crate::scenario::{Rate, Scenario, Who};
+use crate::scenario::{Publisher, Rate, Scenario, Who};
 
 /// The figures of all runs of a scenario.
 #[derive(Debug, Default)]
@@ -14,9 +16,9 @@ pub(crate) struct Report {
 /// What stands above the rows.
 pub(crate) fn head() {
     println!(
-        "| | server | CPU of an event | events a second | CPU to the better peer | rate to it | bars | |"
+        "| | server | CPU of an event | events a second | published to read, p50, p99 | CPU to the better peer | rate to it | bars | |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
 }
 
 impl Report {
@@ -37,11 +39,12 @@ impl Report {
             };
             let bars: Vec<String> = bars.iter().map(Bar::text).collect();
             println!(
-                "| {} | {} | {:.0} ns | {:.0} | {:.2} | {:.2} | {} | {verdict} |",
+                "| {} | {} | {:.0} ns | {:.0} | {} | {:.2} | {:.2} | {} | {verdict} |",
                 scenario.name,
                 who.name(),
                 median(self.all(*who, CPU)),
                 median(self.all(*who, RATE)),
+                self.latency(*who),
                 self.cpu_to_better_peer(scenario, *who),
                 self.rate_to_better_peer(scenario, *who),
                 bars.join(", "),
@@ -49,6 +52,11 @@ impl Report {
             passed &= holds;
         }
         passed
+    }
+
+    fn latency(&self, who: Who) -> String {
+        let millis = |figure| median(self.all(who, figure));
+        format!("{:.2}, {:.2} ms", millis(P50), millis(P99))
     }
 
     fn all(&self, who: Who, figure: fn(&Figures) -> f64) -> Vec<f64> {
@@ -73,11 +81,27 @@ impl Report {
 
     fn bars(&self, scenario: &Scenario, who: Who) -> Vec<Bar> {
         let cpu = |most| Bar::Cpu(self.cpu_to_better_peer(scenario, who), most);
+        if scenario.publisher != Publisher::Server {
+            let to = |what, other, figure, most| {
+                let ratio = self.ratio(who, other, figure);
+                vec![Bar::To(what, other.name(), ratio, most)]
+            };
+            return match (scenario.rate, who) {
+                (Rate::Every(_), Who::Spaced) => to("CPU", Who::Topic, CPU, 1.05),
+                (Rate::Burst, Who::Spaced) => to("p99", Who::Topic, P99, 1.3),
+                (Rate::Window(_), Who::Example) => to("CPU", Who::Shared, CPU, 1.05),
+                _ => Vec::new(),
+            };
+        }
         match (scenario.rate, who) {
             (Rate::Every(_) | Rate::Window(_), Who::Topic) => vec![cpu(1.0)],
             (Rate::Window(_), Who::Spaced) => {
                 let rate = self.rate_to_better_peer(scenario, who);
                 vec![cpu(0.5), Bar::Rate(rate, 1.5)]
+            }
+            (Rate::Burst, Who::Spaced) => {
+                let ratio = self.ratio(who, Who::Topic, P99);
+                vec![Bar::To("p99", Who::Topic.name(), ratio, 1.3)]
             }
             (Rate::Burst, Who::Topic) => {
                 let bare = self.ratio(who, Who::Bare, CPU);
@@ -90,6 +114,8 @@ impl Report {
 
 const CPU: fn(&Figures) -> f64 = |figures| figures.cpu;
 const RATE: fn(&Figures) -> f64 = |figures| figures.rate;
+const P50: fn(&Figures) -> f64 = |figures| figures.p50;
+const P99: fn(&Figures) -> f64 = |figures| figures.p99;
 
 /// A ratio and what is promised of it.
 enum Bar {
@@ -99,12 +125,16 @@ enum Bar {
     Rate(f64, f64),
     /// Of the bare loop's processor time: at most so much.
     Bare(f64, f64),
+    /// What is compared, to whose: at most so much.
+    To(&'static str, &'static str, f64, f64),
 }
 
 impl Bar {
     fn holds(&self) -> bool {
         match self {
-            Self::Cpu(ratio, most) | Self::Bare(ratio, most) => ratio <= most,
+            Self::Cpu(ratio, most) | Self::Bare(ratio, most) | Self::To(.., ratio, most) => {
+                ratio <= most
+            }
             Self::Rate(ratio, least) => ratio >= least,
         }
     }
@@ -113,6 +143,9 @@ impl Bar {
         match self {
             Self::Cpu(_, most) => format!("CPU at most {most:.2}"),
             Self::Rate(_, least) => format!("rate at least {least:.2}"),
+            Self::To(what, other, ratio, most) => {
+                format!("{what} {ratio:.2} of {other}'s, at most {most:.2}")
+            }
             Self::Bare(ratio, most) => format!("{ratio:.2} of bare writes, at most {most:.2}"),
         }
     }

@@ -1,3 +1,5 @@
+//! What is served, by whom, and to how many.
+
 use core::time::Duration;
 
 /// Who serves.
@@ -13,15 +15,18 @@ pub(crate) enum Who {
     Shared,
     /// No server: the same bytes written, 64 KiB at a time.
     Bare,
+    /// The example on axum, as a program of its own: a queue that delivers at once.
+    Example,
 }
 
 impl Who {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Topic,
         Self::Spaced,
         Self::Sse,
         Self::Shared,
         Self::Bare,
+        Self::Example,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -31,6 +36,7 @@ impl Who {
             Self::Sse => "axum's Sse",
             Self::Shared => "shared Bytes",
             Self::Bare => "bare writes",
+            Self::Example => "the axum example",
         }
     }
 
@@ -54,6 +60,16 @@ pub(crate) enum Rate {
     Burst,
 }
 
+/// Where messages come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publisher {
+    /// From within the server.
+    Server,
+    /// From the clients' process, by `POST` over so many connections, each of which waits for its
+    /// answer.
+    Http(usize),
+}
+
 /// What is served to how many, and what is promised of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -61,35 +77,74 @@ pub(crate) struct Scenario {
     pub(crate) clients: usize,
     pub(crate) events: u64,
     pub(crate) rate: Rate,
+    pub(crate) publisher: Publisher,
 }
 
+/// Of those who publish over HTTP.
+const CONNECTIONS: usize = 8;
+
 impl Scenario {
-    pub(crate) fn all() -> [Self; 4] {
+    pub(crate) fn all() -> [Self; 8] {
         let clients = 100;
+        let publisher = Publisher::Server;
+        let http = Publisher::Http(CONNECTIONS);
         [
             Self {
-                name: "100 clients, 250 messages a second",
+                name: "100 clients, 250 messages a second, published in the server",
                 clients,
                 events: 1_000,
                 rate: Rate::Every(Duration::from_millis(4)),
+                publisher,
             },
             Self {
-                name: "1000 clients, 25 messages a second",
+                name: "1000 clients, 25 messages a second, published in the server",
                 clients: 1_000,
                 events: 100,
                 rate: Rate::Every(Duration::from_millis(40)),
+                publisher,
             },
             Self {
-                name: "100 clients, full rate",
+                name: "100 clients, full rate, published in the server",
                 clients,
                 events: 10_000,
                 rate: Rate::Window(1_024),
+                publisher,
             },
             Self {
-                name: "100 clients, a burst of 10000",
+                name: "100 clients, a burst of 10000, published in the server",
                 clients,
                 events: 10_000,
                 rate: Rate::Burst,
+                publisher,
+            },
+            // So few that the clients' process keeps up, and the pacing shows.
+            Self {
+                name: "10 clients, a burst of 10000, published in the server",
+                clients: 10,
+                events: 10_000,
+                rate: Rate::Burst,
+                publisher,
+            },
+            Self {
+                name: "100 clients, 250 POSTs a second",
+                clients,
+                events: 1_000,
+                rate: Rate::Every(Duration::from_millis(4)),
+                publisher: http,
+            },
+            Self {
+                name: "100 clients, a burst of 10000 POSTs",
+                clients,
+                events: 10_000,
+                rate: Rate::Burst,
+                publisher: http,
+            },
+            Self {
+                name: "1 client, POSTs at full rate",
+                clients: 1,
+                events: 100_000,
+                rate: Rate::Window(256),
+                publisher: http,
             },
         ]
     }
@@ -97,7 +152,7 @@ impl Scenario {
     /// The same with few clients and events.
     pub(crate) fn small(self) -> Self {
         Self {
-            clients: self.clients / 10,
+            clients: (self.clients / 10).max(1),
             events: self.events / 10,
             rate: match self.rate {
                 Rate::Every(period) => Rate::Every(period / 4),
@@ -108,10 +163,17 @@ impl Scenario {
     }
 
     pub(crate) fn contestants(&self) -> &'static [Who] {
+        if self.publisher != Publisher::Server {
+            return match self.rate {
+                Rate::Every(_) => &[Who::Topic, Who::Spaced, Who::Sse, Who::Shared],
+                Rate::Window(_) => &[Who::Topic, Who::Example, Who::Shared],
+                Rate::Burst => &[Who::Topic, Who::Spaced, Who::Shared],
+            };
+        }
         match self.rate {
             Rate::Every(_) => &[Who::Topic, Who::Sse, Who::Shared],
             Rate::Window(_) => &[Who::Topic, Who::Spaced, Who::Sse, Who::Shared],
-            Rate::Burst => &[Who::Topic, Who::Sse, Who::Shared, Who::Bare],
+            Rate::Burst => &[Who::Topic, Who::Spaced, Who::Sse, Who::Shared, Who::Bare],
         }
     }
 

@@ -6,16 +6,20 @@ use core::time::Duration;
 use std::io::{self, BufRead, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt;
-use broadcast::{CpuTime, TokioTicker};
+use broadcast::TokioTicker;
 use bytes::Bytes;
+use rustix::time::{ClockId, clock_gettime};
 use sse_queue::{Start, Topic, header};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast as channel;
@@ -25,11 +29,11 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
 
 use crate::Outcome;
-use crate::scenario::{Rate, Scenario, Who};
+use crate::scenario::{Publisher, Rate, Scenario, Who};
 
-/// The bytes of a message, its number in front.
+/// The bytes of a message, its number and its time in front.
 const LEN: usize = 256;
-const DIGITS: usize = 10;
+const DIGITS: usize = 20;
 const GAP: Duration = Duration::from_millis(2);
 /// How much the bare loop writes at a time.
 const AT_A_TIME: usize = 64 * 1024;
@@ -40,8 +44,18 @@ pub(crate) async fn serve(who: Who, scenario: &Scenario) -> Outcome<()> {
         Who::Topic => topic(None),
         Who::Spaced => topic(Some(GAP)),
         Who::Sse => sse(scenario.slots()),
-        Who::Shared | Who::Bare => shared(scenario.slots()),
+        Who::Shared | Who::Bare | Who::Example => shared(scenario.slots()),
     };
+    let hub = Arc::new(hub);
+    let posts = Arc::new(Posts {
+        hub: Arc::clone(&hub),
+        next: AtomicU64::new(0),
+    });
+    let router = router.merge(
+        Router::new()
+            .route("/messages", post(take))
+            .with_state(posts),
+    );
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("port {}", listener.local_addr()?.port());
     let listener = listener.tap_io(|socket| {
@@ -54,11 +68,11 @@ pub(crate) async fn serve(who: Who, scenario: &Scenario) -> Outcome<()> {
     if hub.streams() != scenario.clients {
         return Err(format!("{} streams", hub.streams()).into());
     }
-    let cpu = CpuTime::of_process();
-    let scenario = scenario.clone();
-    tokio::spawn(async move { publish(&hub, &scenario).await });
+    if scenario.publisher == Publisher::Server {
+        let scenario = scenario.clone();
+        tokio::spawn(async move { publish(&hub, &scenario).await });
+    }
     words.next_line().await?;
-    println!("cpu {}", cpu.elapsed().as_nanos());
     // The connections are open still: nothing waits for them.
     std::process::exit(0)
 }
@@ -78,7 +92,6 @@ pub(crate) fn bare(scenario: &Scenario) -> Outcome<()> {
     }
     let mut words = io::stdin().lock().lines();
     words.next().ok_or("nobody says when")??;
-    let cpu = CpuTime::of_process();
     let mut bytes = Vec::new();
     for number in 0..scenario.events {
         write!(bytes, "id: e-{number}\ndata: {}\n\n", message(number))?;
@@ -88,21 +101,32 @@ pub(crate) fn bare(scenario: &Scenario) -> Outcome<()> {
             socket.write_all(chunk)?;
         }
     }
-    words.next().ok_or("nobody says when")??;
-    println!("cpu {}", cpu.elapsed().as_nanos());
+    // The sockets stay open until this process is ended.
+    let _ = words.next();
     Ok(())
 }
 
-/// The number at the front of a message.
-pub(crate) fn number_in(message: &[u8]) -> Option<u64> {
-    core::str::from_utf8(message.get(..DIGITS)?)
-        .ok()?
-        .parse()
-        .ok()
+/// The number at the front of a message, and the time when it was made.
+pub(crate) fn read(message: &[u8]) -> Option<(u64, u64)> {
+    let digits = |start, end| {
+        let digits = core::str::from_utf8(message.get(start..end)?);
+        digits.ok()?.parse().ok()
+    };
+    Some((digits(0, DIGITS)?, digits(DIGITS, 2 * DIGITS)?))
 }
 
-fn message(number: u64) -> String {
-    format!("{number:0DIGITS$}{}", "x".repeat(LEN - DIGITS))
+/// The time of this machine, in nanoseconds: the same for all processes.
+pub(crate) fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = Duration::try_from(now).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A message that says when it was made, which is when it is published.
+pub(crate) fn message(number: u64) -> String {
+    let now = now();
+    let rest = "x".repeat(LEN - 2 * DIGITS);
+    format!("{number:0DIGITS$}{now:0DIGITS$}{rest}")
 }
 
 /// Where messages go in.
@@ -116,6 +140,22 @@ enum Hub {
 struct Message {
     id: String,
     data: String,
+}
+
+/// What comes in over HTTP.
+struct Posts {
+    hub: Arc<Hub>,
+    next: AtomicU64,
+}
+
+/// Takes a message in and answers with its id.
+async fn take(State(posts): State<Arc<Posts>>, data: String) -> Response {
+    let number = posts.next.fetch_add(1, Ordering::Relaxed);
+    let Some(id) = posts.hub.publish(number, data) else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let json = [(CONTENT_TYPE, "application/json")];
+    (StatusCode::ACCEPTED, json, format!("{{\"id\":\"{id}\"}}")).into_response()
 }
 
 async fn publish(hub: &Hub, scenario: &Scenario) {
@@ -132,22 +172,32 @@ async fn publish(hub: &Hub, scenario: &Scenario) {
                 time::sleep(Duration::from_millis(1)).await;
             }
         }
-        hub.publish(number);
+        hub.publish(number, message(number));
     }
 }
 
 impl Hub {
-    fn publish(&self, number: u64) {
-        let data = message(number);
+    /// Takes a message in, with this number where the hub gives none; returns its id.
+    fn publish(&self, number: u64, data: String) -> Option<String> {
         match self {
-            Self::Topic(topic) => drop(topic.publish(data)),
+            Self::Topic(topic) => {
+                let published = topic.publish(data).ok()?;
+                Some(published.id().to_owned())
+            }
             Self::Sse(sender) => {
                 let id = format!("e-{number}");
-                drop(sender.send(Arc::new(Message { id, data })));
+                let message = Message {
+                    id: id.clone(),
+                    data,
+                };
+                sender.send(Arc::new(message)).ok()?;
+                Some(id)
             }
             Self::Shared(sender) => {
-                let frame = format!("id: e-{number}\ndata: {data}\n\n");
-                drop(sender.send(Bytes::from(frame)));
+                let id = format!("e-{number}");
+                let frame = format!("id: {id}\ndata: {data}\n\n");
+                sender.send(Bytes::from(frame)).ok()?;
+                Some(id)
             }
         }
     }
@@ -181,7 +231,7 @@ fn topic(gap: Option<Duration>) -> (Hub, Router) {
     let topic = Topic::builder().epoch("e").expect("a valid epoch").build();
     let serve = async move |State(topic): State<Topic>| -> Response {
         let Ok(stream) = topic.stream(Start::Now, TokioTicker::new()) else {
-            return axum::http::StatusCode::TOO_MANY_REQUESTS.into_response();
+            return StatusCode::TOO_MANY_REQUESTS.into_response();
         };
         let stream = match gap {
             Some(gap) => stream.spaced(gap),
@@ -189,7 +239,7 @@ fn topic(gap: Option<Duration>) -> (Hub, Router) {
         };
         header::response(Body::from_stream(stream.into_try_stream()))
     };
-    let router = Router::new().route("/", get(serve));
+    let router = Router::new().route("/events", get(serve));
     (Hub::Topic(topic.clone()), router.with_state(topic))
 }
 
@@ -202,7 +252,7 @@ fn sse(slots: usize) -> (Hub, Router) {
         });
         Sse::new(events).keep_alive(KeepAlive::default())
     };
-    let router = Router::new().route("/", get(serve));
+    let router = Router::new().route("/events", get(serve));
     (Hub::Sse(sender.clone()), router.with_state(sender))
 }
 
@@ -212,7 +262,7 @@ fn shared(slots: usize) -> (Hub, Router) {
         let frames = whole(&sender).map(Ok::<_, Infallible>);
         header::response(Body::from_stream(frames))
     };
-    let router = Router::new().route("/", get(serve));
+    let router = Router::new().route("/events", get(serve));
     (Hub::Shared(sender.clone()), router.with_state(sender))
 }
 

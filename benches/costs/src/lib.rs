@@ -1,0 +1,13 @@
+//! What the benchmarks of costs share: rows with bars, timed calls, and streams to measure.
+
+mod calls;
+mod fixture;
+mod rounds;
+mod table;
+
+pub use calls::{Calls, Watched, watched};
+pub use fixture::{
+    Counter, Random, drain, leased, poll, queue_stream, roomy, thread_ticker, ticked, topic_stream,
+};
+pub use rounds::{Size, alternate};
+pub use table::{Row, Suite, run};
