@@ -124,15 +124,21 @@
 //! left the queue, whether or not its client got to see it. A client can come back sooner than its
 //! old connection is found dead, and a message can go to the old one.
 //!
-//! With [`at_least_once`](QueueBuilder::at_least_once) a message that is handed out is leased. It
-//! is done with when it is confirmed: by [`ack`](Queue::ack), or by its client coming back with
-//! that id or a later one of the same stream, which the service passes to
-//! [`stream_after`](Queue::stream_after). Otherwise it returns to its place in time order: when its
-//! lease ends, when its stream was dropped and the client did not come back within a
-//! [grace](Lease::grace), or by [`nack`](Queue::nack). After the last of its
-//! [attempts](Lease::max_attempts) it is among the [dead letters](Queue::take_dead_letters). So a client
-//! must bear a message that comes twice, and confirm each, or come back in time, or
-//! [extend](Queue::extend_lease) the lease. What is in flight counts against the queue's bounds.
+//! With [`at_least_once`](QueueBuilder::at_least_once) a message that is handed out is leased, until
+//! [`ack`](Queue::ack) confirms it. It returns to its position in time order when its lease ends, when
+//! its stream was dropped and the client did not come back within a [grace](Lease::grace), or by
+//! [`nack`](Queue::nack). After the last of its [attempts](Lease::max_attempts) it is among the
+//! [dead letters](Queue::take_dead_letters). So a client must bear a message that comes twice, and
+//! either confirm each in time or [extend](Queue::extend_lease) its lease. What is in flight counts
+//! towards the queue's bounds.
+//!
+//! What a client has *seen* is not what it has *done*. A browser that reconnects sends the id that it
+//! saw last, which the service passes to [`stream_after`](Queue::stream_after). By default that
+//! confirms nothing: the client goes on with what it has in flight, and what was lost on the way is
+//! sent again first. [`Confirm::ByResume`] makes coming back confirm what was seen, for browsers that
+//! cannot ack. A stream has one message in flight unless
+//! [`max_in_flight`](Lease::max_in_flight) says otherwise, since the lease of a message that waits in
+//! a socket runs, too.
 //!
 //! ```
 //! use std::time::Duration;
@@ -229,13 +235,14 @@ mod stream;
 mod sync;
 mod time;
 mod topic;
+mod wake;
 mod wakers;
 
 pub use event::{Event, EventError, Field, FrameError};
 pub use message::{EpochError, LastEventId, Message, Remaining};
 pub use queue::{
-    AckError, DeadLetter, Drain, Lease, Overflow, PushError, PushWhenReady, Queue, QueueBuilder,
-    QueueStats, QueueSubscription, Reason, Receipt,
+    AckError, Confirm, DeadLetter, Drain, Lease, Overflow, PushError, PushWhenReady, Queue,
+    QueueBuilder, QueueStats, QueueSubscription, Reason, Receipt,
 };
 pub use source::{Events, Limit, Pull, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};

@@ -37,6 +37,14 @@ pub struct Message {
     event: Event,
     schedule: Schedule,
     expires_after: Option<Duration>,
+    returned: Option<Returned>,
+}
+
+/// Where a message comes from that a queue or topic has held before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// How often it was handed out.
+    pub(crate) attempts: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +70,7 @@ impl Message {
             event,
             schedule: Schedule::AtPush,
             expires_after: None,
+            returned: None,
         }
     }
 
@@ -154,6 +163,22 @@ impl Message {
 
     /// When the message is due, pushed at `now`.
     /// Whether it says when it falls due.
+    /// The message, held before: it may bring an id that a queue or topic gave it.
+    pub(crate) fn returned(mut self, attempts: u32) -> Self {
+        self.returned = Some(Returned { attempts });
+        self
+    }
+
+    /// Whether a queue or topic has held it before.
+    pub(crate) fn is_returned(&self) -> bool {
+        self.returned.is_some()
+    }
+
+    /// How often it was handed out before it was pushed.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.returned.map_or(0, |returned| returned.attempts)
+    }
+
     pub(crate) fn is_scheduled(&self) -> bool {
         self.schedule != Schedule::AtPush
     }

@@ -1,5 +1,6 @@
 //! Competing consumers: each message goes to exactly one stream, the earliest due first.
 
+mod ack_history;
 mod builder;
 mod delivery;
 mod drain;
@@ -8,7 +9,6 @@ mod item;
 mod lease;
 mod lending;
 mod push;
-mod ranges;
 mod receipt;
 mod state;
 mod subscription;
@@ -33,7 +33,7 @@ use crate::time::{Clock, Ticker};
 
 pub use builder::{Overflow, QueueBuilder};
 pub use drain::Drain;
-pub use lease::{Lease, Reason};
+pub use lease::{Confirm, Lease, Reason};
 pub use lending::{AckError, DeadLetter};
 pub use push::PushWhenReady;
 pub use receipt::{PushError, Receipt};
@@ -76,7 +76,7 @@ use state::{MOST_AT_ONCE, State, Taken};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Queue {
-    shared: Arc<Shared>,
+    handle: Arc<Handle>,
 }
 
 impl Queue {
@@ -123,9 +123,9 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`PushError`], which hands the message back: if the queue is full (or others wait for room
-    /// in [`push_when_ready`](Self::push_when_ready)), if the message is larger than the queue, or
-    /// if the queue is closed.
+    /// [`PushError`], which hands the message back: if the queue is full (or others wait for capacity
+    /// in [`push_when_ready`](Self::push_when_ready)), if the message is larger than the queue, if
+    /// its id cannot be used, or if the queue is closed.
     ///
     /// # Examples
     ///
@@ -141,7 +141,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn push(&self, message: impl Into<Message>) -> Result<Receipt, PushError> {
-        self.shared.push(message.into())
+        self.handle.shared.push(message.into())
     }
 
     /// Puts a message into the queue as soon as there is room.
@@ -196,6 +196,7 @@ impl Queue {
         let one = Limit::new(usize::MAX, 1);
         let mut chunk = Chunk::default();
         while let Taken::Again = self
+            .handle
             .shared
             .with(|state, now, effects| state.take(&mut chunk, None, now, one, effects))
         {}
@@ -220,7 +221,8 @@ impl Queue {
     /// ```
     #[must_use = "it may have been handed out already"]
     pub fn cancel(&self, id: &str) -> bool {
-        self.shared
+        self.handle
+            .shared
             .with(|state, _, effects| state.cancel(id, effects))
     }
 
@@ -247,7 +249,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) {
-        self.shared.with(|state, now, _| state.close(now));
+        self.handle.shared.with(|state, now, _| state.close(now));
     }
 
     /// Ends the queue at once: as [`close`](Self::close), but streams give nothing more, except
@@ -269,7 +271,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn abort(&self) {
-        self.shared.with(|state, now, _| {
+        self.handle.shared.with(|state, now, _| {
             state.close(now);
             state.abort();
         });
@@ -289,7 +291,7 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.state.lock().is_closed()
+        self.handle.shared.state.lock().is_closed()
     }
 
     /// Takes out whatever was not delivered and has not expired, in order, due or not.
@@ -314,18 +316,30 @@ impl Queue {
     /// ```
     #[must_use = "the messages are gone from the queue"]
     pub fn take_remaining(&self) -> Vec<Remaining> {
-        self.shared.purge();
+        self.handle.shared.purge();
         let (mut store, lent) = self
+            .handle
             .shared
             .with(|state, _, effects| state.take_all(effects));
+        let now = self.handle.shared.clock.now();
+        let mut expired = Vec::new();
         if let Some((leases, dead)) = lent {
             let dead = dead.into_iter().map(|(lent, _)| lent);
             for mut lent in leases.into_lent().chain(dead) {
                 lent.item.attempts = lent.attempts;
                 let (due, seq) = (lent.due, lent.seq);
                 let key = Key { due, seq };
+                if lent.expires.has_come(now) {
+                    expired.push((key, lent.expires, lent.item));
+                    continue;
+                }
                 store.insert(key, lent.expires, lent.item, SystemTime::UNIX_EPOCH);
             }
+        }
+        for some in expired.chunks(MOST_AT_ONCE) {
+            self.handle
+                .shared
+                .with(|state, _, _| state.recount_expired(some));
         }
         let mut all = core::iter::from_fn(|| store.pop());
         let mut remaining = Vec::new();
@@ -334,8 +348,10 @@ impl Queue {
             if some.is_empty() {
                 return remaining;
             }
-            self.shared.with(|state, _, _| state.forget_all(&some));
-            let epoch = self.shared.epoch;
+            self.handle
+                .shared
+                .with(|state, _, _| state.forget_all(&some));
+            let epoch = self.handle.shared.epoch;
             let some = some.into_iter();
             remaining.extend(some.map(|(key, expires, item)| item.remaining(epoch, key, expires)));
         }
@@ -343,7 +359,9 @@ impl Queue {
 
     /// Confirms a message that was handed out: its client is done with it.
     ///
-    /// A message that is confirmed may be confirmed again.
+    /// An ack may be repeated, whatever the order of the acks, as long as the message is among the
+    /// last 1 048 576 that were pushed. Of messages with an application-supplied id the last 65 536
+    /// that have ended are remembered, and at most 4 MiB of their ids.
     ///
     /// # Errors
     ///
@@ -367,7 +385,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ack(&self, id: &str) -> Result<(), AckError> {
-        self.shared.with(|state, _, effects| state.ack(id, effects))
+        self.handle
+            .shared
+            .with(|state, _, effects| state.ack(id, effects))
     }
 
     /// Gives a message back that was handed out: it stands where it stood, or is due `delay` from
@@ -395,11 +415,14 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn nack(&self, id: &str, delay: Duration) -> Result<(), AckError> {
-        self.shared
+        self.handle
+            .shared
             .with(|state, now, effects| state.nack(id, delay, now, effects))
     }
 
     /// Makes the lease of a message that was handed out end later, by `by`.
+    ///
+    /// It then outlives the [grace](Lease::grace) of a stream that is dropped.
     ///
     /// # Errors
     ///
@@ -422,7 +445,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn extend_lease(&self, id: &str, by: Duration) -> Result<(), AckError> {
-        self.shared.with(|state, _, _| state.extend(id, by))
+        self.handle.shared.with(|state, _, _| state.extend(id, by))
     }
 
     /// Takes the messages out that were handed out as often as they may be, the oldest first.
@@ -448,8 +471,8 @@ impl Queue {
     /// ```
     #[must_use = "the messages are gone from the queue"]
     pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
-        let dead = self.shared.with(|state, _, _| state.take_dead());
-        let epoch = self.shared.epoch;
+        let dead = self.handle.shared.with(|state, _, _| state.take_dead());
+        let epoch = self.handle.shared.epoch;
         dead.into_iter()
             .map(|(mut lent, reason)| {
                 lent.item.attempts = lent.attempts;
@@ -511,8 +534,8 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        self.shared.purge();
-        self.shared.with(|state, now, _| state.stats(now))
+        self.handle.shared.purge();
+        self.handle.shared.with(|state, now, _| state.stats(now))
     }
 
     /// Joins the competing consumers, for an [`EventStream`](crate::EventStream) with settings of
@@ -535,24 +558,28 @@ impl Queue {
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn subscribe(&self) -> Result<QueueSubscription, TooManyStreams> {
-        QueueSubscription::new(&self.shared)
+        QueueSubscription::new(&self.handle.shared)
     }
 
-    /// Joins the competing consumers for a client that has seen `id`.
+    /// Joins the competing consumers for a client that saw `id` last.
     ///
-    /// In a queue that [delivers at least once](QueueBuilder::at_least_once) this confirms what was
-    /// handed to the client's stream before, up to that id; what was handed to it behind that comes
-    /// first, again. An id that is not in flight confirms nothing, nor does that of a message which
-    /// came back to the queue and was handed out anew, as it does not tell to which of its clients:
-    /// [`ack`](Self::ack) confirms those. In other queues an id means nothing.
+    /// In a queue that [delivers at least once](QueueBuilder::at_least_once) the new stream takes over
+    /// what the client has in flight. What it has seen stays leased to it, or is confirmed with
+    /// [`Confirm::ByResume`]; what it has not seen is sent again first. Coming back twice with the
+    /// same id, or with one that has been acked meanwhile, is the same as coming back once. No lease
+    /// is extended. In other queues an id means nothing.
+    ///
+    /// A client is identified by the id that it saw last: one in flight on its stream, or of those
+    /// that have left that stream (by [`ack`](Self::ack), [`nack`](Self::nack) or the end of the
+    /// lease) the one that was handed out last. An id that was handed out to more than one client
+    /// takes nothing over.
     ///
     /// Ids can be guessed: pass on the id of a client that you have authenticated. Of two streams
-    /// that claim the same id the first takes over; the second begins anew, and what it missed is
-    /// leased to the first, so nothing is lost.
+    /// that claim the same id the later one takes over.
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the queue's cap on streams is reached.
+    /// [`TooManyStreams`] if the queue's cap on streams is reached; nothing is taken over then.
     ///
     /// # Examples
     ///
@@ -561,7 +588,7 @@ impl Queue {
     /// use sse_queue::{FakeClock, LastEventId, Lease, Queue};
     ///
     /// let clock = FakeClock::new();
-    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let lease = Lease::new(Duration::from_secs(30)).max_in_flight(2);
     /// let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
     /// queue.push("seen")?;
@@ -570,13 +597,13 @@ impl Queue {
     /// drop(stream);
     ///
     /// let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker())?;
-    /// assert_eq!(queue.stats().confirmed, 1);
     /// let again = stream.first_bytes(false).next_ready().unwrap();
     /// assert_eq!(again, "id: e-2\ndata: lost on the way\n\n");
+    /// assert_eq!((queue.stats().in_flight, queue.stats().confirmed), (2, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe_after(&self, id: &LastEventId) -> Result<QueueSubscription, TooManyStreams> {
-        QueueSubscription::after(&self.shared, id)
+        QueueSubscription::after(&self.handle.shared, id)
     }
 }
 
@@ -586,24 +613,29 @@ impl Default for Queue {
     }
 }
 
+/// Changes a reference count: no lock, no clock.
 impl Clone for Queue {
     fn clone(&self) -> Self {
-        self.shared.with(|state, _, _| state.add_handle());
         Self {
-            shared: Arc::clone(&self.shared),
+            handle: Arc::clone(&self.handle),
         }
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        self.shared.with(|state, _, _| state.remove_handle());
     }
 }
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+/// What all handles share, and streams do not: its drop says that the last handle is gone.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.with(|state, _, _| state.drop_handles());
     }
 }
 

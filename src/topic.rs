@@ -12,9 +12,9 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::message::Message;
 use crate::message::id::{Epoch, Id};
 use crate::message::remaining::Remaining;
+use crate::message::{LastEventId, Message};
 use crate::source::TooManyStreams;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Clock;
@@ -68,7 +68,7 @@ use state::{Effects, State};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Topic {
-    shared: Arc<Shared>,
+    handle: Arc<Handle>,
 }
 
 impl Topic {
@@ -132,21 +132,22 @@ impl Topic {
     pub fn publish(&self, message: impl Into<Message>) -> Result<Published, PublishError> {
         let mut message = message.into();
         if let Some(id) = message.event().event_id() {
-            if self.shared.epoch.read(id) != Read::Other {
-                return Err(PublishError::ReservedId(message));
+            if let Some(refuse) = self.handle.shared.refuses(id, message.is_returned()) {
+                return Err(refuse(message));
             }
         } else if message.event().has_data && message.is_scheduled() {
-            // Its id is put in under the lock; the room for it is made here.
-            let line = self.shared.epoch.longest_line();
+            // The id is written under the lock; the space for its line is made here.
+            let line = self.handle.shared.epoch.longest_line();
             message.event_mut().reserve_front(line);
         }
         if message.is_timed() {
             let publish = |state: &mut State, now, effects: &mut Effects| {
                 state.publish(message, now, effects)
             };
-            return self.shared.with(publish);
+            return self.handle.shared.with(publish);
         }
-        self.shared
+        self.handle
+            .shared
             .look(|state, now, effects| state.publish(message, now, effects))
     }
 
@@ -167,7 +168,8 @@ impl Topic {
     /// ```
     #[must_use = "it may have entered the log already"]
     pub fn cancel(&self, id: &str) -> bool {
-        self.shared
+        self.handle
+            .shared
             .with(|state, _, effects| state.cancel(id, effects))
     }
 
@@ -194,7 +196,7 @@ impl Topic {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) {
-        self.shared.with(|state, _, _| state.close());
+        self.handle.shared.with(|state, _, _| state.close());
     }
 
     /// Ends the topic at once: as [`close`](Self::close), but streams give nothing more, except
@@ -215,7 +217,7 @@ impl Topic {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn abort(&self) {
-        self.shared.with(|state, _, _| state.abort());
+        self.handle.shared.with(|state, _, _| state.abort());
     }
 
     /// Whether the topic was closed or aborted.
@@ -231,7 +233,7 @@ impl Topic {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.state.lock().is_closed()
+        self.handle.shared.state.lock().is_closed()
     }
 
     /// Takes out whatever has not entered the log yet, in order of the due times.
@@ -253,7 +255,10 @@ impl Topic {
     /// ```
     #[must_use = "the messages are gone from the topic"]
     pub fn take_remaining(&self) -> Vec<Remaining> {
-        let mut store = self.shared.with(|state, _, _| state.take_scheduled());
+        let mut store = self
+            .handle
+            .shared
+            .with(|state, _, _| state.take_scheduled());
         core::iter::from_fn(|| store.pop())
             .map(|(key, expires, message)| {
                 Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
@@ -275,7 +280,7 @@ impl Topic {
     /// ```
     #[must_use]
     pub fn stats(&self) -> TopicStats {
-        self.shared.with(|state, now, _| state.stats(now))
+        self.handle.shared.with(|state, now, _| state.stats(now))
     }
 
     /// Joins the topic, for an [`EventStream`](crate::EventStream) with settings of your own
@@ -297,7 +302,7 @@ impl Topic {
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
     pub fn subscribe(&self, start: Start) -> Result<TopicSubscription, TooManyStreams> {
-        TopicSubscription::new(&self.shared, start)
+        TopicSubscription::new(&self.handle.shared, start)
     }
 }
 
@@ -307,24 +312,32 @@ impl Default for Topic {
     }
 }
 
+/// Changes a reference count: no lock, no clock.
 impl Clone for Topic {
     fn clone(&self) -> Self {
-        self.shared.with(|state, _, _| state.add_handle());
         Self {
-            shared: Arc::clone(&self.shared),
+            handle: Arc::clone(&self.handle),
         }
-    }
-}
-
-impl Drop for Topic {
-    fn drop(&mut self) {
-        self.shared.with(|state, _, _| state.remove_handle());
     }
 }
 
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topic").finish_non_exhaustive()
+    }
+}
+
+/// The highest number that a message may bring back: numbers go on after it, and must not run out.
+const HIGHEST_RETURNED: u64 = 1 << 48;
+
+/// What all handles share, and streams do not: its drop says that the last handle is gone.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.with(|state, _, _| state.drop_handles());
     }
 }
 
@@ -344,6 +357,22 @@ struct Shared {
 }
 
 impl Shared {
+    /// Why an event may not bring this id, if so.
+    fn refuses(&self, id: &str, is_returned: bool) -> Option<fn(Message) -> PublishError> {
+        if id.is_empty() {
+            return Some(PublishError::EmptyId);
+        }
+        if id.len() > LastEventId::MAX_LEN {
+            return Some(PublishError::IdTooLong);
+        }
+        match self.epoch.read(id) {
+            // A message that waited here, or in a topic of the same epoch, keeps its id.
+            Read::Delayed(number) if is_returned && number <= HIGHEST_RETURNED => None,
+            Read::Numbered(_) | Read::Delayed(_) => Some(PublishError::ReservedId),
+            Read::Foreign | Read::Other => None,
+        }
+    }
+
     /// Works on a state that is up to the time, then wakes and drops outside the lock.
     ///
     /// What falls due or is evicted may be much: the lock is let go of in between.

@@ -16,6 +16,8 @@
 
 use core::task::Waker;
 
+use crate::wake::wake_by_ref;
+
 /// Of a list that so many have left while it was out, nothing is kept.
 const MOST_LEFT: usize = 64;
 const BITS: usize = u64::BITS as usize;
@@ -85,6 +87,15 @@ impl WakerList {
         self.strike_off(place);
     }
 
+    /// Waits no more, but may come back with this waker: another one is not kept, but returned.
+    pub(crate) fn pause_for(&mut self, place: usize, waker: &Waker) -> Option<Waker> {
+        self.pause(place);
+        if self.keeps(place, waker) {
+            return None;
+        }
+        self.remove(place)
+    }
+
     /// Wakes all who wait, who then do so no more.
     pub(crate) fn wake_all(&mut self) {
         self.len = 0;
@@ -94,7 +105,7 @@ impl WakerList {
                 let place = usize::try_from(bits.trailing_zeros()).unwrap_or_default();
                 bits &= bits.wrapping_sub(1);
                 if let Some(Some(waker)) = wakers.get(place) {
-                    waker.wake_by_ref();
+                    wake_by_ref(waker);
                 }
             }
         }

@@ -92,7 +92,7 @@ fn an_idle_stream_takes_at_most_400_bytes() {
 
 /// What a message takes while it is leased, apart from the buffer of its frame.
 #[test]
-fn a_message_in_flight_takes_at_most_200_bytes_beside_its_frame() {
+fn a_message_in_flight_takes_at_most_208_bytes_beside_its_frame() {
     const MESSAGES: usize = 100_000;
 
     let lease = Lease::new(Duration::from_secs(30)).max_in_flight(MESSAGES);
@@ -118,11 +118,11 @@ fn a_message_in_flight_takes_at_most_200_bytes_beside_its_frame() {
         "{beside} bytes beside a frame of {}",
         (left - vec) / MESSAGES
     );
-    assert!(beside <= 200, "{beside} bytes");
+    assert!(beside <= 208, "{beside} bytes");
 }
 
 #[test]
-fn a_lease_takes_three_allocations_beside_the_frames_own() {
+fn a_lease_takes_two_allocations_beside_the_frames_own() {
     let lease = Lease::new(Duration::from_secs(30));
     let queue = Queue::builder().clock(FakeClock::new());
     let queue = queue.at_least_once(lease).epoch("e").unwrap().build();
@@ -135,7 +135,7 @@ fn a_lease_takes_three_allocations_beside_the_frames_own() {
     };
     (0..1_000).for_each(|_| pass());
     let passing = measure(|| (0..1_000).for_each(|_| pass()));
-    // The count of those who share the frame, the lease, and the list of frames to be dropped.
-    assert_eq!(passing.count_total, 4_000);
-    assert_eq!(passing.count_current, 0);
+    // The count of those who share the frame, and the lease; and one block of the history of acks.
+    assert!(passing.count_total <= 3_001, "{}", passing.count_total);
+    assert!(passing.count_current <= 1);
 }

@@ -18,15 +18,17 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use sse_queue::{
-    AckError, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue, Reason,
-    Remaining,
+    AckError, Confirm, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue,
+    Reason, Remaining,
 };
 
 use support::{QueueStream, Task, bare, builder, ms, parser, secs, settled, waiting};
 
 /// A lease of 30 s with a grace of 5 s.
 fn lease() -> Lease {
-    Lease::new(secs(30)).grace(secs(5))
+    // As many as a chunk holds, confirmed by coming back: what most of these tests are about.
+    let lease = Lease::new(secs(30)).grace(secs(5));
+    lease.max_in_flight(64).confirm(Confirm::ByResume)
 }
 
 fn lending(clock: &FakeClock, lease: Lease) -> Queue {
@@ -341,23 +343,95 @@ fn an_expired_message_that_nobody_had_looked_at_held_its_id() {
 }
 
 #[test]
-fn an_id_of_its_own_was_the_same_as_one_that_the_queue_gave() {
+fn no_two_held_messages_have_the_same_id() {
     let clock = FakeClock::new();
     let queue = lending(&clock, lease().max_attempts(1));
-    let is_refused = || matches!(queue.push(own("e-1")), Err(PushError::DuplicateId(_)));
+    let is_refused = || matches!(queue.push(own("e-2")), Err(PushError::ReservedId(_)));
+    assert!(is_refused(), "not given yet");
     queue.push("a").unwrap();
-    assert!(is_refused(), "queued");
+    queue.push("b").unwrap();
+    assert!(is_refused(), "given");
     assert!(queue.next_ready().is_some());
-    assert!(is_refused(), "in flight");
     queue.nack("e-1", secs(0)).unwrap();
-    assert!(is_refused(), "dead");
     for letter in queue.take_dead_letters() {
+        let again = letter.clone();
         assert_eq!(queue.push(letter).unwrap().id(), "e-1");
+        let twice = queue.push(again);
+        assert!(matches!(twice, Err(PushError::DuplicateId(_))));
     }
-    assert!(is_refused(), "it has the id itself now");
+    assert!(queue.next_ready().is_some());
     assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("e-1"), Ok(()));
-    assert!(!is_refused(), "confirmed");
+    assert_eq!(queue.stats().confirmed, 1);
+}
+
+#[test]
+fn a_repeated_ack_confirms_nothing_else() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    assert!(queue.push(own("e-2")).is_err());
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(rest(&queue), "a,b");
+    for _ in 0..3 {
+        assert_eq!(queue.ack("e-2"), Ok(()));
+    }
+    assert_eq!(places(&queue), (0, 1, 0, 1));
+}
+
+#[test]
+fn ids_of_any_other_shape_go_through() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    for id in [
+        "1795498212020-0",
+        "3-12345",
+        "order-42",
+        "f-1",
+        "e-01",
+        "e-x",
+    ] {
+        assert_eq!(queue.push(own(id)).unwrap().id(), id);
+        assert!(queue.next_ready().is_some());
+        assert_eq!(queue.ack(id), Ok(()), "{id}");
+    }
+    for id in ["e-0", "e-7", "e-d7", "e-18446744073709551616"] {
+        let refused = queue.push(own(id));
+        assert!(matches!(refused, Err(PushError::ReservedId(_))), "{id}");
+    }
+}
+
+#[test]
+fn ids_that_could_not_come_back_are_refused() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let refused = queue.push(own("")).unwrap_err();
+    assert!(matches!(refused, PushError::EmptyId(_)));
+    let most = "x".repeat(LastEventId::MAX_LEN);
+    assert_eq!(queue.push(own(&most)).unwrap().id(), most);
+    let refused = queue.push(own(&format!("{most}x"))).unwrap_err();
+    assert!(matches!(refused, PushError::IdTooLong(_)));
+    assert_eq!(refused.into_message(), own(&format!("{most}x")).into());
+}
+
+#[test]
+fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
+    let clock = FakeClock::new();
+    let old = usual(&clock);
+    push_all(&old, &["a", "b", "c"]);
+    old.push(own("mine")).unwrap();
+    assert!(old.next_ready().is_some());
+    old.ack("e-1").unwrap();
+    let new = usual(&clock);
+    for message in old.take_remaining() {
+        let id = message.id().to_owned();
+        assert_eq!(new.push(message).unwrap().id(), id);
+    }
+    assert_eq!(new.push("next").unwrap().id(), "e-5", "behind the highest");
+    assert_eq!(rest(&new), "b,c,x,next");
+    for id in ["e-2", "e-3", "mine", "e-5"] {
+        assert_eq!(new.ack(id), Ok(()), "{id}");
+    }
+    assert_eq!(new.stats().confirmed, 4);
 }
 
 // Acks.
@@ -639,12 +713,20 @@ fn a_lease_extended_past_all_time_never_ends() {
 #[test]
 fn leases_of_no_time_and_of_all_time_are_leases() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, Lease::new(Duration::ZERO).max_attempts(3));
+    let queue = lending(
+        &clock,
+        Lease::new(Duration::ZERO).max_attempts(3).max_in_flight(64),
+    );
     queue.push("a").unwrap();
     assert_eq!(rest(&queue), "a,a,a");
     assert_eq!(places(&queue), (0, 0, 1, 0));
 
-    let queue = lending(&clock, Lease::new(Duration::MAX).grace(Duration::MAX));
+    let queue = lending(
+        &clock,
+        Lease::new(Duration::MAX)
+            .grace(Duration::MAX)
+            .max_in_flight(64),
+    );
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     assert_eq!(stream.data(), "a");
@@ -946,7 +1028,8 @@ fn an_orphan_can_be_confirmed_given_back_and_extended() {
     assert_eq!(queue.extend_lease("e-3", secs(60)), Ok(()));
     assert_eq!(rest(&queue), "b");
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "c", "the grace is not extended");
+    assert_eq!(rest(&queue), "", "what was extended outlives the grace");
+    assert_eq!(queue.ack("e-3"), Ok(()));
     adds_up(&queue);
 }
 
@@ -1047,12 +1130,16 @@ fn an_id_that_is_not_in_flight_confirms_nothing() {
     assert_eq!(stream.data(), "a,b,c");
     queue.ack("e-2").unwrap();
     drop(stream);
-    for id in ["e-4", "e-5", "e-0", "f-1", "", "nonsense", "e-2"] {
+    for id in ["e-4", "e-5", "e-0", "f-1", "", "nonsense"] {
         back(&queue, &clock, id).is_pending();
         assert_eq!(places(&queue), (1, 2, 0, 1), "{id}");
     }
+    let mut stream = back(&queue, &clock, "e-2");
+    assert_eq!(places(&queue), (1, 1, 0, 2), "it saw what it has acked");
+    assert_eq!(stream.data(), "c");
+    drop(stream);
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "a,c", "late, and not lost");
+    assert_eq!(rest(&queue), "c", "late, and not lost");
 }
 
 #[test]
@@ -1066,7 +1153,7 @@ fn what_was_taken_without_a_stream_is_nobodys_to_take_over() {
 }
 
 #[test]
-fn of_two_streams_that_claim_an_id_the_first_takes_over() {
+fn coming_back_twice_with_the_same_id_is_the_same_as_once() {
     let clock = FakeClock::new();
     let queue = usual(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -1074,12 +1161,13 @@ fn of_two_streams_that_claim_an_id_the_first_takes_over() {
     assert_eq!(stream.data(), "a,b");
     drop(stream);
     let mut first = back(&queue, &clock, "e-1");
-    let mut second = back(&queue, &clock, "e-1");
-    second.is_pending();
     assert_eq!(first.data(), "b");
+    let mut second = back(&queue, &clock, "e-1");
+    first.is_pending();
+    assert_eq!(second.data(), "b", "it was lost on the way");
     drop(first);
     clock.advance(secs(5));
-    assert_eq!(second.data(), "b");
+    assert_eq!(places(&queue), (0, 1, 0, 1));
     adds_up(&queue);
 }
 
@@ -1360,7 +1448,7 @@ fn a_ticked_stream_that_is_full_leaves_the_rest_to_others() {
 #[test]
 fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, Lease::new(secs(27)));
+    let queue = lending(&clock, Lease::new(secs(27)).max_in_flight(64));
     let mut stream = settled(bare(&queue, &clock).every(secs(10)));
     clock.advance(secs(7));
     queue.push("a").unwrap();
@@ -1395,7 +1483,7 @@ fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
 
 /// ```text
 /// s    0      5                 20
-///      a      nacked, parked    a
+///      a      nacked, armed     a
 /// ```
 #[test]
 fn a_spaced_stream_gets_what_came_back_after_its_gap() {
@@ -1408,8 +1496,11 @@ fn a_spaced_stream_gets_what_came_back_after_its_gap() {
     clock.advance(secs(5));
     stream.wakes();
     queue.nack("e-1", secs(0)).unwrap();
-    assert_eq!(stream.wakes(), 0, "parked");
-    clock.advance(secs(15));
+    assert_eq!(stream.wakes(), 1, "to arm for the end of its gap");
+    stream.is_pending();
+    clock.advance(secs(14));
+    assert_eq!(stream.wakes(), 0);
+    clock.advance(secs(1));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "a");
 }
@@ -1724,4 +1815,113 @@ fn a_hundred_thousand_whose_leases_all_end_are_back_in_order() {
     assert_eq!(places(&queue), (0, 0, MANY, 0));
     assert_eq!(queue.take_dead_letters().len(), MANY);
     adds_up(&queue);
+}
+
+// What confirms.
+
+#[test]
+fn coming_back_confirms_nothing_unless_the_queue_says_so() {
+    let clock = FakeClock::new();
+    let lease = lease().confirm(Confirm::ByAck);
+    let queue = lending(&clock, lease);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b", "c"]);
+    assert_eq!(stream.data(), "a,b,c");
+    drop(stream);
+    for _ in 0..2 {
+        let mut stream = back(&queue, &clock, "e-2");
+        assert_eq!(
+            places(&queue),
+            (0, 3, 0, 0),
+            "what it has seen stays leased"
+        );
+        assert_eq!(stream.data(), "c", "what it has not seen comes again");
+    }
+    queue.ack("e-2").unwrap();
+    let mut stream = back(&queue, &clock, "e-2");
+    assert_eq!(stream.data(), "c", "it has acked what it saw last");
+    queue.ack("e-1").unwrap();
+    queue.ack("e-3").unwrap();
+    stream.is_pending();
+    adds_up(&queue);
+}
+
+#[test]
+fn a_client_that_acks_each_gets_the_one_that_was_lost_on_the_way() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, Lease::new(secs(30)));
+    push_all(&queue, &["a", "b"]);
+    let mut stream = waiting_for(&queue, &clock);
+    assert_eq!(stream.data(), "a");
+    queue.ack("e-1").unwrap();
+    assert_eq!(stream.data(), "b");
+    drop(stream);
+    assert_eq!(back(&queue, &clock, "e-1").data(), "b");
+}
+
+fn waiting_for(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
+    Task::new(bare(queue, clock))
+}
+
+#[test]
+fn a_job_that_was_not_sent_is_not_tried() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, Lease::new(secs(30)).max_attempts(3));
+    push_all(&queue, &["slow", "next"]);
+    let mut worker = Task::new(bare(&queue, &clock));
+    assert_eq!(worker.data(), "slow");
+    for _ in 0..10 {
+        queue.extend_lease("e-1", secs(20)).unwrap();
+        clock.advance(secs(20));
+        worker.is_pending();
+    }
+    assert_eq!(places(&queue), (1, 1, 0, 0));
+}
+
+#[test]
+fn what_expired_in_flight_does_not_remain() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue
+        .push(Message::from("a").expires_after(secs(5)))
+        .unwrap();
+    queue.push("b").unwrap();
+    assert_eq!(rest(&queue), "a,b");
+    clock.advance(secs(10));
+    let remaining = queue.take_remaining();
+    assert_eq!(remaining.len(), 1);
+    assert_eq!(remaining[0].id(), "e-2");
+    assert_eq!(queue.stats().expired, 1);
+    adds_up(&queue);
+}
+
+#[test]
+fn a_drain_ends_when_a_client_that_comes_back_confirms_the_last() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("a").unwrap();
+    let mut stream = waiting_for(&queue, &clock);
+    assert_eq!(stream.data(), "a");
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    drop(stream);
+    let _back = back(&queue, &clock, "e-1");
+    assert_eq!(drain.wakes(), 1);
+    assert!(drain.poll().is_ready());
+}
+
+#[test]
+fn acks_in_any_order_may_be_repeated() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).capacity(200_000);
+    let queue = queue.at_least_once(Lease::new(secs(30))).build();
+    for _ in 0..140_000 {
+        queue.push("x").unwrap();
+    }
+    while queue.next_ready().is_some() {}
+    for n in (2..140_000).step_by(2) {
+        queue.ack(&format!("e-{n}")).unwrap();
+    }
+    assert_eq!(queue.ack("e-2"), Ok(()));
+    assert_eq!(queue.ack("e-139998"), Ok(()));
 }

@@ -24,7 +24,7 @@ use futures_core::Stream;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use sse_queue::{
-    AckError, EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Lease, Queue,
+    AckError, Confirm, EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Lease, Queue,
     QueueSubscription,
 };
 
@@ -84,7 +84,9 @@ fn once(stream: &mut QueueStream) -> Poll<Option<Bytes>> {
 
 /// One message at a time, and no grace.
 fn queue(clock: &FakeClock) -> Queue {
-    let lease = Lease::new(Duration::from_secs(1));
+    let lease = Lease::new(Duration::from_secs(1))
+        .max_in_flight(64)
+        .confirm(Confirm::ByResume);
     let lease = lease.grace(Duration::ZERO).max_in_flight(1);
     let builder = Queue::builder().clock(clock.clone()).at_least_once(lease);
     builder.epoch("e").unwrap().build()
@@ -201,12 +203,14 @@ fn a_stream_that_takes_and_goes_leaves_the_message_to_the_other() {
     });
 }
 
-/// The second begins anew; what it does not get, the first has.
+/// The later one takes over: coming back twice is the same as coming back once.
 #[test]
 fn two_streams_that_claim_one_id() {
     loom::model(|| {
         let clock = FakeClock::new();
-        let lease = Lease::new(Duration::from_secs(1));
+        let lease = Lease::new(Duration::from_secs(1))
+            .max_in_flight(64)
+            .confirm(Confirm::ByResume);
         let queue = Queue::builder().clock(clock.clone()).at_least_once(lease);
         let queue = queue.epoch("e").unwrap().build();
         let mut old = stream(&queue, &clock);
@@ -225,7 +229,7 @@ fn two_streams_that_claim_one_id() {
         let (one, _one) = claim(queue.clone(), clock);
         drop(old);
         let (two, _two) = claims.join().unwrap();
-        assert!(one ^ two, "one of them gets b");
+        assert!(one || two, "one of them gets b, or both do");
         let stats = queue.stats();
         assert_eq!((stats.confirmed, stats.in_flight), (1, 1));
     });

@@ -18,7 +18,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sse_queue::{
-    AckError, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue, Reason,
+    AckError, Confirm, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue,
+    Reason,
 };
 
 use support::{QueueStream, Task, bare, builder, parser, secs};
@@ -103,8 +104,8 @@ enum Place {
         until: u64,
         nth: usize,
         owed: bool,
-        /// It was handed to somebody else before, so that its id does not tell whose it is.
-        anew: bool,
+        /// It outlives the grace.
+        extended: bool,
     },
     Dead(Reason),
     Confirmed,
@@ -121,7 +122,16 @@ struct Modelled {
     due: u64,
     expires: u64,
     attempts: u32,
+    client: Client,
     place: Place,
+}
+
+/// To whom it was handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    Nobody,
+    One(usize),
+    Several,
 }
 
 /// Those who hold: a stream, or nobody any more until the grace ends.
@@ -129,6 +139,8 @@ struct Modelled {
 struct Holder {
     stream: Option<usize>,
     grace: u64,
+    /// Of the messages that have left it, the one that was handed out last, and as the how many-th.
+    departed: Option<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -148,20 +160,35 @@ struct Model {
 impl Model {
     /// Whatever ends by itself up to now.
     fn pass(&mut self) {
-        let mut back = Vec::new();
+        let (mut back, mut gone) = (Vec::new(), Vec::new());
         for (at, message) in self.messages.iter_mut().enumerate() {
             let has_expired = message.expires <= self.now;
             match message.place {
                 Place::Queued if has_expired => message.place = Place::Expired,
-                Place::InFlight { holder, until, .. } => {
+                Place::InFlight {
+                    holder,
+                    until,
+                    nth,
+                    extended,
+                    ..
+                } => {
                     let holder = holder.map(|holder| &self.holders[holder]);
                     let orphaned = holder.filter(|holder| holder.stream.is_none());
-                    if orphaned.is_some_and(|holder| holder.grace <= self.now) {
+                    let is_over = orphaned.is_some_and(|holder| holder.grace <= self.now);
+                    if is_over && extended && until > self.now {
+                        message.place = Place::InFlight {
+                            holder: None,
+                            until,
+                            nth,
+                            owed: false,
+                            extended,
+                        };
+                    } else if is_over {
                         back.push((at, Reason::Dropped));
                     } else if until <= self.now {
                         back.push((at, Reason::LeaseEnded));
                     } else if orphaned.is_some() && has_expired {
-                        message.place = Place::Expired;
+                        gone.push(at);
                     }
                 }
                 _ => {}
@@ -170,9 +197,31 @@ impl Model {
         for (at, reason) in back {
             self.come_back(at, reason);
         }
+        for at in gone {
+            self.depart(at);
+            self.messages[at].place = Place::Expired;
+        }
+    }
+
+    /// Notes that a message leaves the one that holds it.
+    fn depart(&mut self, at: usize) {
+        let message = &self.messages[at];
+        if let Place::InFlight {
+            holder: Some(holder),
+            nth,
+            ..
+        } = message.place
+            && message.client == Client::One(holder)
+        {
+            let departed = &mut self.holders[holder].departed;
+            *departed = (*departed)
+                .filter(|(_, last)| *last > nth)
+                .or(Some((at, nth)));
+        }
     }
 
     fn come_back(&mut self, at: usize, reason: Reason) {
+        self.depart(at);
         let message = &mut self.messages[at];
         if message.expires <= self.now {
             message.place = Place::Expired;
@@ -235,6 +284,7 @@ impl Model {
             self.holders.push(Holder {
                 stream: Some(stream),
                 grace: u64::MAX,
+                departed: None,
             });
             self.holders.len() - 1
         })
@@ -250,8 +300,14 @@ impl Model {
                     self.come_back(at, Reason::Dropped);
                 } else if chunk.len() < most {
                     message.attempts += 1;
-                    if let Place::InFlight { until, owed, .. } = &mut message.place {
-                        (*until, *owed) = (self.now + TIMEOUT, false);
+                    if let Place::InFlight {
+                        until,
+                        owed,
+                        extended,
+                        ..
+                    } = &mut message.place
+                    {
+                        (*until, *owed, *extended) = (self.now + TIMEOUT, false, false);
                     }
                     chunk.push(message.data.clone());
                     self.delivered += 1;
@@ -275,12 +331,18 @@ impl Model {
                 let anew = message.attempts > 0;
                 self.redelivered += u64::from(anew);
                 message.attempts += 1;
+                message.client = match (message.client, holder) {
+                    (Client::Nobody, Some(holder)) if !anew => Client::One(holder),
+                    (Client::One(one), Some(holder)) if one == holder => Client::One(one),
+                    (Client::Nobody, None) if !anew => Client::Nobody,
+                    _ => Client::Several,
+                };
                 message.place = Place::InFlight {
                     holder,
                     until: self.now + TIMEOUT,
                     nth: self.handed_out,
                     owed: false,
-                    anew,
+                    extended: false,
                 };
                 self.handed_out += 1;
             } else {
@@ -289,27 +351,38 @@ impl Model {
         }
     }
 
+    /// Whose client saw this message last, and as the how many-th it was handed out.
+    fn client_of(&self, at: usize) -> Option<(usize, usize)> {
+        let message = &self.messages[at];
+        if let Place::InFlight { holder, nth, .. } = message.place {
+            let is_one = matches!(message.client, Client::One(_));
+            return Some((holder.filter(|_| is_one)?, nth));
+        }
+        let Client::One(client) = message.client else {
+            return None;
+        };
+        let holder = &self.holders[client];
+        let is_there = holder.stream.is_some() || !self.held_by(client).is_empty();
+        let departed = holder.departed.filter(|(departed, _)| *departed == at);
+        departed.filter(|_| is_there).map(|(_, nth)| (client, nth))
+    }
+
     fn resume(&mut self, at: usize, stream: usize) {
-        let place = self.messages[at].place;
-        let Place::InFlight {
-            holder: Some(holder),
-            nth: seen,
-            anew: false,
-            ..
-        } = place
-        else {
+        let Some((holder, seen)) = self.client_of(at) else {
             return;
         };
+        let departed = self.holders[holder].departed;
         self.holders[holder] = Holder {
             stream: Some(stream),
             grace: u64::MAX,
+            departed,
         };
         for at in self.held_by(holder) {
-            let place = &mut self.messages[at].place;
-            if let Place::InFlight { nth, owed, .. } = place {
+            if let Place::InFlight { nth, owed, .. } = &mut self.messages[at].place {
                 *owed = true;
                 if *nth <= seen {
-                    *place = Place::Confirmed;
+                    self.depart(at);
+                    self.messages[at].place = Place::Confirmed;
                 }
             }
         }
@@ -329,9 +402,11 @@ impl Model {
             None => self.now + GRACE,
             Some(_) => u64::MAX,
         };
+        let departed = self.holders[holder].departed;
         self.holders[holder] = Holder {
             stream: None,
             grace,
+            departed,
         };
     }
 
@@ -371,6 +446,7 @@ impl Run {
     fn new(overflow: Overflow) -> Self {
         let clock = FakeClock::new();
         let lease = Lease::new(secs(TIMEOUT))
+            .confirm(Confirm::ByResume)
             .grace(secs(GRACE))
             .max_attempts(ATTEMPTS)
             .max_in_flight(IN_FLIGHT);
@@ -506,6 +582,7 @@ impl Run {
             due,
             expires: lasts.map_or(u64::MAX, |lasts| due + lasts),
             attempts: 0,
+            client: Client::Nobody,
             place: Place::Queued,
         });
     }
@@ -608,8 +685,16 @@ impl Run {
             return;
         }
         match (step, &mut message.place) {
-            (Step::Ack(_), place) => *place = Place::Confirmed,
-            (Step::Extend(_, by), Place::InFlight { until, .. }) => *until += by,
+            (Step::Ack(_), _) => {
+                self.model.depart(at);
+                self.model.messages[at].place = Place::Confirmed;
+            }
+            (
+                Step::Extend(_, by),
+                Place::InFlight {
+                    until, extended, ..
+                },
+            ) => (*until, *extended) = (*until + by, true),
             (Step::Nack(_, delay), _) => {
                 if delay > 0 {
                     message.due = now + delay;
@@ -627,6 +712,12 @@ impl Run {
             .map(|left| (left.id(), left.attempts()))
             .collect();
         let model = &mut self.model;
+        for message in &mut model.messages {
+            let is_out = matches!(message.place, Place::InFlight { .. } | Place::Dead(_));
+            if is_out && message.expires <= model.now {
+                message.place = Place::Expired;
+            }
+        }
         let mut left: Vec<_> = (0..model.messages.len())
             .filter(|at| {
                 let place = model.messages[*at].place;
@@ -647,6 +738,9 @@ impl Run {
             model.messages[at].place = Place::Withdrawn;
         }
         model.dead.clear();
+        for holder in &mut model.holders {
+            holder.departed = None;
+        }
     }
 
     fn compare(&self) {
@@ -714,7 +808,11 @@ proptest! {
 #[test]
 fn a_drain_under_random_leases_ends_with_the_last() {
     let clock = FakeClock::new();
-    let queue = builder(&clock).at_least_once(Lease::new(secs(TIMEOUT)));
+    let queue = builder(&clock).at_least_once(
+        Lease::new(secs(TIMEOUT))
+            .confirm(Confirm::ByResume)
+            .max_in_flight(64),
+    );
     let queue = queue.build();
     for n in 0..50_u64 {
         queue.push(n.to_string()).unwrap();

@@ -28,16 +28,17 @@ const LAYERS: [(u8, &[&str]); 5] = [
     (
         1,
         &[
-            "event", "message", "source", "time", "ordered", "wakers", "sync",
+            "event", "message", "source", "time", "ordered", "wake", "wakers", "sync",
         ],
     ),
     (
         2,
         &[
             "queue/lease",
-            "queue/ranges",
+            "queue/ack_history",
             "queue/wait_queue",
             "topic/log",
+            "stream/moment",
             "stream/pacing",
             "time/system",
             "time/thread",
@@ -50,13 +51,14 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "event",
     "ordered",
     "queue/lease",
-    "queue/ranges",
+    "queue/ack_history",
     "queue/wait_queue",
     "source/chunk",
+    "stream/moment",
     "stream/pacing",
     "time/timers",
     "topic/log",

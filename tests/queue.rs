@@ -14,6 +14,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use futures_core::Stream;
 use sse_queue::{Clock, Event, FakeClock, KeepAlive, Message, Overflow, PushError, Queue};
 
 use support::{Task, bare, builder, ms, parser, queue, secs, settled, waiting};
@@ -1045,7 +1046,9 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
         .collect();
     let before = clock.wakes();
     for _ in 0..240 {
-        assert_eq!(clock.advance_to_next(), Some(secs(15)));
+        clock.advance(ms(13_499));
+        streams.iter_mut().for_each(Task::is_pending);
+        clock.advance(ms(1_501));
         for stream in &mut streams {
             assert_eq!(stream.bytes(), ":\n");
             stream.is_pending();
@@ -1075,4 +1078,58 @@ fn a_timekeeper_whose_message_went_away_misses_the_next_no_more() {
     stream.is_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     assert_eq!(stream.data(), "y");
+}
+
+/// The message in hand is not lost, and the others are woken.
+#[test]
+fn a_waker_that_panics_harms_nobody_else() {
+    struct Panics;
+
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut mine = waiting(&queue, &clock);
+    let mut other = bare(&queue, &clock);
+    let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(
+        std::pin::Pin::new(&mut other)
+            .poll_next(&mut cx)
+            .is_pending()
+    );
+    for n in 0..32 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert_eq!(mine.data().split(',').count(), 16);
+    assert_eq!(mine.data().split(',').count(), 16);
+    mine.is_pending();
+    queue.close();
+    assert_eq!(mine.wakes(), 2, "for the first message, and for the end");
+}
+
+/// A stream that is read by hand neither keeps a waker nor is counted on.
+#[test]
+fn polling_by_hand_takes_nobodys_wake_up() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut by_hand = bare(&queue, &clock);
+    assert_eq!(by_hand.next_ready(), None);
+    let mut ticked = bare(&queue, &clock).every(secs(60));
+    assert_eq!(ticked.next_ready(), None);
+    let mut other = waiting(&queue, &clock);
+    queue.push("a").unwrap();
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "a");
+    other.is_pending();
+    queue.push(Message::from("b").after(secs(1))).unwrap();
+    other.wakes();
+    other.is_pending();
+    clock.advance(secs(1));
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "b");
 }

@@ -378,21 +378,6 @@ fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
     }
 }
 
-#[test]
-#[ignore = "needs a queue in which a yielding stream comes last"]
-fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let mut parked = settled(bare(&queue, &clock).spaced(secs(60)));
-    queue.push("a").unwrap();
-    assert_eq!(parked.data(), "a");
-    parked.is_pending();
-    let mut other = waiting(&queue, &clock);
-    queue.push("b").unwrap();
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "b");
-}
-
 // Keep-alive and first bytes.
 
 /// ```text
@@ -1226,7 +1211,6 @@ fn next_ready_leaves_no_waker_at_any_pacing() {
 /// next_ready   x     x   x            x
 /// ```
 #[test]
-#[ignore = "needs a queue that names its deadlines"]
 fn a_deadline_that_another_dealt_with_puts_no_later_one_off() {
     let half = Duration::from_micros(500);
     for count in (4000..4700_u32).step_by(97) {

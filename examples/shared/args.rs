@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lexopt::Arg::Long;
 use lexopt::{Error, Parser, ValueExt};
-use sse_queue::{KeepAlive, Overflow};
+use sse_queue::{Confirm, KeepAlive, Overflow};
 
 const HELP: &str = "\
 Messages go in by POST /messages and come out as Server-Sent Events by GET /events.
@@ -52,15 +52,6 @@ pub(crate) struct Args {
     /// The most unconfirmed messages that a stream holds.
     pub(crate) max_in_flight: NonZeroUsize,
     pub(crate) confirm: Confirm,
-}
-
-/// How a message is confirmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Confirm {
-    /// By `POST /ack/ID` alone.
-    Ack,
-    /// Also by coming back with its id, or that of a later message.
-    Resume,
 }
 
 /// Who gets a message.
@@ -138,7 +129,7 @@ impl TryFrom<Flags> for Args {
                 .lease
                 .map(|millis| Duration::from_millis(millis.get())),
             max_in_flight: flags.max_in_flight.unwrap_or(NonZeroUsize::MIN),
-            confirm: flags.confirm.unwrap_or(Confirm::Ack),
+            confirm: flags.confirm.unwrap_or_default(),
         })
     }
 }
@@ -249,8 +240,8 @@ fn overflow(text: &str) -> Result<Overflow, &'static str> {
 
 fn confirm(text: &str) -> Result<Confirm, &'static str> {
     match text {
-        "ack" => Ok(Confirm::Ack),
-        "resume" => Ok(Confirm::Resume),
+        "ack" => Ok(Confirm::ByAck),
+        "resume" => Ok(Confirm::ByResume),
         _ => Err("expected ack or resume"),
     }
 }

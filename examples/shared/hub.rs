@@ -14,7 +14,7 @@ use sse_queue::{
 use tokio::time::sleep;
 
 use super::answer::Refusal;
-use super::args::{Args, Confirm, Mode, Pacing};
+use super::args::{Args, Mode, Pacing};
 use super::tokio_time::{TokioClock, TokioTicker};
 
 /// The body of a `GET /events`, boxed for the sake of hubs whose streams differ in type: where there
@@ -27,7 +27,6 @@ pub(crate) struct Hub {
     pacing: Pacing,
     keep_alive: KeepAlive,
     is_leasing: bool,
-    confirm: Confirm,
 }
 
 /// How long what a lost connection had in flight waits for its client to come back.
@@ -64,7 +63,7 @@ impl Hub {
                     .clock(clock);
                 let queue = match args.lease {
                     Some(timeout) => {
-                        let lease = Lease::new(timeout).grace(GRACE);
+                        let lease = Lease::new(timeout).grace(GRACE).confirm(args.confirm);
                         queue.at_least_once(lease.max_in_flight(args.max_in_flight.get()))
                     }
                     None => queue,
@@ -85,7 +84,6 @@ impl Hub {
             pacing: args.pacing,
             keep_alive: args.keep_alive.clone(),
             is_leasing: args.lease.is_some(),
-            confirm: args.confirm,
         }
     }
 
@@ -98,15 +96,22 @@ impl Hub {
                 Err(error @ PushError::DuplicateId(_)) => {
                     Err(Refusal::DuplicateId(error.to_string()))
                 }
+                // The error begins with the field's name.
+                Err(
+                    error @ (PushError::ReservedId(_)
+                    | PushError::EmptyId(_)
+                    | PushError::IdTooLong(_)),
+                ) => Err(Refusal::BadMessage(error.to_string())),
                 Err(error) => Err(Refusal::Unavailable(error.to_string())),
             },
             Kind::Topic(topic) => match topic.publish(message) {
                 Ok(published) => Ok(published.id().to_owned()),
                 Err(error @ PublishError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
-                // The error begins with the field's name.
-                Err(error @ PublishError::ReservedId(_)) => {
-                    Err(Refusal::BadMessage(error.to_string()))
-                }
+                Err(
+                    error @ (PublishError::ReservedId(_)
+                    | PublishError::EmptyId(_)
+                    | PublishError::IdTooLong(_)),
+                ) => Err(Refusal::BadMessage(error.to_string())),
                 Err(error) => Err(Refusal::Unavailable(error.to_string())),
             },
         }
@@ -118,9 +123,9 @@ impl Hub {
         match &self.kind {
             Kind::Queue(queue) => {
                 // Ids can be guessed, and confirm: a service takes them from clients that it knows.
-                let stream = match (seen, self.confirm) {
-                    (Some(id), Confirm::Resume) => queue.stream_after(&id, ticker),
-                    _ => queue.stream(ticker),
+                let stream = match seen {
+                    Some(id) => queue.stream_after(&id, ticker),
+                    None => queue.stream(ticker),
                 };
                 stream.map(|stream| self.paced(stream))
             }

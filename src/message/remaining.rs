@@ -127,6 +127,7 @@ impl From<Remaining> for Message {
             Deadline::At(due) => Self::new(event).at(due),
             Deadline::Never => Self::new(event).after(Duration::MAX),
         };
+        let message = message.returned(remaining.attempts);
         match (remaining.due, remaining.expires) {
             (Deadline::At(due), Deadline::At(expires)) => {
                 message.expires_after(expires.duration_since(due).unwrap_or_default())

@@ -2,7 +2,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::state::{Bounds, State};
-use super::{Queue, Shared};
+use super::{Handle, Queue, Shared};
 use crate::message::id::{Epoch, EpochError};
 use crate::queue::lease::Lease;
 use crate::sync::Mutex;
@@ -206,12 +206,13 @@ impl QueueBuilder {
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
         let state = Mutex::new(State::new(self.bounds, epoch, self.lease, now));
+        let shared = Arc::new(Shared {
+            clock,
+            epoch,
+            state,
+        });
         Queue {
-            shared: Arc::new(Shared {
-                clock,
-                epoch,
-                state,
-            }),
+            handle: Arc::new(Handle { shared }),
         }
     }
 }

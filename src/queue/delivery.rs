@@ -2,12 +2,13 @@ use core::task::Waker;
 use core::time::Duration;
 use std::time::SystemTime;
 
+use super::ack_history::End;
 use super::effects::Effects;
 use super::item::Item;
-use super::lending::{AckError, End};
+use super::lending::AckError;
 use super::state::{MOST_AT_ONCE, State};
 use crate::ordered::Key;
-use crate::queue::lease::{HolderId, Lent, Reason};
+use crate::queue::lease::{Confirm, HolderId, Lent, Reason, TakenOver};
 use crate::queue::wait_queue::Ticket;
 use crate::source::Limit;
 use crate::source::chunk::Chunk;
@@ -58,8 +59,8 @@ impl State {
         Some(lending.leases.holder_of(stream, holder))
     }
 
-    /// Waits until something that the stream holds is confirmed or comes back; returns how long
-    /// until the next lease ends, if this stream is the one that must look then.
+    /// Waits until something that the stream holds is confirmed or comes back; returns when the next
+    /// lease ends, if this stream is the timekeeper.
     pub(super) fn wait_for_place(
         &mut self,
         ticket: Ticket,
@@ -67,7 +68,7 @@ impl State {
         now: SystemTime,
         waker: &Waker,
         effects: &mut Effects,
-    ) -> Option<Duration> {
+    ) -> Option<SystemTime> {
         self.park(ticket, Some(holder), waker, effects);
         self.lending.as_mut()?.is_full(holder, ticket);
         self.keep_time(ticket, now)
@@ -105,7 +106,6 @@ impl State {
         match self.in_flight(id) {
             Ok(seq) => {
                 self.confirm(seq, effects);
-                self.note_rest(effects);
                 Ok(())
             }
             // What was confirmed may be confirmed again.
@@ -132,7 +132,6 @@ impl State {
             }
             self.come_back(lent, holder, Reason::Nacked, now, effects);
         }
-        self.note_rest(effects);
         Ok(())
     }
 
@@ -154,45 +153,47 @@ impl State {
                 return false;
             };
             self.come_back(lent, holder, reason, now, effects);
-            self.note_rest(effects);
         }
         true
     }
 
-    /// Confirms what the client of a stream has seen up to this id, and lets another stream take
-    /// over what it has not. Returns whether there is more to confirm.
+    /// Lets a stream take over what the client that saw `id` last has in flight, and confirms what
+    /// it has seen if the queue confirms by that. Returns whether there is more to confirm.
     pub(super) fn take_over(
         &mut self,
         id: &str,
         stream: u64,
-        holder: &mut Option<HolderId>,
+        taken_over: &mut Option<TakenOver>,
         effects: &mut Effects,
     ) -> bool {
-        let Ok(seq) = self.in_flight(id) else {
+        if taken_over.is_none() {
+            let seq = self.seen_last(id);
+            let lending = self.lending.as_mut();
+            *taken_over = lending.and_then(|lending| lending.leases.take_over(seq?, stream));
+            // Its stream may wait until it may have more.
+            self.has_place_again(taken_over.map(|taken_over| taken_over.holder), effects);
+        }
+        let Some(TakenOver { holder, order }) = *taken_over else {
             return false;
         };
         for _ in 0..MOST_AT_ONCE {
-            let Some(lending) = &mut self.lending else {
-                return false;
-            };
-            let taken_over = holder.or_else(|| lending.leases.take_over(seq, stream));
-            // What was taken without a stream has nobody to take over from.
-            let Some(id) = taken_over else {
-                return false;
-            };
-            *holder = taken_over;
-            if let Some(ticket) = lending.full.remove(&id) {
-                effects.wake(self.takers.nudge(ticket));
-            }
-            let Some(seen) = lending.leases.seen(id, seq) else {
+            let lending = self.lending.as_ref();
+            let lending =
+                lending.filter(|lending| lending.leases.terms().confirm == Confirm::ByResume);
+            let Some(seen) = lending.and_then(|lending| lending.leases.seen(holder, order)) else {
                 return false;
             };
             self.confirm(seen, effects);
-            if seen == seq {
-                return false;
-            }
         }
         true
+    }
+
+    /// The number of the newest message with this id that was ever in flight.
+    fn seen_last(&self, id: &str) -> Option<u64> {
+        let lending = self.lending.as_ref()?;
+        let own = self.newest_with_own(id);
+        let own = own.or_else(|| lending.past.own(id).map(|(_, seq)| seq));
+        own.or_else(|| self.epoch_seq(id))
     }
 
     /// Hands the dead letters over.
@@ -201,6 +202,7 @@ impl State {
             return Vec::new();
         };
         let dead: Vec<_> = core::mem::take(&mut lending.dead).into();
+        lending.dead_numbers.clear();
         for (lent, _) in &dead {
             lending.lets_go(&lent.item);
         }
@@ -223,10 +225,9 @@ impl State {
         let Some(seq) = self.epoch_seq(id) else {
             return false;
         };
-        let dead = lending.dead.iter().find(|(lent, _)| lent.seq == seq);
         let item = self.store.get(seq).or_else(|| lending.leases.get(seq));
-        let item = item.or_else(|| dead.map(|(lent, _)| &lent.item));
-        item.is_some_and(|item| item.own_id.is_none())
+        let is_held = item.is_some_and(|item| item.own_id.is_none());
+        is_held || lending.dead_numbers.contains(&seq)
     }
 
     /// The number of the message in flight with this id.
@@ -249,7 +250,8 @@ impl State {
                 });
             }
         }
-        match lending.past.get(id, seq) {
+        let past = lending.past.own(id).map(|(end, _)| end);
+        match past.or_else(|| lending.past.number(seq?)) {
             Some(End::Confirmed) => Err(Missing::Confirmed),
             Some(End::Stale) => Err(Missing::Stale),
             None => Err(Missing::Unknown),
@@ -270,7 +272,7 @@ impl State {
         self.stats.confirmed = self.stats.confirmed.saturating_add(1);
         let due = lent.due;
         self.account_for(Key { due, seq }, &lent.item);
-        effects.frames.push(lent.item.frame);
+        effects.drop_frame(lent.item.frame);
         self.has_place_again(holder, effects);
     }
 
@@ -285,6 +287,7 @@ impl State {
     ) {
         self.has_place_again(holder, effects);
         lent.item.attempts = lent.attempts;
+        lent.item.client = lent.client;
         let (due, seq) = (lent.due, lent.seq);
         let Some(lending) = &mut self.lending else {
             return;
@@ -294,9 +297,12 @@ impl State {
             lending.forget(seq, &lent.item);
             self.stats.expired = self.stats.expired.saturating_add(1);
             self.account_for(Key { due, seq }, &lent.item);
-            effects.frames.push(lent.item.frame);
+            effects.drop_frame(lent.item.frame);
         } else if lent.attempts >= lending.leases.terms().max_attempts {
             lending.forget(seq, &lent.item);
+            if lent.item.own_id.is_none() {
+                lending.dead_numbers.insert(seq);
+            }
             lending.dead.push_back((lent, reason));
         } else {
             lending.lets_go(&lent.item);
@@ -355,7 +361,7 @@ impl From<Missing> for AckError {
 #[cfg(test)]
 mod tests {
     use super::super::Overflow;
-    use super::super::state::{Bounds, Pushed, Taken};
+    use super::super::state::{Bounds, Push, Pushed, Taken};
     use super::*;
     use crate::message::Message;
     use crate::message::id::Epoch;
@@ -377,12 +383,18 @@ mod tests {
             overflow: Overflow::Reject,
         };
         let lease = Lease::new(Duration::from_secs(30)).max_in_flight(MANY);
-        let lease = lease.grace(Duration::from_secs(5));
+        let lease = lease
+            .grace(Duration::from_secs(5))
+            .confirm(Confirm::ByResume);
         let epoch = Epoch::new("e").unwrap();
         let mut state = State::new(bounds, epoch, Some(lease), at(0));
         let mut effects = Effects::default();
         for _ in 0..MANY {
-            let pushed = state.push(Message::from("x"), None, at(0), &mut effects);
+            let push = Push {
+                message: Message::from("x"),
+                own_id: None,
+            };
+            let pushed = state.push(push, None, at(0), &mut effects);
             assert!(matches!(pushed, Pushed::Done(Ok(_))));
         }
         let (ticket, stream) = state.subscribe().unwrap();
@@ -425,15 +437,17 @@ mod tests {
 
     /// The lock is let go of while it confirms, and somebody else confirms the last that it saw.
     #[test]
-    fn a_client_that_came_back_got_no_rest_when_its_id_was_confirmed_meanwhile() {
+    fn a_client_whose_id_is_acked_while_it_comes_back_gets_the_rest() {
         let (mut state, ..) = handed_out();
         let (_, stream) = state.subscribe().unwrap();
-        let (mut holder, mut effects) = (None, Effects::default());
-        assert!(state.take_over("e-900", stream, &mut holder, &mut effects));
+        let (mut taken_over, mut effects) = (None, Effects::default());
+        assert!(state.take_over("e-900", stream, &mut taken_over, &mut effects));
         state.ack("e-900", &mut effects).unwrap();
-        assert!(!state.take_over("e-900", stream, &mut holder, &mut effects));
+        while state.take_over("e-900", stream, &mut taken_over, &mut effects) {}
+        assert_eq!(in_flight(&state), MANY - 900);
         let mut chunk = Chunk::default();
         let limit = Limit::new(usize::MAX, 1);
+        let holder = taken_over.map(|taken_over| taken_over.holder);
         state.take(&mut chunk, holder, at(1), limit, &mut effects);
         assert_eq!(chunk.join().unwrap(), "id: e-901\ndata: x\n\n");
     }

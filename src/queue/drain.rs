@@ -24,6 +24,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             this.queue
+                .handle
                 .shared
                 .with(|state, _, effects| state.leave_drain(this.place, effects));
         }
@@ -48,6 +49,7 @@ impl<T: Ticker> Future for Drain<T> {
         loop {
             let next_end = this
                 .queue
+                .handle
                 .shared
                 .with(|state, now, effects| state.drain(this.place, now, cx.waker(), effects));
             let Some(after) = next_end else {

@@ -2,6 +2,8 @@ use core::task::Waker;
 
 use bytes::Bytes;
 
+use crate::wake::wake;
+
 /// What a step leaves to be done outside the lock: wakers and frames run code of others when they
 /// are woken or dropped.
 #[derive(Default)]
@@ -9,7 +11,8 @@ pub(super) struct Effects {
     few: [Option<Waker>; 4],
     many: Vec<Waker>,
     old: Option<Waker>,
-    pub(super) frames: Vec<Bytes>,
+    frame: Option<Bytes>,
+    frames: Vec<Bytes>,
 }
 
 impl Effects {
@@ -17,17 +20,17 @@ impl Effects {
         // Spelled out: every step comes by here, and an iterator over the array costs more than most
         // of what the step does.
         let [first, second, third, fourth] = self.few;
-        let wake = |waker: Option<Waker>| {
+        let wake_some = |waker: Option<Waker>| {
             if let Some(waker) = waker {
-                waker.wake();
+                wake(waker);
             }
         };
-        wake(first);
-        wake(second);
-        wake(third);
-        wake(fourth);
+        wake_some(first);
+        wake_some(second);
+        wake_some(third);
+        wake_some(fourth);
         for waker in self.many {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -43,6 +46,14 @@ impl Effects {
 
     pub(super) fn wake_all(&mut self, wakers: impl Iterator<Item = Waker>) {
         self.many.extend(wakers);
+    }
+
+    /// Mostly one.
+    pub(super) fn drop_frame(&mut self, frame: Bytes) {
+        match self.frame {
+            None => self.frame = Some(frame),
+            Some(_) => self.frames.push(frame),
+        }
     }
 
     /// A step replaces one waker at the most.

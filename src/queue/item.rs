@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::message::id::{Epoch, Id};
 use crate::message::remaining::Remaining;
 use crate::ordered::Key;
+use crate::queue::lease::Client;
 use crate::time::Deadline;
 
 /// What waits in the queue.
@@ -13,6 +14,8 @@ pub(super) struct Item {
     pub(super) own_id: Option<Arc<str>>,
     /// How often it was handed out before.
     pub(super) attempts: u32,
+    /// To which client, if that was one.
+    pub(super) client: Client,
     /// Whether its id goes over the wire, so that a client can confirm it.
     pub(super) has_id: bool,
 }

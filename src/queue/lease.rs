@@ -51,6 +51,44 @@ pub struct Lease {
     pub(crate) grace: Duration,
     pub(crate) max_attempts: u32,
     pub(crate) max_in_flight: usize,
+    pub(crate) confirm: Confirm,
+}
+
+/// What confirms a message in a queue that delivers at least once.
+///
+/// A client sees a message before it is done with it. A browser that reconnects sends the id that
+/// it *saw* last.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{Confirm, FakeClock, LastEventId, Lease, Queue};
+///
+/// let clock = FakeClock::new();
+/// let confirmed = |confirm| {
+///     let lease = Lease::new(Duration::from_secs(30)).confirm(confirm);
+///     let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
+///     let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+///     queue.push("job")?;
+///     stream.next_ready();
+///     drop(stream);
+///     queue.stream_after(&LastEventId::new("e-1"), clock.ticker())?;
+///     Ok::<_, Box<dyn std::error::Error>>(queue.stats().confirmed)
+/// };
+/// assert_eq!(confirmed(Confirm::ByAck)?, 0);
+/// assert_eq!(confirmed(Confirm::ByResume)?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Confirm {
+    /// Only [`Queue::ack`](crate::Queue::ack) does. A client that comes back goes on with what it has
+    /// in flight: what it has seen stays leased to it, and what it has not seen is sent again first.
+    #[default]
+    ByAck,
+    /// Coming back does, too: it confirms what the client has seen. For browsers that cannot ack.
+    ByResume,
 }
 
 impl Lease {
@@ -78,7 +116,8 @@ impl Lease {
             timeout,
             grace: Duration::from_secs(5),
             max_attempts: 16,
-            max_in_flight: 64,
+            max_in_flight: 1,
+            confirm: Confirm::ByAck,
         }
     }
 
@@ -128,8 +167,27 @@ impl Lease {
         self
     }
 
-    /// How many unconfirmed messages one stream may have: 64 unless set, and at least 1. A stream
+    /// What confirms a message: an ack alone, unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Confirm, Lease};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// assert_eq!(lease, lease.confirm(Confirm::ByAck));
+    /// ```
+    pub fn confirm(mut self, confirm: Confirm) -> Self {
+        self.confirm = confirm;
+        self
+    }
+
+    /// How many unconfirmed messages one stream may have: 1 unless set, and at least 1. A stream
     /// that has as many waits, and others go on.
+    ///
+    /// The lease of a message that waits in a socket runs, too: a client that does one thing at a
+    /// time should be given one at a time.
     ///
     /// # Examples
     ///
@@ -180,7 +238,10 @@ pub(crate) struct Leases<T> {
     graces: BTreeSet<(Deadline, HolderId)>,
     /// When each orphaned message expires that ever does.
     expiring: BTreeSet<End>,
+    /// The last message that has left each holder, by number.
+    departed: ByNumber<HolderId>,
     last_holder: u64,
+    last_order: u64,
 }
 
 /// A message in flight. It stands in its holder's list, in the order of handing out.
@@ -192,8 +253,12 @@ struct Flight<T> {
     /// Where its end stands.
     in_ring: bool,
     attempts: u32,
-    /// Whether it was handed to somebody else before: its id does not tell the two apart.
-    was_anothers: bool,
+    /// Its lease was extended: it outlives the grace of its stream.
+    extended: bool,
+    /// It was handed to several clients: its id does not tell them apart.
+    is_several: bool,
+    /// Grows from one that is handed out to the next.
+    order: u64,
     /// Without one, it was handed to nobody in particular.
     holder: Option<HolderId>,
     /// Numbers begin with one.
@@ -217,9 +282,61 @@ impl<T> Flight<T> {
             due: self.due,
             expires: self.expires,
             attempts: self.attempts,
+            client: self.client(),
             item: self.item,
         }
     }
+
+    fn client(&self) -> Client {
+        if self.is_several {
+            return Client::SEVERAL;
+        }
+        self.holder.map_or(Client::NONE, Client::one)
+    }
+}
+
+/// To which clients a message was handed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Client(Option<HolderId>);
+
+impl Client {
+    /// None yet, or nobody in particular.
+    const NONE: Self = Self(None);
+    /// More than one, or it is not known: the id does not tell them apart. No holder has this number.
+    const SEVERAL: Self = Self(Some(HolderId::MAX));
+
+    fn one(holder: HolderId) -> Self {
+        Self(Some(holder))
+    }
+
+    /// That of a message that comes with so many attempts made elsewhere.
+    pub(crate) fn of(attempts: u32) -> Self {
+        if attempts == 0 {
+            Self::NONE
+        } else {
+            Self::SEVERAL
+        }
+    }
+
+    fn is_one(self) -> bool {
+        self.0.is_some_and(|holder| holder != HolderId::MAX)
+    }
+
+    fn and(self, holder: Option<HolderId>, attempts: u32) -> Self {
+        match (self, holder) {
+            (Self::NONE, holder) if attempts == 0 => Self(holder),
+            (Self(Some(one)), Some(holder)) if one == holder => self,
+            _ => Self::SEVERAL,
+        }
+    }
+}
+
+/// What a stream has taken over from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TakenOver {
+    pub(crate) holder: HolderId,
+    /// That of the message that the client saw last: see [`Leases::seen`].
+    pub(crate) order: u64,
 }
 
 #[derive(Debug, Default)]
@@ -234,6 +351,10 @@ struct Holder {
     perishable: usize,
     /// What a client that came back has not seen: from here on it is sent again, first.
     owed: Option<u64>,
+    /// Of the messages that have left it, the one that was handed out last, and its order.
+    departed: Option<(u64, u64)>,
+    /// The first message that was handed out after that one.
+    after_departed: Option<u64>,
 }
 
 /// A message whose lease is over, or about to begin.
@@ -243,6 +364,7 @@ pub(crate) struct Lent<T> {
     pub(crate) due: Deadline,
     pub(crate) expires: Deadline,
     pub(crate) attempts: u32,
+    pub(crate) client: Client,
     pub(crate) item: T,
 }
 
@@ -255,7 +377,9 @@ impl<T> Leases<T> {
             holders: HashMap::new(),
             graces: BTreeSet::new(),
             expiring: BTreeSet::new(),
+            departed: ByNumber::default(),
             last_holder: 0,
+            last_order: 0,
         }
     }
 
@@ -296,13 +420,21 @@ impl<T> Leases<T> {
     /// handed out before.
     pub(crate) fn lend(&mut self, lent: Lent<T>, holder: Option<HolderId>, now: SystemTime) {
         let until = Deadline::At(now).plus(self.terms.timeout);
+        let client = lent.client.and(holder, lent.attempts);
+        if client == Client::SEVERAL {
+            // It does not tell any more which client saw it.
+            self.departed.remove(&lent.seq);
+        }
+        self.last_order = self.last_order.saturating_add(1);
         let flight = Flight {
             due: lent.due,
             expires: lent.expires,
             until,
             in_ring: self.ends.insert((until, lent.seq)),
             attempts: lent.attempts.saturating_add(1),
-            was_anothers: lent.attempts > 0,
+            extended: false,
+            is_several: client == Client::SEVERAL,
+            order: self.last_order,
             holder,
             previous: None,
             next: None,
@@ -340,6 +472,7 @@ impl<T> Leases<T> {
             return;
         };
         flight.attempts = flight.attempts.saturating_add(1);
+        flight.extended = false;
         if let Some(holder) = self.holders.get_mut(&holder) {
             holder.owed = flight.next();
         }
@@ -365,6 +498,11 @@ impl<T> Leases<T> {
                 break;
             }
             if let Some(seq) = self.holders.get(&holder).and_then(|holder| holder.first) {
+                let flight = self.flights.get(&seq);
+                if flight.is_some_and(|flight| flight.extended && !flight.until.has_come(now)) {
+                    self.detach(seq);
+                    continue;
+                }
                 let (lent, holder) = self.end(seq)?;
                 return Some((lent, holder, Reason::Dropped));
             }
@@ -397,6 +535,9 @@ impl<T> Leases<T> {
         let until = self.flights.get(&seq).map(|flight| flight.until.plus(by));
         if let Some(until) = until {
             self.move_end(seq, until, Ends::insert_extended);
+            if let Some(flight) = self.flights.get_mut(&seq) {
+                flight.extended = true;
+            }
         }
         until.is_some()
     }
@@ -412,8 +553,10 @@ impl<T> Leases<T> {
         held.stream = None;
         held.owed = None;
         if held.count == 0 {
-            self.holders.remove(&holder);
-        } else if let Some(grace) = grace {
+            self.forget_holder(holder);
+            return;
+        }
+        if let Some(grace) = grace {
             held.grace = Some(grace);
             self.graces.insert((grace, holder));
         }
@@ -422,37 +565,63 @@ impl<T> Leases<T> {
         });
     }
 
-    /// A stream takes over from the one that the message was handed to. Returns the holder, whose
-    /// messages up to this one are [to be confirmed](Self::seen); the rest is [owed](Self::owed).
-    pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<HolderId> {
-        let flight = self.flights.get(&seq)?;
-        // Whoever had it first may come back with it, and has not seen what this holder has.
-        if flight.was_anothers {
-            return None;
-        }
-        let id = flight.holder?;
+    /// A stream takes over what the client has that saw this message last: it is in flight, or the
+    /// last of those that have left their holder. What was handed out after it is
+    /// [owed](Self::owed).
+    pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<TakenOver> {
+        let (id, order, owed) = self.client_of(seq)?;
         let holder = self.holders.get_mut(&id)?;
         holder.stream = Some(stream);
-        holder.owed = flight.next();
+        holder.owed = owed;
         if let Some(grace) = holder.grace.take() {
             self.graces.remove(&(grace, id));
         }
         self.each_perishable(id, |expiring, expires| {
             expiring.remove(&expires);
         });
-        Some(id)
+        Some(TakenOver { holder: id, order })
     }
 
-    /// The first message of the holder, unless `last` is not in flight.
-    pub(crate) fn seen(&self, holder: HolderId, last: u64) -> Option<u64> {
-        self.flights.get(&last)?;
-        self.holders.get(&holder)?.first
+    /// The holder whose client saw this message last, its order, and what was handed out after it.
+    fn client_of(&self, seq: u64) -> Option<(HolderId, u64, Option<u64>)> {
+        if let Some(flight) = self.flights.get(&seq) {
+            let is_one = flight.client().is_one();
+            let holder = flight.holder.filter(|_| is_one)?;
+            return Some((holder, flight.order, flight.next()));
+        }
+        let id = *self.departed.get(&seq)?;
+        let holder = self.holders.get(&id)?;
+        let (_, order) = holder.departed.filter(|(departed, _)| *departed == seq)?;
+        Some((id, order, holder.after_departed))
+    }
+
+    /// The first message of the holder, if it was handed out up to this one.
+    pub(crate) fn seen(&self, holder: HolderId, order: u64) -> Option<u64> {
+        let first = self.holders.get(&holder)?.first?;
+        let flight = self.flights.get(&first)?;
+        (flight.order <= order).then_some(first)
+    }
+
+    /// Lets a message outlive its holder: it is leased to nobody in particular.
+    fn detach(&mut self, seq: u64) {
+        if let Some(flight) = self.flights.remove(&seq) {
+            self.unlink(seq, &flight);
+            let detached = Flight {
+                is_several: true,
+                holder: None,
+                previous: None,
+                next: None,
+                ..*flight
+            };
+            self.flights.insert(seq, Box::new(detached));
+        }
     }
 
     /// Begins anew; returns what was.
     pub(crate) fn renew(&mut self) -> Self {
         let mut new = Self::new(self.terms);
         new.last_holder = self.last_holder;
+        new.last_order = self.last_order;
         core::mem::replace(self, new)
     }
 
@@ -509,6 +678,15 @@ impl<T> Leases<T> {
         }
     }
 
+    fn forget_holder(&mut self, id: HolderId) {
+        let holder = self.holders.remove(&id);
+        if let Some((departed, _)) = holder.and_then(|holder| holder.departed)
+            && self.departed.get(&departed) == Some(&id)
+        {
+            self.departed.remove(&departed);
+        }
+    }
+
     fn link(&mut self, id: HolderId, seq: u64, can_expire: bool) {
         let Some(holder) = self.holders.get_mut(&id) else {
             return;
@@ -516,6 +694,9 @@ impl<T> Leases<T> {
         holder.count = holder.count.saturating_add(1);
         let perishable = usize::from(can_expire);
         holder.perishable = holder.perishable.saturating_add(perishable);
+        if holder.departed.is_some() && holder.after_departed.is_none() {
+            holder.after_departed = Some(seq);
+        }
         let previous = holder.last.replace(seq);
         if previous.is_none() {
             holder.first = Some(seq);
@@ -551,11 +732,24 @@ impl<T> Leases<T> {
         if holder.last == Some(seq) {
             holder.last = flight.previous();
         }
+        let is_later = holder
+            .departed
+            .is_none_or(|(_, order)| flight.order > order);
+        if is_later && flight.client().is_one() {
+            let before = holder.departed.replace((seq, flight.order));
+            if let Some((before, _)) = before {
+                self.departed.remove(&before);
+            }
+            self.departed.insert(seq, id);
+            holder.after_departed = flight.next();
+        } else if holder.after_departed == Some(seq) {
+            holder.after_departed = flight.next();
+        }
         if holder.count == 0 && holder.stream.is_none() {
             if let Some(grace) = holder.grace {
                 self.graces.remove(&(grace, id));
             }
-            self.holders.remove(&id);
+            self.forget_holder(id);
         }
         if let Some(previous) = flight.previous().and_then(|seq| self.flights.get_mut(&seq)) {
             previous.next = flight.next;

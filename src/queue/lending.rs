@@ -1,21 +1,17 @@
 use core::fmt;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::ack_history::{AckHistory, End};
 use super::item::Item;
 use crate::message::Message;
 use crate::message::remaining::Remaining;
 use crate::queue::lease::{HolderId, Lease, Leases, Lent, Reason};
-use crate::queue::ranges::Ranges;
 use crate::queue::wait_queue::Ticket;
 use crate::wakers::{Places, WakerList};
-
-/// So many ids that events brought along are remembered behind their messages' end.
-const MOST_PAST_IDS: usize = 65_536;
 
 /// Why a message was not confirmed, given back or extended.
 ///
@@ -141,7 +137,7 @@ impl DeadLetter {
 /// Keeps id, due time and expiry, and begins anew with its attempts.
 impl From<DeadLetter> for Message {
     fn from(letter: DeadLetter) -> Self {
-        letter.remaining.into()
+        Self::from(letter.remaining).returned(0)
     }
 }
 
@@ -158,9 +154,11 @@ impl fmt::Debug for DeadLetter {
 pub(super) struct Lending {
     pub(super) leases: Leases<Item>,
     pub(super) dead: VecDeque<(Lent<Item>, Reason)>,
+    /// The numbers of the dead that go by their number.
+    pub(super) dead_numbers: BTreeSet<u64>,
     /// Those of the frames in flight and of the dead ones.
     pub(super) bytes: usize,
-    pub(super) past: Past,
+    pub(super) past: AckHistory,
     /// Streams that have as much in flight as they may, by what they hold.
     pub(super) full: BTreeMap<HolderId, Ticket>,
     /// Those who wait until nothing is in flight.
@@ -169,57 +167,14 @@ pub(super) struct Lending {
     pub(super) places: Places,
 }
 
-/// How a message that is not in the queue any more ended, as far as that is remembered.
-#[derive(Default)]
-pub(super) struct Past {
-    confirmed: Ranges,
-    stale: Ranges,
-    own: HashMap<Arc<str>, End>,
-    own_in_order: VecDeque<Arc<str>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    Confirmed,
-    /// It was in flight, and ended in another way.
-    Stale,
-}
-
-impl Past {
-    pub(super) fn add(&mut self, seq: u64, own_id: Option<&Arc<str>>, end: End) {
-        match (own_id, end) {
-            (None, End::Confirmed) => self.confirmed.insert(seq),
-            (None, End::Stale) => self.stale.insert(seq),
-            (Some(id), end) => {
-                if self.own.insert(Arc::clone(id), end).is_none() {
-                    self.own_in_order.push_back(Arc::clone(id));
-                }
-                if self.own.len() > MOST_PAST_IDS
-                    && let Some(oldest) = self.own_in_order.pop_front()
-                {
-                    self.own.remove(&oldest);
-                }
-            }
-        }
-    }
-
-    pub(super) fn get(&self, id: &str, seq: Option<u64>) -> Option<End> {
-        if let Some(end) = self.own.get(id) {
-            return Some(*end);
-        }
-        let seq = seq?;
-        let confirmed = self.confirmed.contains(seq).then_some(End::Confirmed);
-        confirmed.or_else(|| self.stale.contains(seq).then_some(End::Stale))
-    }
-}
-
 impl Lending {
     pub(super) fn new(terms: Lease) -> Self {
         Self {
             leases: Leases::new(terms),
             dead: VecDeque::new(),
+            dead_numbers: BTreeSet::new(),
             bytes: 0,
-            past: Past::default(),
+            past: AckHistory::default(),
             full: BTreeMap::new(),
             drains: WakerList::default(),
             places: Places::default(),

@@ -54,7 +54,20 @@ pub enum PushError {
     /// The queue was closed or aborted.
     #[error("queue is closed")]
     Closed(Message),
-    /// The queue delivers at least once and has a message with this id of its own already.
+    /// The event's own id has the form of this queue's own, `EPOCH-SEQ`. Only a message that comes
+    /// from [`Remaining`](crate::Remaining) or a [`DeadLetter`](crate::DeadLetter) may bring one,
+    /// with a number of at most 2^48.
+    #[error("id has the form of the ids that this queue gives")]
+    ReservedId(Message),
+    /// The event's own id is empty, in a queue that delivers at least once: nobody could confirm it.
+    #[error("id is empty")]
+    EmptyId(Message),
+    /// The event's own id is longer than [`LastEventId::MAX_LEN`](crate::LastEventId::MAX_LEN), so no
+    /// client could send it back.
+    #[error("id is longer than a client can send back")]
+    IdTooLong(Message),
+    /// The queue delivers at least once and already holds a message with this application-supplied
+    /// id.
     #[error("queue has a message with this id already")]
     DuplicateId(Message),
 }
@@ -76,6 +89,9 @@ impl PushError {
             Self::Full(message)
             | Self::TooLarge(message)
             | Self::Closed(message)
+            | Self::ReservedId(message)
+            | Self::EmptyId(message)
+            | Self::IdTooLong(message)
             | Self::DuplicateId(message) => message,
         }
     }

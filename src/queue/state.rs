@@ -1,5 +1,4 @@
 use core::task::Waker;
-use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,10 +8,10 @@ use super::item::Item;
 use super::lending::Lending;
 use super::receipt::{PushError, Receipt};
 use super::{Overflow, QueueStats};
-use crate::message::Message;
-use crate::message::id::{Epoch, Id};
+use crate::message::id::{Epoch, Id, Read};
+use crate::message::{LastEventId, Message};
 use crate::ordered::{Key, Ordered};
-use crate::queue::lease::{HolderId, Lease, Leases, Lent, Reason};
+use crate::queue::lease::{Client, HolderId, Lease, Leases, Lent, Reason};
 use crate::queue::wait_queue::{Ticket, Waiters};
 use crate::source::chunk::Chunk;
 use crate::source::{Limit, TooManyStreams};
@@ -53,7 +52,7 @@ pub(super) struct State {
     /// A message left, or may be dropped now, or a place in line was left: the first in line may
     /// have room now.
     pub(super) room_came_up: bool,
-    handles: usize,
+    has_handles: bool,
     /// When it was closed: what is due later stays.
     closed: Option<SystemTime>,
     aborted: bool,
@@ -72,11 +71,43 @@ enum Told {
     End,
 }
 
+/// A message that is to be pushed, with what is found out about it outside the lock.
+pub(super) struct Push {
+    pub(super) message: Message,
+    pub(super) own_id: Option<Arc<str>>,
+}
+
 pub(super) enum Pushed {
     Done(Result<Receipt, PushError>),
+    Full(Push),
     /// There was more to let go of than one hold of the lock allows.
-    Again(Message),
+    Again(Push),
 }
+
+/// The number that a message gets, and the id that it goes by.
+struct Numbered {
+    seq: u64,
+    id: Id,
+    /// The id must be written into the frame.
+    needs_id: bool,
+    /// The id, where it is not that of the number.
+    own_id: Option<Arc<str>>,
+}
+
+impl Numbered {
+    /// The bytes of the frame once it has its id.
+    fn size(&self, push: &Push) -> usize {
+        let frame = push.message.event().frame().len();
+        if !self.needs_id {
+            return frame;
+        }
+        let line = "id: \n".len().saturating_add(self.id.as_str().len());
+        frame.saturating_add(line)
+    }
+}
+
+/// The highest number that a message may bring back: numbers go on after it, and must not run out.
+const HIGHEST_RETURNED: u64 = 1 << 48;
 
 pub(super) enum Taken {
     /// All that is due and fits; maybe nothing.
@@ -94,8 +125,8 @@ pub(super) type AllLent = (Leases<Item>, VecDeque<(Lent<Item>, Reason)>);
 /// The answer to whether something is due.
 pub(super) enum Asked {
     Due,
-    /// Not now; how long until it may be, where this stream must look then.
-    Wait(Option<Duration>),
+    /// Not now; when it may be, if this stream is the timekeeper.
+    Wait(Option<SystemTime>),
 }
 
 impl State {
@@ -112,7 +143,7 @@ impl State {
             timekeeper: None,
             line: Waiters::default(),
             room_came_up: false,
-            handles: 1,
+            has_handles: true,
             closed: None,
             aborted: false,
             told: Told::Nothing,
@@ -130,36 +161,35 @@ impl State {
 
     pub(super) fn push(
         &mut self,
-        mut message: Message,
+        push: Push,
         place: Option<Ticket>,
         now: SystemTime,
         effects: &mut Effects,
     ) -> Pushed {
         if self.is_closed() {
             self.end_wait(place, effects);
-            return Pushed::Done(Err(PushError::Closed(message)));
+            return Pushed::Done(Err(PushError::Closed(push.message)));
         }
-        let seq = self.last_seq.saturating_add(1);
-        let issued = self.epoch.id(seq);
-        let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
-        let needs_id = own_id.is_none() && message.event().has_data;
-        let mut size = message.event().frame().len();
-        if needs_id {
-            size = size.saturating_add("id: \n".len());
-            size = size.saturating_add(issued.as_str().len());
-        }
+        let numbered = match self.number(&push) {
+            Ok(numbered) => numbered,
+            Err(refuse) => {
+                self.end_wait(place, effects);
+                return Pushed::Done(Err(refuse(push.message)));
+            }
+        };
+        let size = numbered.size(&push);
         if size > self.bounds.bytes || self.bounds.messages == 0 {
             self.end_wait(place, effects);
-            return Pushed::Done(Err(PushError::TooLarge(message)));
+            return Pushed::Done(Err(PushError::TooLarge(push.message)));
         }
-        if own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+        if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
             // It may be that of a message that has expired.
             if self.purge(now, effects) {
-                return Pushed::Again(message);
+                return Pushed::Again(push);
             }
-            if own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+            if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
                 self.end_wait(place, effects);
-                return Pushed::Done(Err(PushError::DuplicateId(message)));
+                return Pushed::Done(Err(PushError::DuplicateId(push.message)));
             }
         }
         let is_next = place.map_or(!self.line.anybody_waits(), |place| {
@@ -168,49 +198,92 @@ impl State {
         if !is_next {
             // What has expired may be the room that the first in line waits for.
             self.purge(now, effects);
-            return Pushed::Done(Err(PushError::Full(message)));
+            return Pushed::Full(push);
         }
         if !self.has_room(size) {
             if self.purge(now, effects) {
-                return Pushed::Again(message);
+                return Pushed::Again(push);
             }
             match self.bounds.overflow {
-                Overflow::DropOldest if !self.can_make_room(size) => {
-                    return Pushed::Done(Err(PushError::Full(message)));
-                }
+                Overflow::DropOldest if !self.can_make_room(size) => return Pushed::Full(push),
                 Overflow::DropOldest => {
                     if !self.drop_oldest(size, effects) {
-                        return Pushed::Again(message);
+                        return Pushed::Again(push);
                     }
                 }
                 Overflow::Reject if self.has_room(size) => {}
-                Overflow::Reject => return Pushed::Done(Err(PushError::Full(message))),
+                Overflow::Reject => return Pushed::Full(push),
             }
         }
-
         self.end_wait(place, effects);
+        Pushed::Done(Ok(self.enqueue(push, numbered, now)))
+    }
+
+    /// The number and id of a message that is pushed, or why it is refused.
+    fn number(&self, push: &Push) -> Result<Numbered, fn(Message) -> PushError> {
+        let next = self.last_seq.saturating_add(1);
+        let Some(own) = &push.own_id else {
+            let needs_id = push.message.event().has_data;
+            let id = self.epoch.id(next);
+            return Ok(Numbered {
+                seq: next,
+                id,
+                needs_id,
+                own_id: None,
+            });
+        };
+        if own.len() > LastEventId::MAX_LEN {
+            return Err(PushError::IdTooLong);
+        }
+        if own.is_empty() && self.lending.is_some() {
+            return Err(PushError::EmptyId);
+        }
+        let is_returned = push.message.is_returned();
+        let (seq, own_id) = match self.epoch.read(own) {
+            Read::Numbered(number) if is_returned && number <= HIGHEST_RETURNED => {
+                // It keeps its number, if that is still to come; those after it go on from there.
+                let goes_by_number = number >= next;
+                let own_id = (!goes_by_number).then(|| Arc::clone(own));
+                (number.max(next), own_id)
+            }
+            Read::Delayed(_) if is_returned => (next, Some(Arc::clone(own))),
+            Read::Numbered(_) | Read::Delayed(_) => return Err(PushError::ReservedId),
+            Read::Foreign | Read::Other => (next, Some(Arc::clone(own))),
+        };
+        Ok(Numbered {
+            seq,
+            id: Id::own(Arc::clone(own)),
+            needs_id: false,
+            own_id,
+        })
+    }
+
+    fn enqueue(&mut self, push: Push, numbered: Numbered, now: SystemTime) -> Receipt {
+        let mut message = push.message;
+        let seq = numbered.seq;
         self.last_seq = seq;
         let due = message.due(now);
         let expires = message.expires(due);
-        if needs_id {
-            message.event_mut().put_id(issued.as_str().as_bytes());
+        let attempts = message.attempts();
+        if numbered.needs_id {
+            message.event_mut().put_id(numbered.id.as_str().as_bytes());
         }
-        let id = own_id.clone().map_or(issued, Id::own);
-        if let Some(own_id) = &own_id {
+        if let Some(own_id) = &numbered.own_id {
             self.own_ids.insert((Arc::clone(own_id), seq));
         }
-        let has_id = needs_id || own_id.is_some();
+        let has_id = numbered.needs_id || push.own_id.is_some();
         let frame = message.into_event().encode();
         self.bytes = self.bytes.saturating_add(frame.len());
         self.stats.pushed = self.stats.pushed.saturating_add(1);
         let item = Item {
             frame,
-            own_id,
-            attempts: 0,
+            own_id: numbered.own_id,
+            attempts,
+            client: Client::of(attempts),
             has_id,
         };
         self.store.insert(Key { due, seq }, expires, item, now);
-        Pushed::Done(Ok(Receipt { id }))
+        Receipt { id: numbered.id }
     }
 
     /// Stands in line for room, at the end or where it stands already.
@@ -301,6 +374,7 @@ impl State {
                         due: key.due,
                         expires,
                         attempts: item.attempts,
+                        client: item.client,
                         item,
                     };
                     lending.lend(lent, holder, now);
@@ -325,7 +399,7 @@ impl State {
         holder: Option<HolderId>,
         now: SystemTime,
         limit: Limit,
-        waker: &Waker,
+        (waker, registers): (&Waker, bool),
         effects: &mut Effects,
     ) -> Asked {
         if self.aborted || self.is_closed() || self.is_finished(now) {
@@ -338,6 +412,10 @@ impl State {
                 return Asked::Due;
             }
             room = self.room(holder);
+            if room == 0 && !registers {
+                self.leave_for_good(ticket, Some(holder), effects);
+                return Asked::Wait(None);
+            }
             if room == 0 {
                 return Asked::Wait(self.wait_for_place(ticket, holder, now, waker, effects));
             }
@@ -345,9 +423,18 @@ impl State {
         let horizon = self.horizon(now);
         let others = self.takers.promised();
         let others = others.saturating_sub(self.takers.promised_by(ticket));
-        let most = others.saturating_add(1);
+        let _ = self.store.count_to(horizon);
+        if !registers {
+            // It polls by hand: it keeps nothing from the others.
+            self.leave_for_good(ticket, holder, effects);
+            return if self.store.due() > others {
+                Asked::Due
+            } else {
+                Asked::Wait(None)
+            };
+        }
         // One that has just taken leaves the rest to those who wait: they may have an earlier tick.
-        if self.takers.is_its_turn(ticket) && self.store.count_due(horizon, most) > others {
+        if self.takers.is_its_turn(ticket) && self.store.due() > others {
             let messages = limit.messages.clamp(1, room);
             effects.drop_later(self.takers.promise(ticket, messages, waker));
             // At its tick it may be late for what falls due before.
@@ -363,22 +450,53 @@ impl State {
         effects.drop_later(self.takers.wait(ticket, waker));
     }
 
-    /// How long until the next message falls due, if this waiting stream is the one that must look
-    /// then. It is if nobody else is.
-    pub(super) fn keep_time(&mut self, ticket: Ticket, now: SystemTime) -> Option<Duration> {
+    /// When the next message falls due, if this waiting stream is the timekeeper. It is if nobody
+    /// else is.
+    pub(super) fn keep_time(&mut self, ticket: Ticket, now: SystemTime) -> Option<SystemTime> {
         if self.is_closed() || self.timekeeper.is_some_and(|(keeper, _)| keeper != ticket) {
             return None;
         }
         // Whoever keeps the time of nothing keeps none: the next message finds another.
         let next = self.next_look(now);
         self.timekeeper = next.map(|next| (ticket, next));
-        next?.after(now)
+        next?.time()
+    }
+
+    /// Whether something is left of a burst that began with this time and this last number.
+    pub(super) fn is_in_burst(
+        &self,
+        (began, last): (SystemTime, u64),
+        holder: Option<HolderId>,
+    ) -> bool {
+        let head = self.store.head();
+        let head = head.filter(|(key, ..)| key.due.has_come(began) && key.seq <= last);
+        let has_capacity = |item: &Item| holder.is_none_or(|h| !item.has_id || self.room(h) > 0);
+        head.is_some_and(|(.., item)| has_capacity(item))
+    }
+
+    /// The number of the last message that was pushed.
+    pub(super) fn last_number(&self) -> u64 {
+        self.last_seq
     }
 
     /// Leaves the wait set.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         self.takers.leave(ticket);
         self.resign(ticket);
+    }
+
+    /// Leaves the wait set, and keeps no waker: the caller polls by hand.
+    pub(super) fn leave_for_good(
+        &mut self,
+        ticket: Ticket,
+        holder: Option<HolderId>,
+        effects: &mut Effects,
+    ) {
+        self.leave(ticket);
+        if let (Some(lending), Some(holder)) = (&mut self.lending, holder) {
+            lending.leaves(holder, ticket);
+        }
+        effects.drop_later(self.takers.nudge(ticket));
     }
 
     /// Leaves the wait set, to be woken by the beginning of the end alone.
@@ -434,7 +552,7 @@ impl State {
         self.forget(key.seq, &item);
         self.account_for(key, &item);
         self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
-        effects.frames.push(item.frame);
+        effects.drop_frame(item.frame);
         true
     }
 
@@ -463,10 +581,18 @@ impl State {
                 effects.wake(self.takers.nudge(ticket));
             }
             lending.bytes = 0;
+            lending.dead_numbers.clear();
             (lending.leases.renew(), core::mem::take(&mut lending.dead))
         });
-        self.note_rest(effects);
         (core::mem::take(&mut self.store), lent)
+    }
+
+    /// Counts messages as expired that were counted as taken out.
+    pub(super) fn recount_expired(&mut self, expired: &[(Key, Deadline, Item)]) {
+        self.forget_all(expired);
+        let messages = u64::try_from(expired.len()).unwrap_or(u64::MAX);
+        self.stats.withdrawn = self.stats.withdrawn.saturating_sub(messages);
+        self.stats.expired = self.stats.expired.saturating_add(messages);
     }
 
     pub(super) fn close(&mut self, now: SystemTime) {
@@ -481,12 +607,9 @@ impl State {
         self.closed.is_some()
     }
 
-    pub(super) fn add_handle(&mut self) {
-        self.handles = self.handles.saturating_add(1);
-    }
-
-    pub(super) fn remove_handle(&mut self) {
-        self.handles = self.handles.saturating_sub(1);
+    /// The last handle is gone: nobody can send any more.
+    pub(super) fn drop_handles(&mut self) {
+        self.has_handles = false;
     }
 
     pub(super) fn stats(&self, now: SystemTime) -> QueueStats {
@@ -517,7 +640,7 @@ impl State {
             self.forget(key.seq, &item);
             self.account_for(key, &item);
             self.stats.expired = self.stats.expired.saturating_add(1);
-            effects.frames.push(item.frame);
+            effects.drop_frame(item.frame);
         }
         true
     }
@@ -525,11 +648,16 @@ impl State {
     /// Brings the state to rest after a step: wakes whoever must act on it.
     pub(super) fn settle(&mut self, now: SystemTime, effects: &mut Effects) {
         self.tell_the_end(effects);
+        self.note_rest(effects);
         if self.takers.anybody_waits() {
             self.settle_debt(now, effects);
             self.settle_time(now, effects);
         } else if self.any_full().is_some() {
             self.settle_time(now, effects);
+        }
+        if self.line.anybody_waits() && self.store.next_expiry().has_come(now) {
+            // What has expired may be the capacity that it waits for.
+            self.purge(now, effects);
         }
         // It stays in line until it has pushed, so that nobody overtakes it.
         if core::mem::take(&mut self.room_came_up) && self.may_have_room() {
@@ -543,8 +671,9 @@ impl State {
             return;
         }
         let promised = self.takers.promised();
-        let most = promised.saturating_add(1);
-        if self.store.count_due(self.horizon(now), most) > promised {
+        // More than one step counts, if there are many: the steps of those that are woken go on.
+        let _ = self.store.count_to(self.horizon(now));
+        if self.store.due() > promised {
             effects.wake(self.takers.wake_first());
         }
     }
@@ -602,11 +731,13 @@ impl State {
             .lending
             .as_ref()
             .is_none_or(|lending| lending.leases.len() == 0);
-        self.handles == 0 && next.is_none() && is_all_confirmed
+        !self.has_handles && next.is_none() && is_all_confirmed
     }
 
     fn is_finished(&self, now: SystemTime) -> bool {
-        let closed = self.is_closed() && self.store.count_due(self.horizon(now), 1) == 0;
+        let next = self.store.head();
+        let is_due = next.is_some_and(|(key, ..)| key.due.has_come(self.horizon(now)));
+        let closed = self.is_closed() && !is_due;
         self.aborted || closed || self.is_forgotten()
     }
 
@@ -660,7 +791,10 @@ impl State {
             .and_then(|lending| lending.leases.next_end());
         let next_due = self.store.next_due(now);
         let next_due = next_due.filter(|_| self.takers.anybody_waits());
-        next_end.into_iter().chain(next_due).min()
+        let next_expiry = Some(self.store.next_expiry());
+        let next_expiry = next_expiry.filter(|_| self.line.anybody_waits());
+        let all = next_end.into_iter().chain(next_due).chain(next_expiry);
+        all.min().filter(|next| *next != Deadline::Never)
     }
 
     /// Returns whether there is room now.
@@ -673,7 +807,7 @@ impl State {
                 self.forget(key.seq, &item);
                 self.account_for(key, &item);
                 self.stats.dropped = self.stats.dropped.saturating_add(1);
-                effects.frames.push(item.frame);
+                effects.drop_frame(item.frame);
             }
         }
         self.has_room(size)
@@ -684,7 +818,7 @@ impl State {
             self.forget(key.seq, &item);
             self.account_for(key, &item);
             self.stats.expired = self.stats.expired.saturating_add(1);
-            effects.frames.push(item.frame);
+            effects.drop_frame(item.frame);
         }
     }
 

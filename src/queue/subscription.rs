@@ -2,6 +2,7 @@ use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -23,6 +24,8 @@ pub struct QueueSubscription {
     /// Tells this stream from all others of the queue.
     stream: u64,
     holder: Option<HolderId>,
+    /// When the burst that it takes began, and the number of the last message that was there.
+    burst: Option<(SystemTime, u64)>,
 }
 
 impl QueueSubscription {
@@ -33,16 +36,21 @@ impl QueueSubscription {
             ticket,
             stream,
             holder: None,
+            burst: None,
         })
     }
 
     /// Goes on after what the client has seen, which confirms that.
     pub(super) fn after(shared: &Arc<Shared>, id: &LastEventId) -> Result<Self, TooManyStreams> {
         let mut this = Self::new(shared)?;
-        let (stream, holder) = (this.stream, &mut this.holder);
+        let (stream, mut taken_over) = (this.stream, None);
         if let Some(id) = id.as_str() {
-            while shared.with(|state, _, effects| state.take_over(id, stream, holder, effects)) {}
+            while shared
+                .with(|state, _, effects| state.take_over(id, stream, &mut taken_over, effects))
+            {
+            }
         }
+        this.holder = taken_over.map(|taken_over| taken_over.holder);
         Ok(this)
     }
 }
@@ -54,23 +62,22 @@ impl Source for QueueSubscription {
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
-        let limit = pull.limit();
-        let asked = this.shared.with(|state, now, effects| {
+        let (limit, caller) = (pull.limit(), (cx.waker(), pull.registers()));
+        this.shared.with(|state, now, effects| {
             this.holder = state.holder_of(this.stream, this.holder);
             if state.is_closed() {
                 pull.closing();
             }
-            state.ask(this.ticket, this.holder, now, limit, cx.waker(), effects)
-        });
-        match asked {
-            Asked::Due => Poll::Ready(()),
-            Asked::Wait(next_due) => {
-                if let Some(next_due) = next_due {
-                    pull.wake_after(next_due);
+            match state.ask(this.ticket, this.holder, now, limit, caller, effects) {
+                Asked::Due => Poll::Ready(()),
+                Asked::Wait(deadline) => {
+                    if let Some(deadline) = deadline {
+                        pull.wake_at(deadline, now);
+                    }
+                    Poll::Pending
                 }
-                Poll::Pending
             }
-        }
+        })
     }
 
     fn poll_chunk(
@@ -86,28 +93,47 @@ impl Source for QueueSubscription {
         let (ticket, waker) = (this.ticket, cx.waker());
         let mut chunk = Chunk::default();
         loop {
-            let (taken, next_due) = this.shared.with(|state, now, effects| {
+            let taken = this.shared.with(|state, now, effects| {
                 this.holder = state.holder_of(this.stream, this.holder);
-                let taken = state.take(&mut chunk, this.holder, now, limit, effects);
-                let next_due = match (&taken, this.holder) {
-                    (Taken::Done, _) if chunk.is_empty() => {
-                        state.wait(ticket, waker, effects);
-                        state.keep_time(ticket, now)
+                let holder = this.holder;
+                let taken = state.take(&mut chunk, holder, now, limit, effects);
+                let is_waiting = match taken {
+                    Taken::Done => chunk.is_empty(),
+                    Taken::Full => true,
+                    Taken::Again | Taken::End => false,
+                };
+                let deadline = match (&taken, holder) {
+                    (Taken::Again, _) => None,
+                    _ if is_waiting && !pull.registers() => {
+                        state.leave_for_good(ticket, holder, effects);
+                        None
                     }
                     (Taken::Full, Some(holder)) => {
                         state.wait_for_place(ticket, holder, now, waker, effects)
                     }
-                    (Taken::Again, _) => None,
-                    (Taken::Done | Taken::End | Taken::Full, _) => {
+                    _ if is_waiting => {
+                        state.wait(ticket, waker, effects);
+                        state.keep_time(ticket, now)
+                    }
+                    _ => {
                         state.leave(ticket);
                         None
                     }
                 };
-                (taken, next_due)
+                if let Some(deadline) = deadline {
+                    pull.wake_at(deadline, now);
+                }
+                if let Taken::Done = taken {
+                    let last = state.last_number();
+                    let burst = *this.burst.get_or_insert((now, last));
+                    if is_waiting || pull.is_batch() || !state.is_in_burst(burst, holder) {
+                        this.burst = None;
+                    } else {
+                        pull.more_follows();
+                    }
+                }
+                taken
             });
-            if let Some(next_due) = next_due {
-                pull.wake_after(next_due);
-            }
             match taken {
                 Taken::Full => return Poll::Pending,
                 Taken::Done if chunk.is_empty() => return Poll::Pending,

@@ -3,7 +3,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::state::{Bounds, State};
-use super::{Shared, Topic};
+use super::{Handle, Shared, Topic};
 use crate::message::id::{Epoch, EpochError};
 use crate::sync::{AtomicU64, Mutex};
 use crate::time::Clock;
@@ -193,15 +193,16 @@ impl TopicBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
+        let shared = Arc::new(Shared {
+            clock,
+            epoch,
+            state: Mutex::new(State::new(self.bounds, epoch, now)),
+            calls: AtomicU64::new(0),
+            told_at: AtomicU64::new(0),
+            began: now,
+        });
         Topic {
-            shared: Arc::new(Shared {
-                clock,
-                epoch,
-                state: Mutex::new(State::new(self.bounds, epoch, now)),
-                calls: AtomicU64::new(0),
-                told_at: AtomicU64::new(0),
-                began: now,
-            }),
+            handle: Arc::new(Handle { shared }),
         }
     }
 }

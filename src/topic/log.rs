@@ -10,7 +10,9 @@
 //!              ^ oldest                        ^ next
 //! ```
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod gaps;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,13 +21,18 @@ use core::time::Duration;
 
 use crate::source::Limit;
 use crate::time::Deadline;
+use gaps::Gaps;
 
 /// The most messages of a block. Bursts are read block by block: larger ones are cut less often.
 pub(crate) const BLOCK_MESSAGES: usize = 256;
 /// The most messages that are copied or evicted in one step.
 pub(crate) const MOST_AT_ONCE: usize = 64;
 const LARGEST_BLOCK: usize = 64 * 1024;
+/// A frame larger than this gets a block of its own size.
+const LARGE_FRAME: usize = 16 * 1024;
 const SMALLEST_BLOCK: usize = 1024;
+/// No clock is coarser than this.
+const CLOCK_STEP: Duration = Duration::from_micros(1);
 /// So many pieces in a row are worth a copy to the streams that are behind.
 const MANY_PIECES: usize = 4;
 
@@ -35,6 +42,13 @@ pub(crate) struct Retention {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
     pub(crate) age: Option<Duration>,
+}
+
+/// One chunk of whole frames.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) chunk: Bytes,
+    pub(crate) messages: u64,
 }
 
 /// Frames in the order of their numbers, a bounded number of the last ones.
@@ -49,9 +63,16 @@ pub(crate) struct Log {
     oldest: u64,
     /// The number of the message that comes next.
     next: u64,
-    /// Bytes appended up to the oldest message, and in all.
-    evicted_bytes: u64,
-    appended_bytes: u64,
+    /// Messages that are kept, and the bytes of their frames.
+    len: u64,
+    bytes: u64,
+    /// Whether the last block still takes messages.
+    is_open: bool,
+    /// Removed from the middle: their numbers, until the oldest message has passed them or their
+    /// block is dropped.
+    gone: BTreeSet<u64>,
+    gaps: Gaps,
+    by_expiry: BTreeSet<(SystemTime, u64)>,
     /// Messages that expire, by number.
     expiring: BTreeMap<u64, SystemTime>,
     /// Ids that are not the number: each one's newest message, and each message's id.
@@ -71,6 +92,8 @@ struct Block {
     /// What was frozen, with where it starts: one behind the other, from the start of the block.
     pieces: Vec<(usize, Bytes)>,
     frozen: usize,
+    /// How many of its messages have expired.
+    gone: usize,
 }
 
 impl Log {
@@ -81,8 +104,12 @@ impl Log {
             open: BytesMut::new(),
             oldest: 1,
             next: 1,
-            evicted_bytes: 0,
-            appended_bytes: 0,
+            len: 0,
+            bytes: 0,
+            is_open: false,
+            gone: BTreeSet::new(),
+            gaps: Gaps::default(),
+            by_expiry: BTreeSet::new(),
             expiring: BTreeMap::new(),
             own_ids: HashMap::new(),
             own_ids_by_number: BTreeMap::new(),
@@ -101,17 +128,57 @@ impl Log {
 
     /// How many messages are kept.
     pub(crate) fn len(&self) -> u64 {
-        self.next.saturating_sub(self.oldest)
+        self.len
     }
 
     /// The bytes of the frames that are kept.
     pub(crate) fn bytes(&self) -> u64 {
-        self.appended_bytes.saturating_sub(self.evicted_bytes)
+        self.bytes
     }
 
     /// Whether any of the messages expires or ages.
     pub(crate) fn is_timed(&self) -> bool {
         self.retention.age.is_some() || !self.expiring.is_empty()
+    }
+
+    /// When [`trim`](Self::trim) next has something to do only because time passes.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for a topic that reads its clock only then")
+    )]
+    pub(crate) fn next_change(&self) -> Deadline {
+        let expiry = self.by_expiry.first().map(|(time, _)| *time);
+        let age = self.retention.age.zip(self.oldest_came());
+        // Beyond the age, not at it: a clock may be no finer than this.
+        let ages = age.and_then(|(age, came)| came.checked_add(age)?.checked_add(CLOCK_STEP));
+        let first = expiry.into_iter().chain(ages).min();
+        first.map_or(Deadline::Never, Deadline::At)
+    }
+
+    /// How many messages from `position` to before the oldest were evicted without having
+    /// expired; `None` where that is not remembered any more.
+    pub(crate) fn missed(&self, position: u64) -> Option<u64> {
+        self.gaps.missed(position, self.oldest)
+    }
+
+    /// Gives the next message this number; those between were never given.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for messages that keep their ids")
+    )]
+    pub(crate) fn skip_to(&mut self, number: u64) {
+        if number <= self.next {
+            return;
+        }
+        if let Some(block) = self.blocks.back_mut() {
+            block.freeze(&mut self.open);
+        }
+        self.is_open = false;
+        if self.blocks.is_empty() {
+            self.gaps.record(self.oldest, number);
+            self.oldest = number;
+        }
+        self.next = number;
     }
 
     /// Appends a frame, in two parts; returns its number.
@@ -127,8 +194,12 @@ impl Log {
         let has_place = self
             .blocks
             .back()
-            .is_some_and(|block| block.ends.len() < BLOCK_MESSAGES);
-        if !has_place || self.open.capacity() < self.open.len().saturating_add(len) {
+            .is_some_and(|block| block.ends.len() < self.block_messages());
+        if !self.is_open
+            || !has_place
+            || len > LARGE_FRAME
+            || self.open.capacity() < self.open.len().saturating_add(len)
+        {
             self.open_block(len);
         }
         for part in parts {
@@ -142,46 +213,57 @@ impl Log {
         }
         if let Deadline::At(time) = expires {
             self.expiring.insert(number, time);
+            self.by_expiry.insert((time, number));
         }
         if let Some(id) = own_id {
             self.own_ids.insert(Arc::clone(&id), number);
             self.own_ids_by_number.insert(number, id);
         }
         self.next = number.saturating_add(1);
-        self.appended_bytes = self.appended_bytes.saturating_add(to_u64(len));
+        self.len = self.len.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(to_u64(len));
         number
     }
 
-    /// Lets go of what is beyond the bounds, some messages in one step; returns whether there may
-    /// be more.
-    pub(crate) fn evict(&mut self, now: SystemTime) -> bool {
+    /// Evicts what is beyond the bounds and removes what has expired, at most 64 messages a call;
+    /// returns whether there may be more.
+    pub(crate) fn trim(&mut self, now: SystemTime) -> bool {
         for _ in 0..MOST_AT_ONCE {
-            let too_many = self.len() > self.retention.messages;
-            let too_large = self.bytes() > self.retention.bytes;
-            if !(too_many || too_large || self.oldest_is_too_old(now)) {
+            let first = self.by_expiry.first().copied();
+            if let Some((time, number)) = first
+                && time <= now
+                // In the order of time, however late the call: age may have evicted it before.
+                && !self.oldest_is_too_old(time)
+            {
+                self.expire(time, number);
+            } else if !self.gone.is_empty() && self.gone.remove(&self.oldest) {
+                let oldest = self.oldest;
+                self.gaps.record(oldest, oldest.saturating_add(1));
+                self.pass_oldest();
+            } else if self.len > self.retention.messages
+                || self.bytes > self.retention.bytes
+                || self.oldest_is_too_old(now)
+            {
+                self.evict_oldest();
+            } else {
                 return false;
             }
-            self.evict_oldest();
         }
         true
     }
 
     /// The newest message with this id of its own, also the last that was evicted.
     pub(crate) fn number_of(&self, own_id: &str) -> Option<u64> {
-        self.own_ids.get(own_id).copied()
+        let number = self.own_ids.get(own_id).copied()?;
+        (number.saturating_add(1) >= self.oldest).then_some(number)
     }
 
-    /// Reads from `position` on, at most to the end of a block, and moves it. `None` if all that
-    /// was passed had expired, or nothing is there.
+    /// Reads from `position` on, at most to the end of a block, and moves it. `None` if nothing
+    /// that was passed is kept. Nothing in the log may have expired: [`trim`](Self::trim) first.
     ///
-    /// The position is not left of the oldest message.
-    pub(crate) fn read(
-        &mut self,
-        position: &mut u64,
-        limit: Limit,
-        now: SystemTime,
-    ) -> Option<Bytes> {
-        let index = self.block_of(*position)?;
+    /// The position is not before the oldest message.
+    pub(crate) fn read(&mut self, position: &mut u64, limit: Limit) -> Option<Read> {
+        let index = self.index_and_move(position)?;
         let is_last = index.saturating_add(1) == self.blocks.len();
         let block = self.blocks.get_mut(index)?;
         if is_last && !self.open.is_empty() {
@@ -190,35 +272,106 @@ impl Log {
         let from = to_usize(position.saturating_sub(block.first));
         let to = block.within(from, limit);
         let (first, last) = (*position, block.number(to));
-
-        let expired = |(number, time): (&u64, &SystemTime)| (*time <= now).then_some(*number);
-        let mut expired = self
-            .expiring
-            .range(first..last)
-            .filter_map(expired)
-            .peekable();
-        if expired.peek().is_none() {
+        let mut gone = self.gone.range(first..last).copied().peekable();
+        let (chunk, messages) = if gone.peek().is_none() {
             let (slice, to) = block.slice(from, to);
             *position = block.number(to);
-            return Some(slice);
+            (slice, to.saturating_sub(from))
+        } else {
+            let to = to.min(from.saturating_add(MOST_AT_ONCE));
+            let (start, end) = (block.start_of(from), block.start_of(to));
+            *position = block.number(to);
+            let mut kept = BytesMut::with_capacity(end.saturating_sub(start));
+            let mut messages = 0_usize;
+            for slot in from..to {
+                if gone.next_if_eq(&block.number(slot)).is_none() {
+                    messages = messages.saturating_add(1);
+                    let end = block.start_of(slot.saturating_add(1));
+                    block.copy(block.start_of(slot), end, &mut kept);
+                }
+            }
+            (kept.freeze(), messages)
+        };
+        (messages > 0).then_some(Read {
+            chunk,
+            messages: to_u64(messages),
+        })
+    }
+
+    /// The block that is read at a position, which moves over numbers that no block has.
+    fn index_and_move(&self, position: &mut u64) -> Option<usize> {
+        let index = self.block_of(*position);
+        let block = index.and_then(|index| self.blocks.get(index));
+        if block.is_some_and(|block| *position < block.number(block.ends.len())) {
+            return index;
         }
-        let to = to.min(from.saturating_add(MOST_AT_ONCE));
-        let (start, end) = (block.start_of(from), block.start_of(to));
-        *position = block.number(to);
-        let mut kept = BytesMut::with_capacity(end.saturating_sub(start));
-        for place in from..to {
-            if expired.next_if_eq(&block.number(place)).is_none() {
-                block.copy(
-                    block.start_of(place),
-                    block.start_of(place.saturating_add(1)),
-                    &mut kept,
-                );
+        if *position >= self.next {
+            return None;
+        }
+        let index = index.map_or(0, |index| index.saturating_add(1));
+        let first = self.blocks.get(index).map(|block| block.first);
+        *position = first.unwrap_or(self.next);
+        first.map(|_| index)
+    }
+
+    /// The most messages of a block: a quarter of what is kept.
+    fn block_messages(&self) -> usize {
+        let quarter = to_usize(self.retention.messages.div_ceil(4));
+        quarter.clamp(1, BLOCK_MESSAGES)
+    }
+
+    fn expire(&mut self, time: SystemTime, number: u64) {
+        self.by_expiry.remove(&(time, number));
+        self.expiring.remove(&number);
+        let Some(index) = self.block_of(number) else {
+            return;
+        };
+        let is_last = index.saturating_add(1) == self.blocks.len();
+        let Some(block) = self.blocks.get_mut(index) else {
+            return;
+        };
+        let len = block.len_of(number);
+        block.gone = block.gone.saturating_add(1);
+        let is_empty = block.gone >= block.ends.len();
+        self.len = self.len.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(to_u64(len));
+        self.gone.insert(number);
+        // The first block is left as its messages are passed.
+        if is_empty && !is_last && index > 0 {
+            self.drop_block(index);
+        }
+    }
+
+    /// Drops a block of which nothing is kept, from the middle of the log.
+    fn drop_block(&mut self, index: usize) {
+        let Some(block) = self.blocks.remove(index) else {
+            return;
+        };
+        for number in block.first..block.number(block.ends.len()) {
+            self.gone.remove(&number);
+            // An id outlives its message until that is passed, but not without a bound.
+            let ids = to_u64(self.own_ids_by_number.len());
+            if ids
+                > self
+                    .retention
+                    .messages
+                    .saturating_add(to_u64(BLOCK_MESSAGES))
+            {
+                self.forget_id(number);
             }
         }
-        (!kept.is_empty()).then(|| kept.freeze())
+    }
+
+    fn forget_id(&mut self, number: u64) {
+        if let Some(id) = self.own_ids_by_number.remove(&number)
+            && self.own_ids.get(&id) == Some(&number)
+        {
+            self.own_ids.remove(&id);
+        }
     }
 
     fn open_block(&mut self, len: usize) {
+        let most_messages = self.block_messages();
         let (mut capacity, mut messages) = (SMALLEST_BLOCK, 0);
         if let Some(block) = self.blocks.back_mut() {
             block.freeze(&mut self.open);
@@ -227,10 +380,25 @@ impl Log {
                 .frozen
                 .checked_div(block.ends.len())
                 .unwrap_or_default();
-            capacity = mean.saturating_add(mean / 8).saturating_mul(BLOCK_MESSAGES);
+            capacity = mean.saturating_add(mean / 8).saturating_mul(most_messages);
             messages = block.ends.len();
         }
-        let capacity = capacity.clamp(SMALLEST_BLOCK, LARGEST_BLOCK).max(len);
+        let bytes = to_usize(self.retention.bytes / 4);
+        let few = len.saturating_mul(self.block_messages());
+        let most = LARGEST_BLOCK
+            .min(bytes)
+            .min(few.max(SMALLEST_BLOCK.min(few)));
+        let capacity = if len > LARGE_FRAME {
+            len
+        } else {
+            capacity.max(SMALLEST_BLOCK).min(most).max(len)
+        };
+        self.is_open = true;
+        let last = self.blocks.len().saturating_sub(1);
+        let is_empty = |block: &Block| last > 0 && block.gone >= block.ends.len();
+        if self.blocks.back().is_some_and(is_empty) {
+            self.drop_block(last);
+        }
         self.open = BytesMut::with_capacity(capacity);
         self.blocks.push_back(Block {
             first: self.next,
@@ -238,16 +406,22 @@ impl Log {
             came: Vec::new(),
             pieces: Vec::new(),
             frozen: 0,
+            gone: 0,
         });
     }
 
+    fn oldest_came(&self) -> Option<SystemTime> {
+        let block = self.blocks.front()?;
+        let slot = to_usize(self.oldest.saturating_sub(block.first));
+        block.came.get(slot).copied()
+    }
+
     fn oldest_is_too_old(&self, now: SystemTime) -> bool {
-        let (Some(age), Some(block)) = (self.retention.age, self.blocks.front()) else {
+        let Some(age) = self.retention.age else {
             return false;
         };
-        let place = to_usize(self.oldest.saturating_sub(block.first));
-        let came = block.came.get(place);
-        came.and_then(|came| now.duration_since(*came).ok())
+        let came = self.oldest_came();
+        came.and_then(|came| now.duration_since(came).ok())
             .is_some_and(|since| since > age)
     }
 
@@ -255,27 +429,43 @@ impl Log {
         let Some(block) = self.blocks.front() else {
             return;
         };
-        let place = to_usize(self.oldest.saturating_sub(block.first));
-        let len = block
-            .start_of(place.saturating_add(1))
-            .saturating_sub(block.start_of(place));
-        self.evicted_bytes = self.evicted_bytes.saturating_add(to_u64(len));
-        self.expiring.remove(&self.oldest);
-        // The id just left of the oldest message is still exact, so it outlives its message by one.
-        let before = self.oldest.saturating_sub(1);
-        if let Some(id) = self.own_ids_by_number.remove(&before)
-            && self.own_ids.get(&id) == Some(&before)
-        {
-            self.own_ids.remove(&id);
+        let len = block.len_of(self.oldest);
+        self.len = self.len.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(to_u64(len));
+        if let Some(time) = self.expiring.remove(&self.oldest) {
+            self.by_expiry.remove(&(time, self.oldest));
         }
-        let is_last_of_block = place.saturating_add(1) >= block.ends.len();
-        self.oldest = self.oldest.saturating_add(1);
-        if is_last_of_block {
-            self.blocks.pop_front();
-            if self.blocks.is_empty() {
-                self.open = BytesMut::new();
+        self.pass_oldest();
+    }
+
+    /// Moves the start of the log over its oldest message.
+    fn pass_oldest(&mut self) {
+        // The id just before the oldest message is still exact, so it outlives its message by one.
+        for _ in 0..MOST_AT_ONCE {
+            let first = self.own_ids_by_number.first_key_value();
+            let Some(number) = first.map(|(number, _)| *number) else {
+                break;
+            };
+            if number >= self.oldest {
+                break;
             }
+            self.forget_id(number);
         }
+        self.oldest = self.oldest.saturating_add(1);
+        let Some(block) = self.blocks.front() else {
+            return;
+        };
+        if self.oldest < block.number(block.ends.len()) {
+            return;
+        }
+        self.blocks.pop_front();
+        if self.blocks.is_empty() {
+            self.open = BytesMut::new();
+            self.is_open = false;
+        }
+        let first = self.blocks.front().map_or(self.next, |block| block.first);
+        self.gaps.record(self.oldest, first);
+        self.oldest = first;
     }
 
     fn block_of(&self, position: u64) -> Option<usize> {
@@ -301,6 +491,12 @@ impl Block {
 
     fn number(&self, place: usize) -> u64 {
         self.first.saturating_add(to_u64(place))
+    }
+
+    fn len_of(&self, number: u64) -> usize {
+        let slot = to_usize(number.saturating_sub(self.first));
+        let end = self.start_of(slot.saturating_add(1));
+        end.saturating_sub(self.start_of(slot))
     }
 
     /// Where the message at `place` starts.

@@ -87,9 +87,22 @@ pub enum PublishError {
     /// The message is scheduled, and as many scheduled messages or bytes wait as may.
     #[error("topic has too many scheduled messages")]
     Full(Message),
-    /// The event's own id looks like those that topics give: `EPOCH-SEQ` or `EPOCH-dSEQ`.
-    #[error("id has the form of the ids that topics give")]
+    /// The event's own id has the form of this topic's own: `EPOCH-SEQ` or `EPOCH-dSEQ`. Only a
+    /// message from [`Remaining`](crate::Remaining) may bring back its `EPOCH-dSEQ`, with a number of
+    /// at most 2^48.
+    #[error("id has the form of the ids that this topic gives")]
     ReservedId(Message),
+    /// The event's own id is empty: a client that has seen it would come back without one, and miss
+    /// what was published meanwhile.
+    #[error("id is empty")]
+    EmptyId(Message),
+    /// The event's own id is longer than [`LastEventId::MAX_LEN`](crate::LastEventId::MAX_LEN), so no
+    /// client could send it back.
+    #[error("id is longer than a client can send back")]
+    IdTooLong(Message),
+    /// A message that comes from [`Remaining`](crate::Remaining) is here already.
+    #[error("topic holds a message with this id")]
+    DuplicateId(Message),
 }
 
 impl PublishError {
@@ -100,9 +113,9 @@ impl PublishError {
     /// ```
     /// use sse_queue::{Event, Message, PublishError, Topic};
     ///
-    /// let event = Event::new("x").id("e-1")?;
+    /// let event = Event::new("x").id("")?;
     /// let error = Topic::new().publish(event.clone()).unwrap_err();
-    /// assert!(matches!(error, PublishError::ReservedId(_)));
+    /// assert!(matches!(error, PublishError::EmptyId(_)));
     /// assert_eq!(error.into_message(), Message::from(event));
     /// # Ok::<(), sse_queue::EventError>(())
     /// ```
@@ -112,7 +125,10 @@ impl PublishError {
             Self::Closed(message)
             | Self::TooLarge(message)
             | Self::Full(message)
-            | Self::ReservedId(message) => message,
+            | Self::ReservedId(message)
+            | Self::EmptyId(message)
+            | Self::IdTooLong(message)
+            | Self::DuplicateId(message) => message,
         }
     }
 }

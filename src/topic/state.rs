@@ -1,5 +1,4 @@
 use core::task::Waker;
-use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +15,7 @@ use crate::ordered::{Key, Ordered};
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::topic::log::{Log, MOST_AT_ONCE, Retention};
+use crate::wake::wake;
 use crate::wakers::{Old, Places, WakerList, WakerSet};
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,14 @@ pub(super) struct Scheduled {
     pub(super) frame: Bytes,
     /// `EPOCH-dSEQ`, or the event's own.
     pub(super) id: Arc<str>,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    Closed,
+    Aborted,
 }
 
 /// What one stream keeps of itself. Its place in the log is all there is: nothing is queued for it.
@@ -79,9 +87,8 @@ pub(super) struct State {
     /// The number up to which the waiting streams have been woken.
     told: u64,
     told_end: bool,
-    handles: usize,
-    closed: bool,
-    aborted: bool,
+    has_handles: bool,
+    phase: Phase,
     stats: TopicStats,
 }
 
@@ -123,9 +130,8 @@ impl State {
             timekeeper: None,
             told: 1,
             told_end: false,
-            handles: 1,
-            closed: false,
-            aborted: false,
+            has_handles: true,
+            phase: Phase::Open,
             stats: TopicStats::default(),
         }
     }
@@ -144,14 +150,14 @@ impl State {
     /// Brings the log up to the time, a bounded number of messages in one call; returns whether
     /// there is more to do.
     pub(super) fn catch_up(&mut self, now: SystemTime, effects: &mut Effects) -> bool {
-        if !self.closed {
+        if !self.is_closed() {
             for _ in 0..MOST_AT_ONCE {
                 if !self.enter_first(now, effects) {
-                    return self.log.evict(now);
+                    return self.log.trim(now);
                 }
             }
         }
-        self.log.evict(now) || !self.closed
+        self.log.trim(now) || !self.is_closed()
     }
 
     /// Lets the first scheduled message enter the log, if it is due.
@@ -184,13 +190,23 @@ impl State {
         now: SystemTime,
         effects: &mut Effects,
     ) -> Result<Published, PublishError> {
-        if self.closed {
+        if self.is_closed() {
             return Err(PublishError::Closed(message));
         }
         self.tail = None;
         let due = message.due(now);
         let is_due = due.has_come(now);
         let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
+        if message.is_returned()
+            && let Some(id) = &own_id
+        {
+            if self.newest_scheduled(id).is_some() || self.log.number_of(id).is_some() {
+                return Err(PublishError::DuplicateId(message));
+            }
+            if let Read::Delayed(number) = self.epoch.read(id) {
+                self.last_delayed = self.last_delayed.max(number);
+            }
+        }
         let id = match &own_id {
             Some(id) => Id::own(Arc::clone(id)),
             None if is_due => self.epoch.id(self.log.next()),
@@ -209,7 +225,7 @@ impl State {
             let parts = [line.as_bytes(), message.event().frame()];
             self.log.append(parts, own_id, expires, now);
             // Should more than this be beyond the bounds, the next step comes to it first.
-            self.log.evict(now);
+            self.log.trim(now);
             effects.frames.push(message.into_event().encode());
         } else {
             let bytes = self.scheduled_bytes.saturating_add(len);
@@ -291,6 +307,7 @@ impl State {
             Start::Now => (next, Resumption::Fresh),
             Start::Oldest => (oldest, Resumption::Fresh),
             Start::Last(count) => (next.saturating_sub(count).max(oldest), Resumption::Fresh),
+            Start::After(id) if id.as_str() == Some("") => (next, Resumption::Fresh),
             Start::After(id) => match self.resume(&id) {
                 Ok(position) => (position, Resumption::Exact),
                 Err((missed, cause)) => (oldest, Resumption::Gap { missed, cause }),
@@ -320,9 +337,9 @@ impl State {
             Read::Numbered(number) if number >= self.log.next() => Err((None, GapCause::Future)),
             Read::Numbered(number) => {
                 let position = number.saturating_add(1);
-                match self.log.oldest().saturating_sub(position) {
-                    0 => Ok(position),
-                    missed => Err((Some(missed), GapCause::Evicted)),
+                match self.log.missed(position) {
+                    Some(0) => Ok(position),
+                    missed => Err((missed, GapCause::Evicted)),
                 }
             }
             // What waits to fall due was not seen by anybody.
@@ -348,13 +365,15 @@ impl State {
     }
 
     /// Reads what is there at the cursor.
-    pub(super) fn take(&mut self, cursor: &mut Cursor, now: SystemTime, limit: Limit) -> Taken {
-        if self.aborted {
+    pub(super) fn take(&mut self, cursor: &mut Cursor, limit: Limit, is_batch: bool) -> Taken {
+        if self.is_aborted() {
             return Taken::End;
         }
-        let lag = self.log.oldest().saturating_sub(cursor.position);
+        let oldest = self.log.oldest();
+        let missed = self.log.missed(cursor.position);
+        let lag = missed.unwrap_or(oldest.saturating_sub(cursor.position));
+        cursor.position = cursor.position.max(oldest);
         if lag > 0 {
-            cursor.position = self.log.oldest();
             self.stats.lagged = self.stats.lagged.saturating_add(1);
             return Taken::Lagged(lag);
         }
@@ -367,16 +386,22 @@ impl State {
         }
         let before = cursor.position;
         if cursor.target <= before {
-            let most = u64::try_from(limit.messages.max(1)).unwrap_or(u64::MAX);
+            // On a grid, a burst has as many messages as a tick allows.
+            let batch = u64::try_from(limit.messages.max(1)).unwrap_or(u64::MAX);
+            let most = if is_batch { batch } else { u64::MAX };
             cursor.target = before.saturating_add(most).min(self.log.next());
         }
         let left = cursor.target.saturating_sub(before);
-        let limit = Limit::new(limit.bytes, usize::try_from(left).unwrap_or(usize::MAX));
-        match self.log.read(&mut cursor.position, limit, now) {
-            Some(chunk) => {
-                let read = cursor.position.saturating_sub(before);
-                self.stats.delivered = self.stats.delivered.saturating_add(read);
-                self.note_tail(before, cursor.position, &chunk);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let limit = Limit::new(limit.bytes, left.min(limit.messages));
+        match self.log.read(&mut cursor.position, limit) {
+            Some(read) => {
+                let chunk = read.chunk;
+                self.stats.delivered = self.stats.delivered.saturating_add(read.messages);
+                // Over a hole the numbers do not say how many messages there are.
+                if read.messages == cursor.position.saturating_sub(before) {
+                    self.note_tail(before, cursor.position, &chunk);
+                }
                 Taken::Chunk(chunk)
             }
             None => Taken::Again,
@@ -423,13 +448,13 @@ impl State {
 
     /// Whether a stream would take something, or its end.
     pub(super) fn is_due(&self, cursor: &Cursor) -> bool {
-        self.aborted || self.is_over() || cursor.position < self.log.next()
+        self.is_aborted() || self.is_over() || cursor.position < self.log.next()
     }
 
     /// Waits for the next message.
     pub(super) fn wait(&mut self, cursor: &Cursor, waker: &Waker, effects: &mut Effects) {
         effects.old = self.waiting.put(cursor.place, waker);
-        self.parked.pause(cursor.place);
+        effects.older = self.parked.pause_for(cursor.place, waker);
     }
 
     /// Waits for the next message already as the stream takes the last that there is, so that it
@@ -455,7 +480,7 @@ impl State {
     /// if nobody else is.
     pub(super) fn keep_time(&mut self, cursor: &Cursor) -> bool {
         let is_other = |(keeper, _): (usize, Deadline)| keeper != cursor.place;
-        if self.closed || self.timekeeper.is_some_and(is_other) {
+        if self.is_closed() || self.timekeeper.is_some_and(is_other) {
             return false;
         }
         // Without a next one there is no time to keep; else nobody would be told of the next.
@@ -464,10 +489,17 @@ impl State {
         self.timekeeper.is_some()
     }
 
-    /// How long until the next message falls due, for the stream that must look then.
-    pub(super) fn time_left(&self, cursor: &Cursor, now: SystemTime) -> Option<Duration> {
+    /// When the next message falls due, for the timekeeper.
+    pub(super) fn deadline(&self, cursor: &Cursor) -> Option<SystemTime> {
         let (keeper, due) = self.timekeeper?;
-        (keeper == cursor.place).then(|| due.after(now)).flatten()
+        (keeper == cursor.place).then(|| due.time()).flatten()
+    }
+
+    /// Leaves the wait set, and keeps no waker: the caller polls by hand.
+    pub(super) fn leave_for_good(&mut self, cursor: &Cursor, effects: &mut Effects) {
+        self.resign(cursor);
+        effects.old = self.waiting.remove(cursor.place);
+        effects.older = self.parked.remove(cursor.place);
     }
 
     /// Leaves the wait set.
@@ -486,31 +518,27 @@ impl State {
 
     pub(super) fn close(&mut self) {
         self.tail = None;
-        self.closed = true;
+        self.phase = self.phase.max(Phase::Closed);
     }
 
     pub(super) fn abort(&mut self) {
         self.tail = None;
-        self.closed = true;
-        self.aborted = true;
+        self.phase = Phase::Aborted;
         self.told_end = false;
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed
+        self.phase >= Phase::Closed
     }
 
     pub(super) fn is_aborted(&self) -> bool {
-        self.aborted
+        self.phase == Phase::Aborted
     }
 
-    pub(super) fn add_handle(&mut self) {
-        self.handles = self.handles.saturating_add(1);
-    }
-
-    pub(super) fn remove_handle(&mut self) {
+    /// The last handle is gone: nobody can send any more.
+    pub(super) fn drop_handles(&mut self) {
         self.tail = None;
-        self.handles = self.handles.saturating_sub(1);
+        self.has_handles = false;
     }
 
     pub(super) fn stats(&self, now: SystemTime) -> TopicStats {
@@ -540,7 +568,7 @@ impl State {
                 self.wake_all(effects);
             }
         }
-        if !self.waiting.is_empty() && !self.closed {
+        if !self.waiting.is_empty() && !self.is_closed() {
             self.settle_time(effects);
         }
     }
@@ -594,7 +622,7 @@ impl State {
     /// Whether nothing will enter the log any more.
     fn is_over(&self) -> bool {
         let waits_in_vain = |(key, ..): (Key, _, _)| key.due == Deadline::Never;
-        self.closed || (self.handles == 0 && self.scheduled.head().is_none_or(waits_in_vain))
+        self.is_closed() || (!self.has_handles && self.scheduled.head().is_none_or(waits_in_vain))
     }
 
     fn resign(&mut self, cursor: &Cursor) {
@@ -679,7 +707,7 @@ impl Effects {
         }
         self.ending.wake_all();
         if let Some(waker) = self.one.take() {
-            waker.wake();
+            wake(waker);
         }
         many
     }

@@ -178,7 +178,12 @@ impl Source for TopicSubscription {
             if state.is_closed() {
                 pull.closing();
             }
-            if is_ready || state.is_due(&this.cursor) {
+            let is_due = is_ready || state.is_due(&this.cursor);
+            if !pull.registers() {
+                state.leave_for_good(&this.cursor, effects);
+                return is_due;
+            }
+            if is_due {
                 state.park(&this.cursor, cx.waker(), effects);
                 return true;
             }
@@ -207,14 +212,14 @@ impl Source for TopicSubscription {
             pull.idle_for(this.shared.since_told());
         }
         let is_called = this.waits_since != this.shared.calls.load(Ordering::Relaxed);
-        if !is_called && this.keeps(cx.waker()) {
+        if !is_called && pull.registers() && this.keeps(cx.waker()) {
             return Poll::Pending;
         }
         if is_called && this.waits_since != NEVER {
             pull.dated();
         }
         this.waits_since = NEVER;
-        if this.owes == Owes::Nothing {
+        if this.owes == Owes::Nothing && pull.registers() {
             let mut state = this.shared.state.lock();
             if let Some(chunk) = state.take_tail(&mut this.cursor, cx.waker(), limit) {
                 this.waits_since = this.shared.calls.load(Ordering::Relaxed);
@@ -238,8 +243,9 @@ impl Source for TopicSubscription {
                 return Poll::Ready(Some(told));
             }
             let taken = this.shared.look(|state, now, effects| {
-                let taken = state.take(&mut this.cursor, now, limit);
+                let taken = state.take(&mut this.cursor, limit, pull.is_batch());
                 match taken {
+                    _ if !pull.registers() => state.leave_for_good(&this.cursor, effects),
                     Taken::Nothing => {
                         state.wait(&this.cursor, cx.waker(), effects);
                         keep_time(state, &this.cursor, now, pull);
@@ -256,7 +262,9 @@ impl Source for TopicSubscription {
             });
             match taken {
                 Taken::Chunk(chunk) => {
-                    this.keep(cx.waker());
+                    if pull.registers() {
+                        this.keep(cx.waker());
+                    }
                     if this.cursor.is_in_burst() {
                         pull.more_follows();
                     }
@@ -284,12 +292,12 @@ impl Source for TopicSubscription {
     }
 }
 
-/// Says when this waiting stream must look, if it is the one that keeps the time.
+/// Says when this waiting stream must be polled, if it is the timekeeper.
 fn keep_time(state: &mut State, cursor: &Cursor, now: SystemTime, pull: &mut Pull) {
     if state.keep_time(cursor)
-        && let Some(left) = state.time_left(cursor, now)
+        && let Some(deadline) = state.deadline(cursor)
     {
-        pull.wake_after(left);
+        pull.wake_at(deadline, now);
     }
 }
 

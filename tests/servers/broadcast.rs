@@ -182,13 +182,26 @@ fn a_message_may_bring_an_id_of_its_own(example: &str) {
 fn an_id_like_those_that_the_server_gives_is_refused(example: &str) {
     let server = broadcast(example, &[]);
     let mut connection = server.connect();
-    for id in ["e-1", "e-d1", "0-0"] {
+    let given = connection.post_text("first").id();
+    let epoch = given.split('-').next().unwrap();
+    let long = "x".repeat(1025);
+    for id in [
+        &given,
+        &format!("{epoch}-7"),
+        &format!("{epoch}-d1"),
+        "",
+        &*long,
+    ] {
         let message = json!({ "data": "a", "id": id });
         let answer = connection.post_json(message.to_string());
         assert_eq!(answer.status, 400, "{id}");
         assert!(answer.error().starts_with("id "), "{}", answer.error());
     }
-    assert_eq!(server.stats()["published"], 0);
+    for id in ["e-1", "e-d1", "1795498212020-0", "3-12345", "order-42"] {
+        let message = json!({ "data": "a", "id": id });
+        assert_eq!(connection.post_json(message.to_string()).id(), id);
+    }
+    assert_eq!(server.stats()["published"], 6);
 }
 
 fn a_scheduled_message_keeps_the_id_that_was_answered(example: &str) {

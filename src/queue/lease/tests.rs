@@ -31,6 +31,7 @@ fn lent(seq: u64, expires: Option<u64>) -> Lent<u64> {
         due: Deadline::At(at(0)),
         expires: expires.map_or(Deadline::Never, |expires| Deadline::At(at(expires))),
         attempts: 0,
+        client: Client::NONE,
         item: seq,
     }
 }
@@ -116,8 +117,40 @@ fn an_orphan_ends_with_the_grace_its_lease_or_its_expiry() {
     leases.orphan(holder, 1, Some(Deadline::At(at(20))));
     assert_eq!(ended(&mut leases, 4), [(3, Reason::Dropped)]);
     assert_eq!(ended(&mut leases, 10), [(2, Reason::LeaseEnded)]);
-    assert_eq!(ended(&mut leases, 20), [(1, Reason::Dropped)]);
+    assert_eq!(ended(&mut leases, 99), [], "it was extended");
     assert!(leases.holders.is_empty() && leases.graces.is_empty());
+    assert_eq!(ended(&mut leases, 100), [(1, Reason::LeaseEnded)]);
+}
+
+#[test]
+fn the_last_that_has_left_still_names_its_client() {
+    let (mut leases, holder) = held(&[1, 2, 3]);
+    leases.end(1);
+    for _ in 0..2 {
+        assert_eq!(leases.take_over(1, 7), Some(TakenOver { holder, order: 1 }));
+        assert_eq!(leases.owed(holder), Some((2, &2)));
+        leases.lend_owed(holder, at(0));
+    }
+    leases.end(3);
+    assert_eq!(leases.take_over(1, 7), None, "it has seen more since");
+    assert_eq!(leases.take_over(3, 7), Some(TakenOver { holder, order: 3 }));
+    assert_eq!(leases.owed(holder), None);
+    leases.lend(lent(4, None), Some(holder), at(0));
+    leases.take_over(3, 7);
+    assert_eq!(leases.owed(holder), Some((4, &4)));
+}
+
+#[test]
+fn what_was_handed_to_several_clients_names_none() {
+    let (mut leases, holder) = held(&[1, 2]);
+    let (back, _) = leases.end(2).unwrap();
+    let other = leases.holder_of(2, None);
+    leases.lend(back, Some(other), at(0));
+    assert_eq!(leases.take_over(2, 7), None);
+    leases.end(2);
+    assert_eq!(leases.take_over(2, 7), None);
+    let order = 1;
+    assert_eq!(leases.take_over(1, 7), Some(TakenOver { holder, order }));
 }
 
 #[test]
@@ -125,9 +158,10 @@ fn who_takes_over_ends_the_grace_and_is_owed_the_rest() {
     let (mut leases, holder) = held(&[1, 2]);
     leases.lend(lent(3, Some(9)), Some(holder), at(0));
     leases.orphan(holder, 1, Some(Deadline::At(at(5))));
-    assert_eq!(leases.take_over(2, 7), Some(holder));
+    let order = 2;
+    assert_eq!(leases.take_over(2, 7), Some(TakenOver { holder, order }));
     assert_eq!(leases.next_end(), Some(Deadline::At(at(10))));
-    assert_eq!(leases.seen(holder, 2), Some(1));
+    assert_eq!(leases.seen(holder, order), Some(1));
     leases.end(1);
     leases.end(2);
     assert_eq!(leases.holder_of(7, Some(holder)), holder);
@@ -228,7 +262,15 @@ fn is_consistent(leases: &Leases<u64>, now: u64) {
             }
         }
         assert_eq!(holder.perishable, perishable);
+        if let Some((_, order)) = holder.departed {
+            let after = |seq: &&u64| leases.flights[*seq].order > order;
+            assert_eq!(holder.after_departed, forwards.iter().find(after).copied());
+        }
         listed += forwards.len();
+    }
+    for (seq, id) in &leases.departed {
+        let departed = leases.holders[id].departed;
+        assert!(departed.is_some_and(|(departed, _)| departed == *seq));
     }
     let flights = leases.flights.values();
     let nobodys = flights.filter(|flight| flight.holder.is_none()).count();
@@ -286,13 +328,13 @@ proptest! {
                 }
                 Step::TakeOver(at) => {
                     if let Some(seq) = any(&leases, at)
-                        && let Some(holder) = leases.take_over(seq, 3)
+                        && let Some(TakenOver { holder, order }) = leases.take_over(seq, 3)
                     {
                         if let Some(before) = holders[3].filter(|before| *before != holder) {
                             leases.orphan(before, 3, None);
                         }
                         holders[3] = Some(holder);
-                        while let Some(seen) = leases.seen(holder, seq) {
+                        while let Some(seen) = leases.seen(holder, order) {
                             leases.end(seen);
                         }
                     }

@@ -29,14 +29,14 @@ fn filled(messages: u64, len: usize, is_live: bool) -> Log {
     for _ in 0..messages {
         let mut number = log.append([b"", &vec![b'x'; len]], None, Deadline::Never, at(0));
         if is_live {
-            log.read(&mut number, ALL, at(0)).unwrap();
+            log.read(&mut number, ALL).unwrap();
         }
     }
     log
 }
 
 fn chunks(log: &mut Log, mut position: u64, limit: Limit) -> Vec<Bytes> {
-    core::iter::from_fn(|| log.read(&mut position, limit, at(0))).collect()
+    core::iter::from_fn(|| Some(log.read(&mut position, limit)?.chunk)).collect()
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn one_step_evicts_at_most_64_messages() {
     for _ in 0..200 {
         log.append([b"", b"x"], None, Deadline::Never, at(0));
     }
-    let steps: Vec<_> = [(); 4].map(|()| (log.evict(at(0)), log.len())).into();
+    let steps: Vec<_> = [(); 4].map(|()| (log.trim(at(0)), log.len())).into();
     assert_eq!(steps, [(true, 136), (true, 72), (true, 8), (false, 1)]);
     assert_eq!((log.oldest(), log.next(), log.bytes()), (200, 201, 1));
 }
@@ -112,9 +112,12 @@ fn what_is_evicted_is_freed_with_its_block() {
     let mut log = keep(10);
     for _ in 0..100_000 {
         log.append([b"", &[b'x'; 100]], None, Deadline::Never, at(0));
-        log.evict(at(0));
+        log.trim(at(0));
     }
-    assert!(log.blocks.len() <= 2, "{} blocks", log.blocks.len());
+    // A block has three messages: a quarter of what is kept.
+    assert!(log.blocks.len() <= 5, "{} blocks", log.blocks.len());
+    let held: usize = log.blocks.iter().map(Block::len).sum();
+    assert!(held <= 1_300, "{held} bytes for 1000");
 }
 
 #[test]
@@ -122,13 +125,13 @@ fn an_empty_log_that_had_messages_goes_on_counting() {
     let age = Some(Duration::from_secs(1));
     let mut log = Log::new(Retention { age, ..KEEP_ALL });
     log.append([b"", b"x"], None, Deadline::Never, at(0));
-    assert!(!log.evict(at(1)), "at the age, not beyond it");
+    assert!(!log.trim(at(1)), "at the age, not beyond it");
     assert_eq!(log.len(), 1);
-    log.evict(at(2));
+    log.trim(at(2));
     assert_eq!((log.len(), log.bytes(), log.oldest()), (0, 0, 2));
     let mut number = log.append([b"", b"y"], None, Deadline::Never, at(2));
     assert_eq!(number, 2);
-    assert_eq!(log.read(&mut number, ALL, at(2)).unwrap(), "y");
+    assert_eq!(log.read(&mut number, ALL).unwrap().chunk, "y");
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn positions_beyond_the_end_have_nothing_and_do_not_overflow() {
     let mut log = filled(3, 10, false);
     for beyond in [4, 5, u64::MAX - 1, u64::MAX] {
         let mut position = beyond;
-        assert_eq!(log.read(&mut position, ALL, at(0)), None);
+        assert!(log.read(&mut position, ALL).is_none());
         assert_eq!(position, beyond);
     }
     let nothing = Limit {
@@ -153,13 +156,50 @@ fn what_has_expired_is_passed_over_without_a_chunk() {
         log.append([b"", frame], None, Deadline::At(at(expires)), at(0));
     }
     let read = |log: &mut Log, now| {
-        let mut position = 1;
-        (log.read(&mut position, ALL, at(now)), position)
+        assert!(!log.trim(at(now)));
+        let mut position = log.oldest();
+        let chunk = log.read(&mut position, ALL).map(|read| read.chunk);
+        (chunk, position, log.len())
     };
-    assert_eq!(read(&mut log, 4), (Some("abc".into()), 4));
-    assert_eq!(read(&mut log, 5), (Some("b".into()), 4));
-    assert_eq!(read(&mut log, 9), (None, 4));
-    assert_eq!(log.len(), 3, "they are passed over, not evicted");
+    assert_eq!(log.next_change(), Deadline::At(at(5)));
+    assert_eq!(read(&mut log, 4), (Some("abc".into()), 4, 3));
+    assert_eq!(read(&mut log, 5), (Some("b".into()), 4, 1));
+    assert_eq!(log.next_change(), Deadline::At(at(9)));
+    assert_eq!(read(&mut log, 9), (None, 4, 0));
+    assert_eq!(log.bytes(), 0);
+    assert_eq!([1, 2, 4].map(|from| log.missed(from)), [Some(0); 3]);
+}
+
+#[test]
+fn numbers_that_were_skipped_are_neither_missed_nor_held() {
+    let mut log = keep(1);
+    log.append([b"", b"a"], None, Deadline::Never, at(0));
+    log.skip_to(1_000_000);
+    log.append([b"", b"b"], None, Deadline::Never, at(0));
+    let mut position = 2;
+    assert_eq!(log.read(&mut position, ALL).unwrap().chunk, "b");
+    assert_eq!((position, log.len()), (1_000_001, 2));
+    log.trim(at(0));
+    assert_eq!(log.oldest(), 1_000_000);
+    assert_eq!([1, 2].map(|from| log.missed(from)), [Some(1), Some(0)]);
+}
+
+#[test]
+fn expired_blocks_in_the_middle_leave_memory() {
+    let mut log = Log::new(KEEP_ALL);
+    log.append([b"", b"x"], None, Deadline::Never, at(0));
+    for second in 0..10_000 {
+        log.append(
+            [b"", &[b'x'; 100]],
+            Some("id".into()),
+            Deadline::At(at(second + 1)),
+            at(second),
+        );
+        while log.trim(at(second + 1)) {}
+    }
+    assert!(log.blocks.len() <= 3, "{} blocks", log.blocks.len());
+    assert!(log.gone.len() <= 3 * BLOCK_MESSAGES);
+    assert_eq!((log.len(), log.oldest()), (1, 1));
 }
 
 #[test]
@@ -167,14 +207,14 @@ fn an_id_outlives_its_message_by_one_and_no_more() {
     let mut log = keep(2);
     for id in ["a", "b", "a", "b", "c"] {
         log.append([b"", b"x"], Some(id.into()), Deadline::At(at(9)), at(0));
-        log.evict(at(0));
+        log.trim(at(0));
     }
     assert_eq!([log.number_of("b"), log.number_of("c")], [Some(4), Some(5)]);
     assert_eq!(log.number_of("a"), Some(3), "what follows it is all kept");
     assert_eq!((log.own_ids.len(), log.own_ids_by_number.len()), (3, 3));
     assert_eq!(log.expiring.len(), 2);
     log.append([b"", b"x"], None, Deadline::Never, at(0));
-    log.evict(at(0));
+    log.trim(at(0));
     assert_eq!(log.number_of("a"), None);
 }
 
@@ -250,11 +290,15 @@ struct Frame {
     own_id: Option<String>,
     expires: Option<SystemTime>,
     came: SystemTime,
+    expired: bool,
 }
 
 impl Naive {
-    fn kept(&self) -> &[Frame] {
-        &self.frames[self.oldest..]
+    fn kept(&self) -> Vec<&Frame> {
+        self.frames[self.oldest..]
+            .iter()
+            .filter(|frame| !frame.expired)
+            .collect()
     }
 
     fn bytes(&self) -> u64 {
@@ -264,8 +308,27 @@ impl Naive {
             .sum()
     }
 
+    /// Expires, then evicts.
+    fn trim(&mut self, now: SystemTime) {
+        let retention = self.retention;
+        for frame in &mut self.frames[self.oldest..] {
+            let aged = |expires| retention.age.is_some_and(|age| frame.came + age < expires);
+            let expired = |expires| expires <= now && !aged(expires);
+            frame.expired |= frame.expires.is_some_and(expired);
+        }
+        while self.is_beyond(now)
+            || self
+                .frames
+                .get(self.oldest)
+                .is_some_and(|frame| frame.expired)
+        {
+            self.oldest += 1;
+        }
+    }
+
     fn is_beyond(&self, now: SystemTime) -> bool {
-        let Some(first) = self.kept().first() else {
+        let kept = self.kept();
+        let Some(first) = kept.first() else {
             return false;
         };
         let Retention {
@@ -273,17 +336,27 @@ impl Naive {
             bytes,
             age,
         } = self.retention;
-        to_u64(self.kept().len()) > messages
+        to_u64(kept.len()) > messages
             || self.bytes() > bytes
             || age.is_some_and(|age| first.came + age < now)
     }
 
-    /// The frames with these numbers that are still good, in a row.
-    fn read(&self, first: u64, next: u64, now: SystemTime) -> Vec<u8> {
+    /// The frames with these numbers that are kept, in a row.
+    fn read(&self, first: u64, next: u64) -> Vec<u8> {
         let frames = &self.frames[to_usize(first) - 1..to_usize(next) - 1];
-        let is_good = |frame: &&Frame| frame.expires.is_none_or(|expires| expires > now);
-        let bytes = frames.iter().filter(is_good).map(|frame| &frame.bytes[..]);
+        let bytes = frames
+            .iter()
+            .filter(|frame| !frame.expired)
+            .map(|frame| &frame.bytes[..]);
         bytes.collect::<Vec<_>>().concat()
+    }
+
+    fn missed(&self, position: u64) -> u64 {
+        let first = (to_usize(position) - 1).min(self.oldest);
+        let missed = self.frames[first..self.oldest]
+            .iter()
+            .filter(|frame| !frame.expired);
+        to_u64(missed.count())
     }
 
     fn number_of(&self, own_id: &str) -> Option<u64> {
@@ -301,26 +374,30 @@ fn check_read(
     naive: &Naive,
     position: &mut u64,
     limit: Limit,
-    now: SystemTime,
 ) -> Result<(), TestCaseError> {
     let first = *position;
-    let chunk = log.read(position, limit, now);
+    let read = log.read(position, limit);
+    let messages = read.as_ref().map_or(0, |read| to_usize(read.messages));
+    let chunk = read.map(|read| read.chunk);
     if first >= log.next() {
         prop_assert_eq!((chunk, *position), (None, first));
         return Ok(());
     }
     prop_assert!(*position > first, "a read moves on");
-    let count = to_usize(*position - first);
-    let expected = naive.read(first, *position, now);
-    let all = naive.read(first, *position, at(0) - Duration::from_secs(1));
-    prop_assert!(count <= BLOCK_MESSAGES.min(limit.messages.max(1)));
-    prop_assert!(count == 1 || all.len() <= limit.bytes);
+    let expected = naive.read(first, *position);
+    let frames = &naive.frames[to_usize(first) - 1..to_usize(*position) - 1];
+    prop_assert_eq!(
+        messages,
+        frames.iter().filter(|frame| !frame.expired).count()
+    );
+    prop_assert!(messages <= BLOCK_MESSAGES.min(limit.messages.max(1)));
+    prop_assert!(messages <= 1 || expected.len() <= limit.bytes);
     prop_assert_eq!(chunk.as_deref().unwrap_or_default(), &expected[..]);
     prop_assert_ne!(chunk.as_ref().map(Bytes::len), Some(0));
 
-    if expected.len() == all.len() {
-        let again = log.read(&mut { first }, limit, now);
-        prop_assert_eq!(again.unwrap().as_ptr(), chunk.unwrap().as_ptr());
+    if messages == frames.len() {
+        let again = log.read(&mut { first }, limit);
+        prop_assert_eq!(again.unwrap().chunk.as_ptr(), chunk.unwrap().as_ptr());
     }
     Ok(())
 }
@@ -332,7 +409,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..200),
     ) {
         let mut log = Log::new(retention);
-        let mut naive = Naive { retention, frames: Vec::new(), oldest: 0 };
+        let mut naive = Naive { retention, frames: Vec::new(), oldest: 0,  };
         let mut readers = [1_u64; 3];
         let mut now = at(0);
         for step in steps {
@@ -350,19 +427,20 @@ proptest! {
                         now,
                     );
                     prop_assert_eq!(given, number);
-                    naive.frames.push(Frame { bytes, own_id, expires, came: now });
+                    naive.frames.push(Frame { bytes, own_id, expires, came: now, expired: false });
                 }
                 Step::Read { reader, limit } => {
                     let position = &mut readers[reader];
                     *position = (*position).max(log.oldest());
-                    check_read(&mut log, &naive, position, limit, now)?;
+                    check_read(&mut log, &naive, position, limit)?;
                 }
                 Step::Move { reader, by } => readers[reader] = log.next().saturating_sub(by).max(1),
                 Step::Wait(secs) => now += Duration::from_secs(secs),
             }
-            while log.evict(now) {}
-            while naive.is_beyond(now) {
-                naive.oldest += 1;
+            while log.trim(now) {}
+            naive.trim(now);
+            for from in 1..=log.next() {
+                prop_assert_eq!(log.missed(from), Some(naive.missed(from)));
             }
             prop_assert_eq!(log.oldest(), to_u64(naive.oldest) + 1);
             prop_assert_eq!(log.len(), to_u64(naive.kept().len()));

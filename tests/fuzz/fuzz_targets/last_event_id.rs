@@ -75,13 +75,13 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(stream.resumption(), resumption);
     let mut stream = stream.first_bytes(false).max_messages(1);
     if let Resumption::Gap { .. } = resumption {
-        assert!(stream.try_next().unwrap().starts_with(b"event: gap\n"));
+        assert!(stream.next_ready().unwrap().starts_with(b"event: gap\n"));
     }
     for number in first..=6 {
-        let frame = stream.try_next().unwrap();
+        let frame = stream.next_ready().unwrap();
         assert!(frame.ends_with(format!("\ndata: {number}\n\n").as_bytes()));
     }
-    assert_eq!(stream.try_next(), None);
+    assert_eq!(stream.next_ready(), None);
     topic.publish("7").unwrap();
-    assert!(stream.try_next().unwrap().ends_with(b"\ndata: 7\n\n"));
+    assert!(stream.next_ready().unwrap().ends_with(b"\ndata: 7\n\n"));
 });
