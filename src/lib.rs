@@ -73,8 +73,8 @@
 //! Pacing runs on the stream's ticker alone, and so does [keep-alive](EventStream#keep-alive), except
 //! that a topic's clock may say for how long a stream has been quiet: no jump of the wall clock
 //! stalls a stream or makes it burst. Due times and expiry are the clock's. A stream that has
-//! nothing to send is not woken, apart from its keep-alive, and apart from the one stream that looks
-//! when the next message falls due.
+//! nothing to send is not woken, apart from its keep-alive, and apart from the one stream that wakes
+//! for the next due time, or every 30 s until then, so that a jump of the wall clock is noticed.
 //!
 //! # Overflow
 //!

@@ -88,7 +88,7 @@ impl AckHistory {
             return self.add_below(number, seq, end);
         };
         if index >= MOST_BLOCKS.saturating_mul(2) {
-            // Numbers have jumped: nothing of before is within reach.
+            // Numbers have jumped: the earlier ones are out of reach.
             self.blocks.clear();
             self.first = number;
             index = 0;

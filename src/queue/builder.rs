@@ -1,3 +1,5 @@
+//! Settings for a new queue.
+
 use core::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The steps of a queue that delivers at least once.
+
 use core::task::Waker;
 use core::time::Duration;
 use std::time::SystemTime;

@@ -1,3 +1,5 @@
+//! Waits until nothing is in flight.
+
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;

@@ -1,3 +1,5 @@
+//! What a step leaves to be done outside the lock.
+
 use core::task::Waker;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! A message in the queue.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

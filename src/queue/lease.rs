@@ -9,7 +9,8 @@
 //! | orphaned | – | gone | queued or dead | orphaned | in flight (seen: gone) | – | queued, dead or gone | gone | orphaned |
 //! | dead | – | – | – | – | – | – | – | dead | dead |
 //!
-//! Queued or dead: dead once it was handed out as often as it may be. Gone at the end of a lease:
+//! Seen: gone only with `Confirm::ByResume`; otherwise it stays in flight. The end of a grace leaves
+//! alone what was extended. Queued or dead: dead once it was handed out as often as it may be. Gone at the end of a lease:
 //! if it has expired by then. Dead ones are taken by the caller. A dash changes nothing.
 
 mod deadlines;

@@ -1,3 +1,5 @@
+//! What a queue that delivers at least once holds besides: dead letters, history, full streams.
+
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::SystemTime;

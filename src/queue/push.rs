@@ -1,3 +1,5 @@
+//! Pushing, at once or when there is capacity.
+
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;

@@ -1,3 +1,5 @@
+//! What a push returns.
+
 use thiserror::Error;
 
 use crate::message::Message;

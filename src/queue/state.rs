@@ -1,3 +1,5 @@
+//! What is behind the queue's lock.
+
 use core::task::Waker;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

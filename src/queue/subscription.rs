@@ -1,3 +1,5 @@
+//! A queue's consumer as a source of frames.
+
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -40,7 +42,7 @@ impl QueueSubscription {
         })
     }
 
-    /// Goes on after what the client has seen, which confirms that.
+    /// Takes over what the client has in flight that saw this id last.
     pub(super) fn after(shared: &Arc<Shared>, id: &LastEventId) -> Result<Self, TooManyStreams> {
         let mut this = Self::new(shared)?;
         let (stream, mut taken_over) = (this.stream, None);

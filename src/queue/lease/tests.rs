@@ -1,3 +1,5 @@
+//! Tests of leases, against what a plain map makes of them.
+
 #![allow(
     clippy::indexing_slicing,
     reason = "a test that panics fails, as it should"

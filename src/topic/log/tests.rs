@@ -1,3 +1,5 @@
+//! Tests of the log, against a plain list of frames.
+
 use proptest::prelude::*;
 
 use super::*;
