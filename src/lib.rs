@@ -241,8 +241,8 @@ mod wakers;
 pub use event::{Event, EventError, Field, FrameError};
 pub use message::{EpochError, LastEventId, Message, Remaining};
 pub use queue::{
-    AckError, Confirm, DeadLetter, Drain, Lease, Overflow, PushError, PushWhenReady, Queue,
-    QueueBuilder, QueueStats, QueueSubscription, Reason, Receipt,
+    AckError, Confirm, DeadLetter, DeadLetters, Drain, Lease, Overflow, PushError, PushWhenReady,
+    Queue, QueueBuilder, QueueDriver, QueueStats, QueueSubscription, Reason, Receipt,
 };
 pub use source::{Events, Limit, Pull, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};

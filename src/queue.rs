@@ -1,23 +1,26 @@
 //! Competing consumers: each message goes to exactly one stream, the earliest due first.
 
 mod ack_history;
+mod backlog;
 mod builder;
+mod consumers;
+mod dead_letter;
 mod delivery;
 mod drain;
-mod effects;
+mod driver;
 mod item;
 mod lease;
-mod lending;
 mod push;
 mod receipt;
 mod state;
+mod step;
 mod subscription;
 mod wait_queue;
 
 use core::fmt;
+use core::task::Context;
 use core::time::Duration;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -26,21 +29,23 @@ use crate::message::Message;
 use crate::message::id::Epoch;
 use crate::message::remaining::Remaining;
 use crate::ordered::Key;
+use crate::source::TooManyStreams;
 use crate::source::chunk::Chunk;
-use crate::source::{Limit, TooManyStreams};
 use crate::sync::Mutex;
 use crate::time::{Clock, Ticker};
 
 pub use builder::{Overflow, QueueBuilder};
-pub use drain::Drain;
+pub use dead_letter::{AckError, DeadLetter};
+pub use drain::{DeadLetters, Drain};
+pub use driver::QueueDriver;
 pub use lease::{Confirm, Lease, Reason};
-pub use lending::{AckError, DeadLetter};
 pub use push::PushWhenReady;
 pub use receipt::{PushError, Receipt};
 pub use subscription::QueueSubscription;
 
-use effects::Effects;
-use state::{MOST_AT_ONCE, State, Taken};
+use delivery::AllLent;
+use state::State;
+use step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 
 /// Competing consumers: each message goes to exactly one stream, the earliest due first.
 ///
@@ -193,13 +198,9 @@ impl Queue {
     /// ```
     #[must_use = "the message is gone from the queue"]
     pub fn next_ready(&self) -> Option<Bytes> {
-        let one = Limit::new(usize::MAX, 1);
         let mut chunk = Chunk::default();
-        while let Taken::Again = self
-            .handle
-            .shared
-            .with(|state, now, effects| state.take(&mut chunk, None, now, one, effects))
-        {}
+        let shared = &self.handle.shared;
+        while shared.with_caught_up(|state, step| state.next_ready(&mut chunk, step)) {}
         chunk.join()
     }
 
@@ -223,7 +224,7 @@ impl Queue {
     pub fn cancel(&self, id: &str) -> bool {
         self.handle
             .shared
-            .with(|state, _, effects| state.cancel(id, effects))
+            .with(|state, step| state.cancel(id, step))
     }
 
     /// Ends the queue: pushes are refused, streams give what was due at this moment, without
@@ -249,7 +250,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) {
-        self.handle.shared.with(|state, now, _| state.close(now));
+        self.handle.shared.with(|state, step| state.close(step.now));
     }
 
     /// Ends the queue at once: as [`close`](Self::close), but streams give nothing more, except
@@ -271,8 +272,8 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn abort(&self) {
-        self.handle.shared.with(|state, now, _| {
-            state.close(now);
+        self.handle.shared.with(|state, step| {
+            state.close(step.now);
             state.abort();
         });
     }
@@ -316,42 +317,32 @@ impl Queue {
     /// ```
     #[must_use = "the messages are gone from the queue"]
     pub fn take_remaining(&self) -> Vec<Remaining> {
-        self.handle.shared.purge();
-        let (mut store, lent) = self
-            .handle
-            .shared
-            .with(|state, _, effects| state.take_all(effects));
-        let now = self.handle.shared.clock.now();
-        let mut expired = Vec::new();
-        if let Some((leases, dead)) = lent {
+        let shared = &self.handle.shared;
+        let (mut all, lent) = shared.with(|state, _| state.take_all());
+        let now = shared.clock.now();
+        if let Some(AllLent { leases, dead, .. }) = lent {
             let dead = dead.into_iter().map(|(lent, _)| lent);
             for mut lent in leases.into_lent().chain(dead) {
                 lent.item.attempts = lent.attempts;
                 let (due, seq) = (lent.due, lent.seq);
-                let key = Key { due, seq };
-                if lent.expires.has_come(now) {
-                    expired.push((key, lent.expires, lent.item));
-                    continue;
-                }
-                store.insert(key, lent.expires, lent.item, SystemTime::UNIX_EPOCH);
+                all.insert((Key { due, seq }, lent.expires, lent.item));
             }
         }
-        for some in expired.chunks(MOST_AT_ONCE) {
-            self.handle
-                .shared
-                .with(|state, _, _| state.recount_expired(some));
-        }
-        let mut all = core::iter::from_fn(|| store.pop());
+        let mut all = core::iter::from_fn(|| all.pop());
         let mut remaining = Vec::new();
         loop {
             let some: Vec<_> = all.by_ref().take(MOST_AT_ONCE).collect();
             if some.is_empty() {
                 return remaining;
             }
-            self.handle
-                .shared
-                .with(|state, _, _| state.forget_all(&some));
-            let epoch = self.handle.shared.epoch;
+            let (expired, some): (Vec<_>, Vec<_>) = some
+                .into_iter()
+                .partition(|(_, expires, _)| expires.has_come(now));
+            shared.with(|state, _| {
+                state.recount_expired(&expired);
+                state.forget_all(&some);
+            });
+            let epoch = shared.epoch;
             let some = some.into_iter();
             remaining.extend(some.map(|(key, expires, item)| item.remaining(epoch, key, expires)));
         }
@@ -385,9 +376,7 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ack(&self, id: &str) -> Result<(), AckError> {
-        self.handle
-            .shared
-            .with(|state, _, effects| state.ack(id, effects))
+        self.handle.shared.with(|state, step| state.ack(id, step))
     }
 
     /// Gives a message back that was handed out: it stands where it stood, or is due `delay` from
@@ -417,7 +406,7 @@ impl Queue {
     pub fn nack(&self, id: &str, delay: Duration) -> Result<(), AckError> {
         self.handle
             .shared
-            .with(|state, now, effects| state.nack(id, delay, now, effects))
+            .with(|state, step| state.nack(id, delay, step))
     }
 
     /// Makes the lease of a message that was handed out end later, by `by`.
@@ -445,7 +434,9 @@ impl Queue {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn extend_lease(&self, id: &str, by: Duration) -> Result<(), AckError> {
-        self.handle.shared.with(|state, _, _| state.extend(id, by))
+        self.handle
+            .shared
+            .with(|state, step| state.extend(id, by, step))
     }
 
     /// Takes the messages out that were handed out as often as they may be, the oldest first.
@@ -471,16 +462,98 @@ impl Queue {
     /// ```
     #[must_use = "the messages are gone from the queue"]
     pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
-        let dead = self.handle.shared.with(|state, _, _| state.take_dead());
-        let epoch = self.handle.shared.epoch;
-        dead.into_iter()
-            .map(|(mut lent, reason)| {
+        let shared = &self.handle.shared;
+        let (dead, _numbers) = shared.with_caught_up(|state, _| state.take_dead());
+        let mut dead = dead.into_iter();
+        let mut letters = Vec::with_capacity(dead.len());
+        loop {
+            let some: Vec<_> = dead.by_ref().take(MOST_AT_ONCE).collect();
+            if some.is_empty() {
+                return letters;
+            }
+            shared.with(|state, _| state.strike_off_dead(&some));
+            letters.extend(some.into_iter().map(|(mut lent, reason)| {
                 lent.item.attempts = lent.attempts;
                 let (due, seq) = (lent.due, lent.seq);
                 let key = Key { due, seq };
-                DeadLetter::new(lent.item.remaining(epoch, key, lent.expires), reason)
-            })
-            .collect()
+                let remaining = lent.item.remaining(shared.epoch, key, lent.expires);
+                DeadLetter::new(remaining, reason)
+            }));
+        }
+    }
+
+    /// Waits for messages that were handed out as often as they may be, and takes them, the oldest
+    /// first.
+    ///
+    /// The list is empty once the queue is closed and nothing is in flight: nothing dies any more. In
+    /// a queue that delivers at most once it is empty at once. That leases end is seen by the streams
+    /// that wait, or a [driver](Self::drive).
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready has taken nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{Lease, Queue};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let mut letters = pin!(queue.dead_letters());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(letters.as_mut().poll(&mut cx).is_pending());
+    /// let receipt = queue.push("job")?;
+    /// queue.next_ready();
+    /// queue.nack(receipt.id(), Duration::ZERO)?;
+    /// let Poll::Ready(letters) = letters.as_mut().poll(&mut cx) else { panic!() };
+    /// assert_eq!(letters[0].id(), receipt.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.clone())
+    }
+
+    /// Keeps the queue's time, whichever streams are polled: due times, the ends of leases, and what
+    /// expires while producers wait.
+    ///
+    /// Without a driver, the streams that wait do that; with neither, nothing happens as time passes,
+    /// and the next call sees what is due. The future completes once the queue is closed, what was due
+    /// then has left, and nothing is in flight. With several drivers, each keeps the time.
+    ///
+    /// # Cancel safety
+    ///
+    /// A driver that is dropped leaves the time to the streams.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let mut driver = pin!(queue.drive(clock.ticker()));
+    /// let mut letters = pin!(queue.dead_letters());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// queue.push("job")?;
+    /// queue.next_ready();
+    /// assert!(letters.as_mut().poll(&mut cx).is_pending());
+    /// clock.advance(Duration::from_secs(30));
+    /// assert!(driver.as_mut().poll(&mut cx).is_pending());
+    /// assert!(letters.as_mut().poll(&mut cx).is_ready());
+    /// queue.close();
+    /// assert!(driver.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    pub fn drive<T: Ticker>(&self, ticker: T) -> QueueDriver<T> {
+        QueueDriver::new(&self.handle.shared, ticker)
     }
 
     /// Waits until nothing is in flight: whatever was handed out is confirmed, or its lease has
@@ -534,8 +607,8 @@ impl Queue {
     /// ```
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        self.handle.shared.purge();
-        self.handle.shared.with(|state, now, _| state.stats(now))
+        let shared = &self.handle.shared;
+        shared.with_caught_up(|state, step| state.stats(step.now))
     }
 
     /// Joins the competing consumers, for an [`EventStream`](crate::EventStream) with settings of
@@ -635,8 +708,19 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.with(|state, _, _| state.drop_handles());
+        self.shared.with(|state, _| state.drop_handles());
     }
+}
+
+/// In so many holds of the lock a call catches up with the time at most.
+const MOST_HOLDS: usize = 64;
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    messages: usize,
+    bytes: usize,
+    streams: usize,
+    overflow: Overflow,
 }
 
 /// What handles and streams share.
@@ -648,30 +732,52 @@ struct Shared {
 
 impl Shared {
     /// Works on the state, then brings it to rest; wakes and drops outside the lock.
-    fn with<R>(&self, work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
+        self.hold(1, work)
+    }
+
+    /// The same, after what has become due as time passed: so much of it that no call takes long.
+    fn with_caught_up<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
+        self.hold(MOST_HOLDS, work)
+    }
+
+    /// Catches up with the time in at most so many holds of the lock, and works in the last one.
+    fn hold<R>(&self, most: usize, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         let now = self.clock.now();
+        let mut left = most;
         loop {
-            let mut effects = Effects::default();
             let mut state = self.state.lock();
-            let now = state.time(now);
-            // What is not leased any more may be much: the lock is let go of in between.
-            if state.lending.is_some() && state.reclaim(now, &mut effects) {
-                state.settle(now, &mut effects);
+            let mut step = Step::new(state.time(now));
+            let is_behind = state.catch_up(&mut step);
+            left = left.saturating_sub(1);
+            if is_behind && left > 0 {
+                state.settle(&mut step);
                 drop(state);
-                effects.run();
+                step.effects.run();
                 continue;
             }
-            let result = work(&mut state, now, &mut effects);
-            state.settle(now, &mut effects);
+            let result = work(&mut state, &mut step);
+            state.settle(&mut step);
             drop(state);
-            effects.run();
+            step.effects.run();
             return result;
         }
     }
 
-    /// Lets go of whatever has expired, a bounded number in one hold of the lock.
-    fn purge(&self) {
-        while self.with(State::purge) {}
+    /// Works on the state for a task that may have to wait. Its waker is cloned outside the lock, and
+    /// only if it has to: then the work is done once more.
+    fn poll<R>(
+        &self,
+        cx: &mut Context<'_>,
+        mut work: impl FnMut(&mut State, &mut Step, &mut Caller<'_>) -> Result<R, NeedsClone>,
+    ) -> R {
+        let mut caller = Caller::new(cx.waker());
+        loop {
+            match self.with_caught_up(|state, step| work(state, step, &mut caller)) {
+                Ok(result) => return result,
+                Err(NeedsClone) => caller.clone_waker(),
+            }
+        }
     }
 }
 

@@ -181,6 +181,7 @@ pub struct Pull {
     idle: Option<Duration>,
     is_leaving: bool,
     is_batch: bool,
+    returns_within: Option<Duration>,
     deadline: Option<SystemTime>,
 }
 
@@ -201,6 +202,7 @@ impl Pull {
             idle: None,
             is_leaving: false,
             is_batch: false,
+            returns_within: None,
             deadline: None,
         }
     }
@@ -254,6 +256,17 @@ impl Pull {
         }
     }
 
+    /// The same by a stream that takes what is [ready](Source::poll_ready) at a time of its own, at
+    /// most so much later. If it has not come back a second after that, it may have been forgotten,
+    /// and what it was to take is for others.
+    #[must_use]
+    pub fn returning_within(self, time: Duration) -> Self {
+        Self {
+            returns_within: Some(time),
+            ..self
+        }
+    }
+
     /// How much the stream takes at most.
     #[must_use]
     pub fn limit(&self) -> Limit {
@@ -282,6 +295,12 @@ impl Pull {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.is_leaving
+    }
+
+    /// Within which time the stream comes back for what is ready.
+    #[must_use]
+    pub fn returns_within(&self) -> Option<Duration> {
+        self.returns_within
     }
 
     /// Whether the stream wants to know for how long it has been idle.

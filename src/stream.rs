@@ -444,7 +444,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             return None;
         }
         // Asked at each poll, even for what is reserved: this may be another task.
-        let mut ask = pull.clone();
+        let mut ask = pull.clone().returning_within(this.pace.period());
         if this.pace.is_spaced() {
             ask = ask.yielding();
         }

@@ -3,8 +3,8 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::state::{Bounds, State};
-use super::{Handle, Queue, Shared};
+use super::state::State;
+use super::{Bounds, Handle, Queue, Shared};
 use crate::message::id::{Epoch, EpochError};
 use crate::queue::lease::Lease;
 use crate::sync::Mutex;
@@ -43,6 +43,7 @@ pub struct QueueBuilder {
     bounds: Bounds,
     clock: Option<Arc<dyn Clock>>,
     epoch: Option<Epoch>,
+    first_number: u64,
     lease: Option<Lease>,
 }
 
@@ -57,6 +58,7 @@ impl QueueBuilder {
             },
             clock: None,
             epoch: None,
+            first_number: 1,
             lease: None,
         }
     }
@@ -143,6 +145,24 @@ impl QueueBuilder {
         self
     }
 
+    /// The number of the first message: 1 unless set.
+    ///
+    /// A queue that starts afresh under an epoch that was used before begins after the last number of
+    /// then. A client that comes back would otherwise take its message for another one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::Queue;
+    /// let queue = Queue::builder().epoch("test")?.first_number(8).build();
+    /// assert_eq!(queue.push("x")?.id(), "test-8");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn first_number(mut self, number: u64) -> Self {
+        self.first_number = number;
+        self
+    }
+
     /// The first part of the ids: by default one that no other queue has, also after a restart.
     ///
     /// A fixed one is for tests.
@@ -207,7 +227,13 @@ impl QueueBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
-        let state = Mutex::new(State::new(self.bounds, epoch, self.lease, now));
+        let state = Mutex::new(State::new(
+            self.bounds,
+            epoch,
+            self.first_number,
+            self.lease,
+            now,
+        ));
         let shared = Arc::new(Shared {
             clock,
             epoch,

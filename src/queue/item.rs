@@ -23,6 +23,22 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// What a message counts against the bound in bytes besides its frame: it stands for the
+    /// bookkeeping of the queue and of the allocations.
+    pub(super) const OVERHEAD: usize = 192;
+    /// What an id of its own counts besides its length.
+    const ID_OVERHEAD: usize = 64;
+
+    /// What this message counts against the bound in bytes.
+    pub(super) fn cost(&self) -> usize {
+        Self::cost_of(self.frame.len(), self.own_id.as_deref())
+    }
+
+    pub(super) fn cost_of(frame: usize, own_id: Option<&str>) -> usize {
+        let id = own_id.map_or(0, |id| id.len().saturating_add(Self::ID_OVERHEAD));
+        frame.saturating_add(Self::OVERHEAD).saturating_add(id)
+    }
+
     pub(super) fn remaining(self, epoch: Epoch, key: Key, expires: Deadline) -> Remaining {
         let id = self.own_id.map_or_else(|| epoch.id(key.seq), Id::own);
         Remaining::new(self.frame, id, key.due, expires, self.attempts)

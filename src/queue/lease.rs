@@ -338,6 +338,8 @@ pub(crate) struct TakenOver {
     pub(crate) holder: HolderId,
     /// That of the message that the client saw last: see [`Leases::seen`].
     pub(crate) order: u64,
+    /// The stream that held it until then.
+    pub(crate) from: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -409,6 +411,25 @@ impl<T> Leases<T> {
             self.holders.insert(id, holder);
             id
         })
+    }
+
+    /// The stream that holds.
+    pub(crate) fn stream_of(&self, holder: HolderId) -> Option<u64> {
+        self.holders.get(&holder)?.stream
+    }
+
+    /// Whether a lease is over at `now`, though its message was not taken back yet.
+    pub(crate) fn is_over(&self, seq: u64, now: SystemTime) -> bool {
+        let Some(flight) = self.flights.get(&seq) else {
+            return true;
+        };
+        let holder = flight.holder.and_then(|id| self.holders.get(&id));
+        let is_orphaned = holder.is_some_and(|holder| holder.stream.is_none());
+        let grace = holder.and_then(|holder| holder.grace);
+        let grace = grace.filter(|_| !flight.extended);
+        flight.until.has_come(now)
+            || grace.is_some_and(|grace| grace.has_come(now))
+            || (is_orphaned && flight.expires.has_come(now))
     }
 
     /// How many more messages the holder may be handed.
@@ -572,7 +593,7 @@ impl<T> Leases<T> {
     pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<TakenOver> {
         let (id, order, owed) = self.client_of(seq)?;
         let holder = self.holders.get_mut(&id)?;
-        holder.stream = Some(stream);
+        let from = holder.stream.replace(stream);
         holder.owed = owed;
         if let Some(grace) = holder.grace.take() {
             self.graces.remove(&(grace, id));
@@ -580,7 +601,11 @@ impl<T> Leases<T> {
         self.each_perishable(id, |expiring, expires| {
             expiring.remove(&expires);
         });
-        Some(TakenOver { holder: id, order })
+        Some(TakenOver {
+            holder: id,
+            order,
+            from,
+        })
     }
 
     /// The holder whose client saw this message last, its order, and what was handed out after it.

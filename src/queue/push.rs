@@ -6,80 +6,144 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
+use pin_project_lite::pin_project;
+
+use super::backlog::{Push, Pushed};
 use super::receipt::{PushError, Receipt};
-use super::state::{Push, Pushed};
 use super::{Queue, Shared};
 use crate::message::Message;
 use crate::queue::wait_queue::Ticket;
+use crate::time::{LONGEST_ARM, ThreadTicker, Ticker};
 
-/// The future of [`Queue::push_when_ready`].
-///
-/// It holds a handle of the queue. Ready once the message is in the queue, or refused.
-#[must_use = "futures do nothing unless polled"]
-pub struct PushWhenReady {
-    queue: Queue,
-    push: Option<Push>,
-    /// The place in line, once there was no room.
-    place: Option<Ticket>,
+pin_project! {
+    /// The future of [`Queue::push_when_ready`].
+    ///
+    /// It holds a handle of the queue. Ready once the message is in the queue, or refused.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct PushWhenReady<T = ThreadTicker> {
+        push: Option<Push>,
+        line: Line,
+        #[pin]
+        ticker: Option<T>,
+    }
 }
 
-impl PushWhenReady {
-    pub(super) fn new(queue: Queue, message: Message) -> Self {
-        Self {
-            push: Some(queue.handle.shared.prepare(message)),
-            queue,
-            place: None,
+/// The place in the line of producers; it is left when this is dropped.
+struct Line {
+    queue: Queue,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let shared = &self.queue.handle.shared;
+            shared.with(|state, step| state.backlog.leave_line(ticket, step));
         }
     }
 }
 
-impl Future for PushWhenReady {
+impl PushWhenReady {
+    pub(super) fn new(queue: Queue, message: Message) -> Self {
+        let push = Some(queue.handle.shared.prepare(message));
+        let line = Line {
+            queue,
+            ticket: None,
+        };
+        Self {
+            push,
+            line,
+            ticker: None,
+        }
+    }
+
+    /// Sees by itself that messages expire and make room.
+    ///
+    /// Without a ticker, the streams that wait or a [driver](Queue::drive) see that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).capacity(1).build();
+    /// queue.push(Message::from("a").expires_after(Duration::from_secs(1)))?;
+    /// let mut push = pin!(queue.push_when_ready("b").ticker(clock.ticker()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(push.as_mut().poll(&mut cx).is_pending());
+    /// clock.advance(Duration::from_secs(1));
+    /// assert!(push.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::PushError>(())
+    /// ```
+    pub fn ticker<T: Ticker>(self, ticker: T) -> PushWhenReady<T> {
+        PushWhenReady {
+            push: self.push,
+            line: self.line,
+            ticker: Some(ticker),
+        }
+    }
+}
+
+impl<T: Ticker> Future for PushWhenReady<T> {
     type Output = Result<Receipt, PushError>;
 
     /// # Panics
     ///
     /// If it is polled again after it was ready.
     #[expect(clippy::expect_used, reason = "as every future that has an output")]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let mut push = this.push.take().expect("polled after it was ready");
-        let shared = &this.queue.handle.shared;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Line { queue, ticket } = this.line;
+        let shared = &queue.handle.shared;
         loop {
+            let mut push = Some(this.push.take().expect("polled after it was ready"));
             // Checking for capacity and joining the line happen under one lock, so capacity that is
             // freed afterwards wakes this task.
-            let pushed = shared.with(|state, now, effects| {
-                let pushed = state.push(push, this.place, now, effects);
-                if let Pushed::Full(_) = pushed {
-                    this.place = Some(state.wait_for_room(this.place, cx.waker(), effects));
+            let (pushed, expiry) = shared.poll(cx, |state, step, caller| {
+                let Some(next) = push.take() else {
+                    return Ok((None, None));
+                };
+                let pushed = state.push(next, ticket, step);
+                let Pushed::Full(full) = pushed else {
+                    return Ok((Some(pushed), None));
+                };
+                if let Err(needs_clone) = state.backlog.wait_for_capacity(ticket, caller, step) {
+                    push = Some(full);
+                    return Err(needs_clone);
                 }
-                pushed
+                let expiry = state.backlog.next_expiry().after(step.now);
+                Ok((Some(Pushed::Full(full)), expiry))
             });
             match pushed {
-                Pushed::Full(push) => {
-                    this.push = Some(push);
-                    return Poll::Pending;
+                Some(Pushed::Full(full)) => *this.push = Some(full),
+                Some(Pushed::Done(result)) => return Poll::Ready(result),
+                Some(Pushed::Again(again)) => {
+                    *this.push = Some(again);
+                    continue;
                 }
-                Pushed::Done(result) => return Poll::Ready(result),
-                Pushed::Again(back) => push = back,
+                None => return Poll::Pending,
+            }
+            let Some(mut ticker) = this.ticker.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            // Clock and ticker may differ: a tick that comes too early is followed by another.
+            let least = core::time::Duration::from_millis(1);
+            let after = expiry.map(|after| after.clamp(least, LONGEST_ARM));
+            ticker.as_mut().arm(after);
+            if ticker.as_mut().poll_tick(cx).is_pending() {
+                return Poll::Pending;
             }
         }
     }
 }
 
-impl fmt::Debug for PushWhenReady {
+impl<T> fmt::Debug for PushWhenReady<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushWhenReady").finish_non_exhaustive()
-    }
-}
-
-impl Drop for PushWhenReady {
-    fn drop(&mut self) {
-        if let (Some(place), Some(_)) = (self.place, &self.push) {
-            self.queue
-                .handle
-                .shared
-                .with(|state, _, effects| state.leave_line(place, effects));
-        }
     }
 }
 
@@ -87,7 +151,7 @@ impl Shared {
     pub(super) fn push(&self, message: Message) -> Result<Receipt, PushError> {
         let mut push = self.prepare(message);
         loop {
-            let pushed = self.with(|state, now, effects| state.push(push, None, now, effects));
+            let pushed = self.with(|state, step| state.push(push, &mut None, step));
             match pushed {
                 Pushed::Done(result) => return result,
                 Pushed::Full(push) => return Err(PushError::Full(push.message)),

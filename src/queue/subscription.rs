@@ -4,55 +4,46 @@ use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use super::Shared;
-use super::state::{Asked, Taken};
+use super::state::{Asked, Burst, Taken};
 use crate::message::LastEventId;
-use crate::queue::lease::HolderId;
 use crate::queue::wait_queue::Ticket;
 use crate::source::chunk::Chunk;
 use crate::source::{Pull, Source, TooManyStreams};
 
 /// One of a queue's competing consumers: the [`Source`] of a queue's streams.
 ///
-/// Dropping it leaves the queue at once and passes on whatever look it owed.
+/// Dropping it leaves the queue at once; a message that it was woken for goes to another.
 #[must_use = "dropping a subscription leaves the queue"]
 pub struct QueueSubscription {
     shared: Arc<Shared>,
     ticket: Ticket,
-    /// Tells this stream from all others of the queue.
-    stream: u64,
-    holder: Option<HolderId>,
-    /// When the burst that it takes began, and the number of the last message that was there.
-    burst: Option<(SystemTime, u64)>,
+    /// The burst that it takes.
+    burst: Option<Burst>,
 }
 
 impl QueueSubscription {
     pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, TooManyStreams> {
-        let (ticket, stream) = shared.with(|state, _, _| state.subscribe())?;
+        let ticket = shared.with(|state, _| state.consumers.subscribe())?;
         Ok(Self {
             shared: Arc::clone(shared),
             ticket,
-            stream,
-            holder: None,
             burst: None,
         })
     }
 
     /// Takes over what the client has in flight that saw this id last.
     pub(super) fn after(shared: &Arc<Shared>, id: &LastEventId) -> Result<Self, TooManyStreams> {
-        let mut this = Self::new(shared)?;
-        let (stream, mut taken_over) = (this.stream, None);
+        let this = Self::new(shared)?;
         if let Some(id) = id.as_str() {
-            while shared
-                .with(|state, _, effects| state.take_over(id, stream, &mut taken_over, effects))
+            let mut taken_over = None;
+            while shared.with(|state, step| state.take_over(id, this.ticket, &mut taken_over, step))
             {
             }
         }
-        this.holder = taken_over.map(|taken_over| taken_over.holder);
         Ok(this)
     }
 }
@@ -62,23 +53,21 @@ impl Source for QueueSubscription {
         16
     }
 
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
-        let this = &mut *self;
-        let (limit, caller) = (pull.limit(), (cx.waker(), pull.registers()));
-        this.shared.with(|state, now, effects| {
-            this.holder = state.holder_of(this.stream, this.holder);
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
+        let ticket = self.ticket;
+        self.shared.poll(cx, |state, step, caller| {
             if state.is_closed() {
                 pull.closing();
             }
-            match state.ask(this.ticket, this.holder, now, limit, caller, effects) {
+            Ok(match state.poll_ready(ticket, pull, caller, step)? {
                 Asked::Due => Poll::Ready(()),
                 Asked::Wait(deadline) => {
                     if let Some(deadline) = deadline {
-                        pull.wake_at(deadline, now);
+                        pull.wake_at(deadline, step.now);
                     }
                     Poll::Pending
                 }
-            }
+            })
         })
     }
 
@@ -91,73 +80,37 @@ impl Source for QueueSubscription {
             return Poll::Pending;
         }
         let this = &mut *self;
-        let limit = pull.limit();
-        let (ticket, waker) = (this.ticket, cx.waker());
         let mut chunk = Chunk::default();
         loop {
-            let taken = this.shared.with(|state, now, effects| {
-                this.holder = state.holder_of(this.stream, this.holder);
-                let holder = this.holder;
-                let taken = state.take(&mut chunk, holder, now, limit, effects);
-                let is_waiting = match taken {
-                    Taken::Done => chunk.is_empty(),
-                    Taken::Full => true,
-                    Taken::Again | Taken::End => false,
-                };
-                let deadline = match (&taken, holder) {
-                    (Taken::Again, _) => None,
-                    _ if is_waiting && !pull.registers() => {
-                        state.leave_for_good(ticket, holder, effects);
-                        None
-                    }
-                    (Taken::Full, Some(holder)) => {
-                        state.wait_for_place(ticket, holder, now, waker, effects)
-                    }
-                    _ if is_waiting => {
-                        state.wait(ticket, waker, effects);
-                        state.keep_time(ticket, now)
-                    }
-                    _ => {
-                        state.leave(ticket);
-                        None
-                    }
-                };
-                if let Some(deadline) = deadline {
-                    pull.wake_at(deadline, now);
+            let taken = this.shared.poll(cx, |state, step, caller| {
+                let burst = &mut this.burst;
+                let taken = state.poll_chunk(this.ticket, &mut chunk, burst, pull, caller, step)?;
+                if let Taken::Wait(Some(deadline)) = taken {
+                    pull.wake_at(deadline, step.now);
                 }
-                if let Taken::Done = taken {
-                    let last = state.last_number();
-                    let burst = *this.burst.get_or_insert((now, last));
-                    if is_waiting || pull.is_batch() || !state.is_in_burst(burst, holder) {
-                        this.burst = None;
-                    } else {
-                        pull.more_follows();
-                    }
-                }
-                taken
+                Ok(taken)
             });
             match taken {
-                Taken::Full => return Poll::Pending,
-                Taken::Done if chunk.is_empty() => return Poll::Pending,
-                Taken::Done | Taken::End => return Poll::Ready(chunk.join()),
+                Taken::Wait(_) => return Poll::Pending,
+                Taken::Chunk | Taken::End => return Poll::Ready(chunk.join()),
                 Taken::Again => {}
             }
         }
     }
 
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
-        let (ticket, holder) = (self.ticket, self.holder);
-        self.shared
-            .with(|state, _, effects| state.park(ticket, holder, cx.waker(), effects));
+        let ticket = self.ticket;
+        self.shared.poll(cx, |state, step, caller| {
+            state.consumers.park(ticket, caller, step)
+        });
     }
 }
 
 impl Drop for QueueSubscription {
     fn drop(&mut self) {
-        let (ticket, stream, holder) = (self.ticket, self.stream, self.holder);
-        self.shared.with(|state, now, effects| {
-            state.unsubscribe(ticket, stream, holder, now, effects);
-        });
+        let ticket = self.ticket;
+        self.shared
+            .with(|state, step| state.unsubscribe(ticket, step));
     }
 }
 

@@ -1,37 +1,62 @@
-//! Who waits, in which order, and who owes a look.
+//! Which tasks wait, in which order, and which of them were notified.
 //!
 //! Pure: no lock, no clock; wakers are handed out, to be woken and dropped by the caller.
 //!
-//! | state | in line | meaning | left by |
-//! |---|---|---|---|
-//! | away | no | takes, or is parked, or was not polled yet | `wait`, `promise` |
-//! | waiting | yes | has found nothing and wants to be woken | `wake_first`, `leave`, `promise` |
-//! | woken | no | owes a look, now | `wait` (found nothing), `leave` (took), `promise` |
-//! | promised | no | owes a look at its next tick, for so many messages | `leave`, `wait` |
+//! | state | meaning | left by |
+//! |---|---|---|
+//! | idle | takes, is parked, or was not polled yet | `wait`, `reserve` |
+//! | waiting | found nothing and wants to be woken | `notify`, `leave`, `reserve` |
+//! | yielding | the same, after all that are waiting | the same |
+//! | full | may take nothing but what needs no lease | `notify`, `leave`, `wait` |
+//! | notified | was woken, and has a credit of so many messages | `wait`, `leave`, `reserve`, `lapse` |
+//! | reserved | takes so many messages at its next tick | `leave`, `wait`, `lapse` |
 //!
-//! `remove` works in every state; whatever was owed then is owed by nobody.
+//! `remove` works in every state. A credit or reservation that is not used in time lapses: its
+//! messages are for others then.
 
 use core::task::Waker;
+use std::collections::BTreeSet;
 
-/// Names a slot; a slot that was given to somebody else does not answer to it.
+use super::lease::HolderId;
+use super::step::{Caller, NeedsClone};
+use crate::time::Deadline;
+
+/// Names a slot; a slot that was given to another task does not answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(super) struct Ticket {
     slot: u32,
     generation: u32,
 }
 
-/// A slab of wakers, with a line through those that wait.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    slots: Vec<Slot>,
-    free: Option<u32>,
-    first: Option<u32>,
-    last: Option<u32>,
-    len: usize,
-    /// How many are woken.
-    woken: usize,
-    /// How many messages are promised to be taken.
-    promised: usize,
+impl Ticket {
+    /// The ticket as a number, which no other has.
+    pub(super) fn to_bits(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self {
+            slot: u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(u32::MAX),
+            generation: u32::try_from(bits >> 32).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// The order in which tasks are notified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    Waiting,
+    Yielding,
+    Full,
+    Notified,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    Idle,
+    In(List),
+    Reserved,
 }
 
 #[derive(Debug)]
@@ -39,183 +64,387 @@ struct Slot {
     waker: Option<Waker>,
     generation: u32,
     state: State,
-    /// Neighbours in line; of a free slot, `next` is the next free one.
+    /// Neighbours in the list of the state.
     previous: Option<u32>,
     next: Option<u32>,
+    /// How many messages the task takes once it is notified, or at its tick.
+    credit: usize,
+    /// Of a task that was notified or has a reservation: when that lapses.
+    until: Deadline,
+    holder: Option<HolderId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Free,
-    Away,
-    Waiting,
-    Woken,
-    Promised(u32),
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    first: Option<u32>,
+    last: Option<u32>,
 }
 
-impl Waiters {
-    pub(crate) fn insert(&mut self) -> Ticket {
-        self.len = self.len.saturating_add(1);
-        if let Some(free) = self.free
-            && let Some(slot) = self.slots.get_mut(free as usize)
-        {
-            self.free = slot.next.take();
-            slot.state = State::Away;
-            return Ticket {
-                slot: free,
-                generation: slot.generation,
-            };
-        }
-        self.slots.push(Slot {
+/// A slab of wakers, with lists through those that wait.
+#[derive(Debug, Default)]
+pub(super) struct WaitQueue {
+    slots: Vec<Slot>,
+    /// The lowest is given first, so that the slab shrinks after a crowd has left.
+    free: BTreeSet<u32>,
+    lists: [Ends; 4],
+    reserved: BTreeSet<(Deadline, u32)>,
+    last_generation: u32,
+    /// The sum of what notified and reserved tasks take.
+    credit: usize,
+    /// Up to which slot all tasks have been told of the end.
+    told: usize,
+}
+
+impl WaitQueue {
+    pub(super) fn insert(&mut self) -> Ticket {
+        self.last_generation = self.last_generation.wrapping_add(1);
+        let generation = self.last_generation;
+        let new = Slot {
             waker: None,
-            generation: 0,
-            state: State::Away,
+            generation,
+            state: State::Idle,
             previous: None,
             next: None,
-        });
-        Ticket {
-            // More slots than that would take a quarter of a terabyte.
-            slot: u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX),
-            generation: 0,
+            credit: 0,
+            until: Deadline::Never,
+            holder: None,
+        };
+        if let Some(free) = self.free.pop_first()
+            && let Some(slot) = self.slots.get_mut(free as usize)
+        {
+            *slot = new;
+            let slot = free;
+            return Ticket { slot, generation };
         }
+        // More slots than that would take a quarter of a terabyte.
+        let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        self.slots.push(new);
+        Ticket { slot, generation }
     }
 
     /// Gives the slot back. Returns the waker, to be dropped outside the lock.
-    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
         self.leave(ticket);
-        let free = self.free;
         let slot = self.slot(ticket)?;
         slot.state = State::Free;
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.next = free;
         let waker = slot.waker.take();
-        self.free = Some(ticket.slot);
-        self.len = self.len.saturating_sub(1);
+        self.free.insert(ticket.slot);
+        self.shrink();
         waker
     }
 
-    /// Stands in line, at its end or where it stands already, and pays what was owed. Returns the
-    /// waker of before.
-    pub(crate) fn wait(&mut self, ticket: Ticket, waker: &Waker) -> Option<Waker> {
-        let slot = self.slot(ticket)?;
-        if slot.state != State::Waiting {
-            self.leave(ticket);
-            self.link(ticket.slot);
+    /// Takes free slots off the end.
+    fn shrink(&mut self) {
+        const MOST: usize = 64;
+
+        for _ in 0..MOST {
+            if self
+                .slots
+                .last()
+                .is_none_or(|slot| slot.state != State::Free)
+            {
+                break;
+            }
+            self.slots.pop();
+            self.free.pop_last();
         }
-        self.set_waker(ticket, waker)
+        let capacity = self.slots.capacity();
+        if capacity > MOST && self.slots.len() < capacity / 8 {
+            self.slots.shrink_to(self.slots.len().saturating_mul(2));
+        }
     }
 
-    /// Owes a look for `messages` at a later time. Returns the waker of before.
-    pub(crate) fn promise(
+    /// How many slots are taken.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len().saturating_sub(self.free.len())
+    }
+
+    /// Waits in a list, at its end or where it stands already; a credit is given up. `credit` is
+    /// what it takes once it is notified. Returns the waker of before.
+    pub(super) fn wait(
         &mut self,
         ticket: Ticket,
-        messages: usize,
-        waker: &Waker,
-    ) -> Option<Waker> {
-        self.leave(ticket);
-        let slot = self.slot(ticket)?;
-        let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        slot.state = State::Promised(messages);
-        self.promised = self.promised.saturating_add(messages as usize);
-        self.set_waker(ticket, waker)
+        list: List,
+        credit: usize,
+        caller: &mut Caller<'_>,
+    ) -> Result<Option<Waker>, NeedsClone> {
+        let displaced = self.set_waker(ticket, caller)?;
+        self.move_to(ticket, list);
+        if let Some(slot) = self.slot(ticket) {
+            slot.credit = credit;
+        }
+        Ok(displaced)
     }
 
-    /// Is away from now on: it has taken something, or does not want to be woken.
-    pub(crate) fn leave(&mut self, ticket: Ticket) {
+    /// Puts a task at the end of a list, unless it stands there.
+    pub(super) fn move_to(&mut self, ticket: Ticket, list: List) {
+        if let Some(slot) = self.slot(ticket)
+            && slot.state != State::In(list)
+        {
+            self.leave(ticket);
+            self.link(ticket.slot, list);
+        }
+    }
+
+    /// Puts a task at the end of the list in which it stands.
+    pub(super) fn move_to_end(&mut self, ticket: Ticket) {
+        if let Some(slot) = self.slot(ticket)
+            && let State::In(list) = slot.state
+        {
+            self.leave(ticket);
+            self.link(ticket.slot, list);
+        }
+    }
+
+    /// Takes `credit` messages at its next tick; if it has not by `until`, the reservation lapses.
+    /// Returns the waker of before.
+    pub(super) fn reserve(
+        &mut self,
+        ticket: Ticket,
+        credit: usize,
+        until: Deadline,
+        caller: &mut Caller<'_>,
+    ) -> Result<Option<Waker>, NeedsClone> {
+        let displaced = self.set_waker(ticket, caller)?;
+        self.leave(ticket);
+        if let Some(slot) = self.slot(ticket) {
+            slot.state = State::Reserved;
+            slot.credit = credit;
+            slot.until = until;
+            self.reserved.insert((until, ticket.slot));
+            self.credit = self.credit.saturating_add(credit);
+        }
+        Ok(displaced)
+    }
+
+    /// Keeps the caller's waker, for the end. Returns the one of before.
+    pub(super) fn set_waker(
+        &mut self,
+        ticket: Ticket,
+        caller: &mut Caller<'_>,
+    ) -> Result<Option<Waker>, NeedsClone> {
+        match self.slot(ticket) {
+            Some(slot) => caller.register(&mut slot.waker),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes the waker of a task, whose state stays as it is.
+    pub(super) fn take_waker(&mut self, ticket: Ticket) -> Option<Waker> {
+        self.slot(ticket)?.waker.take()
+    }
+
+    /// Is idle from now on: it has taken something, or does not want to be woken.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(slot) = self.slot(ticket) else {
             return;
         };
         match slot.state {
-            State::Waiting => self.unlink(ticket.slot),
-            State::Woken => self.woken = self.woken.saturating_sub(1),
-            State::Promised(messages) => {
-                self.promised = self.promised.saturating_sub(messages as usize);
-            }
-            State::Away | State::Free => {}
-        }
-        if let Some(slot) = self.slot(ticket) {
-            slot.state = State::Away;
+            State::In(list) => self.unlink(ticket.slot, list),
+            State::Reserved => self.unreserve(ticket.slot),
+            State::Idle | State::Free => {}
         }
     }
 
-    /// Keeps `waker` for [`wake_all`](Self::wake_all). Returns the waker of before.
-    pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: &Waker) -> Option<Waker> {
+    /// Notifies the task that has waited longest, which then has a credit until `until`. Those in
+    /// `spared` come after all others of their list. Returns its ticket and waker.
+    pub(super) fn notify(
+        &mut self,
+        spared: [Option<Ticket>; 2],
+        until: Deadline,
+    ) -> Option<(Ticket, Option<Waker>)> {
+        let (ticket, list) = self
+            .first_but(List::Waiting, spared)
+            .or_else(|| self.first_but(List::Yielding, spared))?;
+        Some((ticket, self.notify_in(ticket, list, until)))
+    }
+
+    /// Notifies a task that is full, for what needs no lease.
+    pub(super) fn notify_full(&mut self, until: Deadline) -> Option<(Ticket, Option<Waker>)> {
+        let slot = self.first(List::Full)?;
+        let ticket = self.ticket(slot)?;
+        self.slot(ticket)?.credit = 1;
+        Some((ticket, self.notify_in(ticket, List::Full, until)))
+    }
+
+    fn notify_in(&mut self, ticket: Ticket, list: List, until: Deadline) -> Option<Waker> {
+        self.unlink(ticket.slot, list);
+        self.link(ticket.slot, List::Notified);
         let slot = self.slot(ticket)?;
-        match &mut slot.waker {
-            Some(old) if old.will_wake(waker) => None,
-            old => old.replace(waker.clone()),
+        slot.until = until;
+        let (credit, waker) = (slot.credit, slot.waker.take());
+        self.credit = self.credit.saturating_add(credit);
+        waker
+    }
+
+    /// The first task of a list that is not spared, or else the last of those that are.
+    fn first_but(&self, list: List, spared: [Option<Ticket>; 2]) -> Option<(Ticket, List)> {
+        let mut next = self.first(list);
+        let mut found = None;
+        while let Some(slot) = next
+            && let Some(ticket) = self.ticket(slot)
+        {
+            found = Some((ticket, list));
+            if !spared.contains(&Some(ticket)) {
+                break;
+            }
+            next = self.slots.get(slot as usize)?.next;
+        }
+        found
+    }
+
+    /// The waker of the task that has waited longest, which stays where it is.
+    pub(super) fn wake_first(&mut self) -> Option<Waker> {
+        let first = self.first(List::Waiting)?;
+        self.slots.get_mut(first as usize)?.waker.take()
+    }
+
+    /// Begins to tell all tasks of the end, whatever they do.
+    pub(super) fn begin_telling(&mut self) {
+        self.told = 0;
+    }
+
+    /// Takes at most so many wakers of tasks that are to hear of the end, and visits a bounded number
+    /// of slots.
+    pub(super) fn tell(&mut self, most: usize, mut each: impl FnMut(Waker)) {
+        const MOST_VISITED: usize = 1024;
+
+        let mut left = most;
+        for slot in self.slots.iter_mut().skip(self.told).take(MOST_VISITED) {
+            if left == 0 {
+                break;
+            }
+            self.told = self.told.saturating_add(1);
+            if let Some(waker) = slot.waker.take() {
+                left = left.saturating_sub(1);
+                each(waker);
+            }
         }
     }
 
-    /// Takes the longest waiting out of line; it owes a look.
-    pub(crate) fn wake_first(&mut self) -> Option<Waker> {
-        let first = self.first?;
-        self.unlink(first);
-        self.woken = self.woken.saturating_add(1);
-        let slot = self.slots.get_mut(first as usize)?;
-        slot.state = State::Woken;
-        slot.waker.take()
+    /// Takes the credit or reservation of one task back that has lapsed at `now`; returns whether
+    /// there was any.
+    pub(super) fn lapse(&mut self, now: Deadline) -> bool {
+        if let Some((until, slot)) = self.reserved.first().copied()
+            && until <= now
+        {
+            self.unreserve(slot);
+            return true;
+        }
+        let Some(slot) = self.first(List::Notified) else {
+            return false;
+        };
+        let until = self.slots.get(slot as usize).map(|slot| slot.until);
+        let has_lapsed = until.is_some_and(|until| until <= now);
+        if has_lapsed {
+            self.unlink(slot, List::Notified);
+        }
+        has_lapsed
     }
 
-    /// The waker of the longest waiting, which stays in line.
-    pub(crate) fn nudge_first(&mut self) -> Option<Waker> {
-        self.slots.get_mut(self.first? as usize)?.waker.take()
+    /// When the first credit or reservation lapses.
+    pub(super) fn next_lapse(&self) -> Deadline {
+        let notified = self.first(List::Notified);
+        let notified = notified.and_then(|slot| self.slots.get(slot as usize));
+        let notified = notified.map_or(Deadline::Never, |slot| slot.until);
+        let reserved = self.reserved.first();
+        let reserved = reserved.map_or(Deadline::Never, |(until, _)| *until);
+        notified.min(reserved)
     }
 
-    /// Whether this one is the longest waiting.
-    pub(crate) fn is_first(&self, ticket: Ticket) -> bool {
-        self.first == Some(ticket.slot)
+    /// Whether any task stands in the list.
+    pub(super) fn has_any(&self, list: List) -> bool {
+        self.first(list).is_some()
     }
 
-    /// The one that came into line last.
-    pub(crate) fn last(&self) -> Option<Ticket> {
-        let slot = self.last?;
+    /// Whether any task waits to be notified.
+    pub(super) fn anyone_waits(&self) -> bool {
+        self.has_any(List::Waiting) || self.has_any(List::Yielding)
+    }
+
+    /// Whether this task is the one that has waited longest.
+    pub(super) fn is_first(&self, ticket: Ticket) -> bool {
+        self.first(List::Waiting) == Some(ticket.slot)
+    }
+
+    /// The task that came last of those that wait and are not in `except`; one that is full if there
+    /// is no other.
+    pub(super) fn last_but(&self, except: [Option<Ticket>; 2]) -> Option<Ticket> {
+        for list in [List::Waiting, List::Yielding, List::Full] {
+            let mut slot = self.lists.get(list as usize)?.last;
+            while let Some(at) = slot
+                && let Some(ticket) = self.ticket(at)
+            {
+                if !except.contains(&Some(ticket)) {
+                    return Some(ticket);
+                }
+                slot = self.slots.get(at as usize)?.previous;
+            }
+        }
+        None
+    }
+
+    /// Whether no task comes before this one: it has a credit, or has waited longest, or none waits.
+    pub(super) fn is_its_turn(&self, ticket: Ticket) -> bool {
+        match self.peek(ticket).map(|slot| slot.state) {
+            Some(State::In(List::Notified) | State::Reserved) => true,
+            Some(State::In(List::Waiting)) => self.is_first(ticket),
+            _ => !self.has_any(List::Waiting),
+        }
+    }
+
+    /// How many messages all notified and reserved tasks but this one take.
+    pub(super) fn credit_but(&self, ticket: Ticket) -> usize {
+        let own = self.peek(ticket).filter(|slot| slot.has_credit());
+        self.credit
+            .saturating_sub(own.map_or(0, |slot| slot.credit))
+    }
+
+    /// How many messages all notified and reserved tasks take.
+    pub(super) fn credit(&self) -> usize {
+        self.credit
+    }
+
+    pub(super) fn has_credit(&self, ticket: Ticket) -> bool {
+        self.peek(ticket).is_some_and(Slot::has_credit)
+    }
+
+    pub(super) fn is_in(&self, ticket: Ticket, list: List) -> bool {
+        self.peek(ticket)
+            .is_some_and(|slot| slot.state == State::In(list))
+    }
+
+    pub(super) fn holder(&self, ticket: Ticket) -> Option<HolderId> {
+        self.peek(ticket)?.holder
+    }
+
+    pub(super) fn set_holder(&mut self, ticket: Ticket, holder: Option<HolderId>) {
+        if let Some(slot) = self.slot(ticket) {
+            slot.holder = holder;
+        }
+    }
+
+    fn unreserve(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index as usize) else {
+            return;
+        };
+        slot.state = State::Idle;
+        self.reserved.remove(&(slot.until, index));
+        self.credit = self.credit.saturating_sub(slot.credit);
+    }
+
+    fn first(&self, list: List) -> Option<u32> {
+        self.lists.get(list as usize)?.first
+    }
+
+    fn ticket(&self, slot: u32) -> Option<Ticket> {
         let generation = self.slots.get(slot as usize)?.generation;
         Some(Ticket { slot, generation })
     }
 
-    /// The waker of somebody, whose state stays as it is.
-    pub(crate) fn nudge(&mut self, ticket: Ticket) -> Option<Waker> {
-        self.slot(ticket)?.waker.take()
-    }
-
-    /// All wakers there are, also of those that are parked; states stay as they are.
-    pub(crate) fn nudge_all(&mut self) -> impl Iterator<Item = Waker> {
-        self.slots.iter_mut().filter_map(|slot| slot.waker.take())
-    }
-
-    pub(crate) fn anybody_waits(&self) -> bool {
-        self.first.is_some()
-    }
-
-    pub(crate) fn anybody_is_woken(&self) -> bool {
-        self.woken > 0
-    }
-
-    /// Whether nobody comes before this one: it owes a look, or nobody else does and it waits
-    /// longest, or nobody waits.
-    pub(crate) fn is_its_turn(&mut self, ticket: Ticket) -> bool {
-        match self.slot(ticket).map(|slot| slot.state) {
-            Some(State::Woken | State::Promised(_)) => true,
-            _ => !self.anybody_is_woken() && (!self.anybody_waits() || self.is_first(ticket)),
-        }
-    }
-
-    /// How many messages those who promised to look will take.
-    pub(crate) fn promised(&self) -> usize {
-        self.promised
-    }
-
-    /// How many messages this one has promised to take.
-    pub(crate) fn promised_by(&mut self, ticket: Ticket) -> usize {
-        match self.slot(ticket).map(|slot| slot.state) {
-            Some(State::Promised(messages)) => messages as usize,
-            _ => 0,
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    fn peek(&self, ticket: Ticket) -> Option<&Slot> {
+        let slot = self.slots.get(ticket.slot as usize)?;
+        (slot.generation == ticket.generation && slot.state != State::Free).then_some(slot)
     }
 
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
@@ -223,141 +452,56 @@ impl Waiters {
         (slot.generation == ticket.generation && slot.state != State::Free).then_some(slot)
     }
 
-    fn link(&mut self, index: u32) {
-        let last = self.last.replace(index);
+    fn link(&mut self, index: u32, list: List) {
+        let Some(ends) = self.lists.get_mut(list as usize) else {
+            return;
+        };
+        let last = ends.last.replace(index);
+        if last.is_none() {
+            ends.first = Some(index);
+        }
         if let Some(slot) = self.slots.get_mut(index as usize) {
-            slot.state = State::Waiting;
+            slot.state = State::In(list);
             slot.previous = last;
             slot.next = None;
         }
-        match last.and_then(|last| self.slots.get_mut(last as usize)) {
-            Some(slot) => slot.next = Some(index),
-            None => self.first = Some(index),
+        if let Some(last) = last.and_then(|last| self.slots.get_mut(last as usize)) {
+            last.next = Some(index);
         }
     }
 
-    fn unlink(&mut self, index: u32) {
+    fn unlink(&mut self, index: u32, list: List) {
         let Some(slot) = self.slots.get_mut(index as usize) else {
             return;
         };
+        slot.state = State::Idle;
         let (previous, next) = (slot.previous.take(), slot.next.take());
-        match previous.and_then(|at| self.slots.get_mut(at as usize)) {
-            Some(slot) => slot.next = next,
-            None => self.first = next,
+        if list == List::Notified {
+            self.credit = self.credit.saturating_sub(slot.credit);
         }
-        match next.and_then(|at| self.slots.get_mut(at as usize)) {
-            Some(slot) => slot.previous = previous,
-            None => self.last = previous,
+        if let Some(ends) = self.lists.get_mut(list as usize) {
+            if previous.is_none() {
+                ends.first = next;
+            }
+            if next.is_none() {
+                ends.last = previous;
+            }
         }
+        if let Some(slot) = previous.and_then(|previous| self.slots.get_mut(previous as usize)) {
+            slot.next = next;
+        }
+        if let Some(slot) = next.and_then(|next| self.slots.get_mut(next as usize)) {
+            slot.previous = previous;
+        }
+    }
+}
+
+impl Slot {
+    fn has_credit(&self) -> bool {
+        matches!(self.state, State::In(List::Notified) | State::Reserved)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    use super::*;
-
-    /// Counts how often it was woken.
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn wakers<const N: usize>() -> ([Arc<Count>; N], [Waker; N]) {
-        let counts = [(); N].map(|()| Arc::new(Count::default()));
-        let wakers = counts.clone().map(Waker::from);
-        (counts, wakers)
-    }
-
-    #[test]
-    fn the_longest_waiting_is_woken_first() {
-        let (_, [a, b, c]) = wakers();
-        let mut waiters = Waiters::default();
-        let tickets = [(); 3].map(|()| waiters.insert());
-        for (ticket, waker) in tickets.iter().zip([&a, &b, &c]) {
-            waiters.wait(*ticket, waker);
-        }
-        // Polled again, it keeps its place.
-        waiters.wait(tickets[0], &a);
-        waiters.leave(tickets[1]);
-        waiters.wait(tickets[1], &b);
-        for expected in [&a, &c, &b] {
-            assert!(waiters.wake_first().unwrap().will_wake(expected));
-        }
-        assert!(waiters.wake_first().is_none());
-        assert!(waiters.anybody_is_woken());
-    }
-
-    #[test]
-    fn a_debt_ends_by_a_look_or_by_leaving() {
-        let (_, [a]) = wakers();
-        let mut waiters = Waiters::default();
-        let ticket = waiters.insert();
-        for end in [Waiters::leave, |waiters: &mut Waiters, ticket| {
-            waiters.wait(ticket, Waker::noop());
-        }] {
-            waiters.wait(ticket, &a);
-            waiters.wake_first();
-            assert!(waiters.anybody_is_woken());
-            end(&mut waiters, ticket);
-            assert!(!waiters.anybody_is_woken());
-        }
-        waiters.wait(ticket, &a);
-        waiters.wake_first();
-        waiters.remove(ticket);
-        assert!(!waiters.anybody_is_woken());
-        assert_eq!(waiters.len(), 0);
-    }
-
-    #[test]
-    fn promises_add_up_and_are_taken_back() {
-        let mut waiters = Waiters::default();
-        let (one, two) = (waiters.insert(), waiters.insert());
-        waiters.promise(one, 3, Waker::noop());
-        waiters.promise(one, 4, Waker::noop());
-        waiters.promise(two, 1, Waker::noop());
-        assert_eq!((waiters.promised(), waiters.promised_by(one)), (5, 4));
-        waiters.leave(one);
-        waiters.remove(two);
-        assert_eq!(waiters.promised(), 0);
-    }
-
-    #[test]
-    fn an_old_ticket_means_nothing_once_its_slot_has_a_new_owner() {
-        let (_, [a, b]) = wakers();
-        let mut waiters = Waiters::default();
-        let old = waiters.insert();
-        waiters.wait(old, &a);
-        assert!(waiters.remove(old).is_some());
-        let new = waiters.insert();
-        assert_ne!(old, new);
-        waiters.wait(old, &a);
-        assert!(!waiters.anybody_waits());
-        waiters.wait(new, &b);
-        waiters.leave(old);
-        waiters.remove(old);
-        assert!(waiters.is_first(new));
-        assert_eq!(waiters.len(), 1);
-    }
-
-    #[test]
-    fn the_replaced_waker_is_handed_out() {
-        let (counts, [a, b]) = wakers();
-        let mut waiters = Waiters::default();
-        let ticket = waiters.insert();
-        assert!(waiters.wait(ticket, &a).is_none());
-        assert!(waiters.wait(ticket, &a).is_none(), "the same one stays");
-        assert!(waiters.wait(ticket, &b).unwrap().will_wake(&a));
-        waiters.leave(ticket);
-        let all: Vec<_> = waiters.nudge_all().collect();
-        all.into_iter().for_each(Waker::wake);
-        assert_eq!(counts[1].0.load(Ordering::Relaxed), 1);
-    }
-}
+#[cfg(not(loom))]
+mod tests;

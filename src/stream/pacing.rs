@@ -100,6 +100,15 @@ impl Pace {
         matches!(self, Self::Spaced(_))
     }
 
+    /// A message that is ready is taken within this time.
+    pub(crate) fn period(&self) -> Duration {
+        match self {
+            Self::Immediate => Duration::ZERO,
+            Self::Spaced(gap) => gap.length,
+            Self::Every(grid) => Duration::from_nanos(grid.period.get()),
+        }
+    }
+
     /// Begins the grid. Its first tick is a period later.
     pub(crate) fn open(&mut self, now: Moment) {
         if let Self::Every(grid) = self {

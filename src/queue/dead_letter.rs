@@ -1,19 +1,12 @@
-//! What a queue that delivers at least once holds besides: dead letters, history, full streams.
-
-use core::fmt;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::SystemTime;
+//! Messages that could not be delivered, and why a message is not confirmed.
 
 use bytes::Bytes;
+use core::fmt;
 use thiserror::Error;
 
-use super::ack_history::{AckHistory, End};
-use super::item::Item;
 use crate::message::Message;
 use crate::message::remaining::Remaining;
-use crate::queue::lease::{HolderId, Lease, Leases, Lent, Reason};
-use crate::queue::wait_queue::Ticket;
-use crate::wakers::{Places, WakerList};
+use crate::queue::lease::Reason;
 
 /// Why a message was not confirmed, given back or extended.
 ///
@@ -149,75 +142,6 @@ impl fmt::Debug for DeadLetter {
             .field("message", &self.remaining)
             .field("reason", &self.reason)
             .finish()
-    }
-}
-
-/// What a queue that delivers at least once has besides.
-pub(super) struct Lending {
-    pub(super) leases: Leases<Item>,
-    pub(super) dead: VecDeque<(Lent<Item>, Reason)>,
-    /// The numbers of the dead that go by their number.
-    pub(super) dead_numbers: BTreeSet<u64>,
-    /// Those of the frames in flight and of the dead ones.
-    pub(super) bytes: usize,
-    pub(super) past: AckHistory,
-    /// Streams that have as much in flight as they may, by what they hold.
-    pub(super) full: BTreeMap<HolderId, Ticket>,
-    /// Those who wait until nothing is in flight.
-    pub(super) drains: WakerList,
-    /// Theirs in that list.
-    pub(super) places: Places,
-}
-
-impl Lending {
-    pub(super) fn new(terms: Lease) -> Self {
-        Self {
-            leases: Leases::new(terms),
-            dead: VecDeque::new(),
-            dead_numbers: BTreeSet::new(),
-            bytes: 0,
-            past: AckHistory::default(),
-            full: BTreeMap::new(),
-            drains: WakerList::default(),
-            places: Places::default(),
-        }
-    }
-
-    pub(super) fn lend(&mut self, lent: Lent<Item>, holder: Option<HolderId>, now: SystemTime) {
-        self.bytes = self.bytes.saturating_add(lent.item.frame.len());
-        self.leases.lend(lent, holder, now);
-    }
-
-    /// Strikes a message off that is neither in flight nor dead any more.
-    pub(super) fn lets_go(&mut self, item: &Item) {
-        self.bytes = self.bytes.saturating_sub(item.frame.len());
-    }
-
-    /// Remembers a message that was handed out and has left in another way than by an ack.
-    pub(super) fn forget(&mut self, seq: u64, item: &Item) {
-        if item.attempts > 0 {
-            self.past.add(seq, item.own_id.as_ref(), End::Stale);
-        }
-    }
-
-    /// The stream is woken when something that it holds is confirmed or comes back.
-    pub(super) fn is_full(&mut self, holder: HolderId, ticket: Ticket) {
-        self.full.insert(holder, ticket);
-    }
-
-    pub(super) fn any_full(&self) -> Option<Ticket> {
-        self.full.last_key_value().map(|(_, ticket)| *ticket)
-    }
-
-    pub(super) fn no_longer_full(&mut self) -> impl Iterator<Item = Ticket> {
-        core::mem::take(&mut self.full).into_values()
-    }
-
-    /// Unless another stream has taken over and waits in its place.
-    pub(super) fn leaves(&mut self, holder: HolderId, ticket: Ticket) {
-        if self.full.get(&holder) == Some(&ticket) {
-            self.full.remove(&holder);
-        }
     }
 }
 

@@ -1,0 +1,470 @@
+//! What waits in a queue: the messages, their bounds, and the producers that wait for capacity.
+//!
+//! Pure: no lock, no clock; `now` is in the step.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::item::Item;
+use super::receipt::{PushError, Receipt};
+use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use super::wait_queue::{List, Ticket, WaitQueue};
+use super::{Bounds, Overflow};
+use crate::message::id::{Epoch, Id, Read};
+use crate::message::{LastEventId, Message};
+use crate::ordered::{Key, Ordered};
+use crate::queue::lease::Client;
+use crate::time::Deadline;
+
+/// The highest number that a message may bring back: numbers go on after it, and must not run out.
+const HIGHEST_RETURNED: u64 = 1 << 48;
+
+/// The messages of a queue.
+pub(super) struct Backlog {
+    bounds: Bounds,
+    epoch: Epoch,
+    /// What was never handed out.
+    fresh: Ordered<Item>,
+    /// What was, and came back.
+    returned: Ordered<Item>,
+    /// The ids that events brought along, with the numbers of their messages: also of those that are
+    /// in flight or dead.
+    own_ids: BTreeSet<(Arc<str>, u64)>,
+    /// How many messages the queue answers for, in flight and dead ones included, and what they
+    /// count against its bound in bytes.
+    held: usize,
+    bytes: usize,
+    /// The same of those that are in flight or dead, which no push may drop, and those that came
+    /// back.
+    kept: usize,
+    kept_bytes: usize,
+    last_number: u64,
+    producers: WaitQueue,
+    /// Capacity was freed, or may be by dropping, or a producer has left the line: the first in line
+    /// may push.
+    is_freed: bool,
+}
+
+/// A message that is to be pushed, with what is found out about it outside the lock.
+pub(super) struct Push {
+    pub(super) message: Message,
+    pub(super) own_id: Option<Arc<str>>,
+}
+
+pub(super) enum Pushed {
+    Done(Result<Receipt, PushError>),
+    Full(Push),
+    /// There was more to let go of than one hold of the lock allows.
+    Again(Push),
+}
+
+/// A message that has left the backlog.
+pub(super) type Entry = (Key, Deadline, Item);
+
+/// The number that a message gets, and the id that it goes by.
+pub(super) struct Numbered {
+    number: u64,
+    id: Id,
+    /// The id must be written into the frame.
+    needs_id: bool,
+    /// The id, where it is not that of the number.
+    own_id: Option<Arc<str>>,
+}
+
+impl Numbered {
+    /// What the message counts against the bound in bytes.
+    pub(super) fn cost(&self, push: &Push) -> usize {
+        let mut frame = push.message.event().frame().len();
+        if self.needs_id {
+            let line = "id: \n".len().saturating_add(self.id.as_str().len());
+            frame = frame.saturating_add(line);
+        }
+        Item::cost_of(frame, self.own_id.as_deref())
+    }
+}
+
+impl Backlog {
+    pub(super) fn new(bounds: Bounds, epoch: Epoch, first_number: u64) -> Self {
+        Self {
+            bounds,
+            epoch,
+            fresh: Ordered::default(),
+            returned: Ordered::default(),
+            own_ids: BTreeSet::new(),
+            held: 0,
+            bytes: 0,
+            kept: 0,
+            kept_bytes: 0,
+            last_number: first_number.saturating_sub(1),
+            producers: WaitQueue::default(),
+            is_freed: false,
+        }
+    }
+
+    /// The number and id of a message that is pushed, or why it is refused.
+    pub(super) fn number(
+        &self,
+        push: &Push,
+        needs_unique_ids: bool,
+    ) -> Result<Numbered, fn(Message) -> PushError> {
+        let next = self.last_number.saturating_add(1);
+        let Some(own) = &push.own_id else {
+            return Ok(Numbered {
+                number: next,
+                id: self.epoch.id(next),
+                needs_id: push.message.event().has_data,
+                own_id: None,
+            });
+        };
+        if own.len() > LastEventId::MAX_LEN {
+            return Err(PushError::IdTooLong);
+        }
+        if own.is_empty() && needs_unique_ids {
+            return Err(PushError::EmptyId);
+        }
+        let is_returned = push.message.is_returned();
+        let (number, own_id) = match self.epoch.read(own) {
+            Read::Numbered(number) if is_returned && number <= HIGHEST_RETURNED => {
+                // It keeps its number, if that is still to come; those after it go on from there.
+                let goes_by_number = number >= next;
+                let own_id = (!goes_by_number).then(|| Arc::clone(own));
+                (number.max(next), own_id)
+            }
+            Read::Delayed(_) if is_returned => (next, Some(Arc::clone(own))),
+            Read::Numbered(_) | Read::Delayed(_) => return Err(PushError::ReservedId),
+            Read::Foreign | Read::Other => (next, Some(Arc::clone(own))),
+        };
+        Ok(Numbered {
+            number,
+            id: Id::own(Arc::clone(own)),
+            needs_id: false,
+            own_id,
+        })
+    }
+
+    /// Whether a message with this cost could never be held.
+    pub(super) fn is_too_large(&self, cost: usize) -> bool {
+        cost > self.bounds.bytes || self.bounds.messages == 0
+    }
+
+    /// Whether a producer may push now, or must wait until others have.
+    pub(super) fn is_next(&self, ticket: Option<Ticket>) -> bool {
+        match ticket {
+            Some(ticket) => self.producers.is_first(ticket),
+            None => !self.producers.anyone_waits(),
+        }
+    }
+
+    pub(super) fn has_capacity(&self, cost: usize) -> bool {
+        let bytes = self.bytes.saturating_add(cost);
+        self.held < self.bounds.messages && bytes <= self.bounds.bytes
+    }
+
+    pub(super) fn drops_oldest(&self) -> bool {
+        self.bounds.overflow == Overflow::DropOldest
+    }
+
+    /// Whether there would be capacity if all were dropped that may be: what was handed out may not.
+    pub(super) fn may_have_capacity(&self, cost: usize) -> bool {
+        match self.bounds.overflow {
+            Overflow::Reject => self.has_capacity(cost),
+            Overflow::DropOldest => {
+                let bytes = self.kept_bytes.saturating_add(cost);
+                self.kept < self.bounds.messages && bytes <= self.bounds.bytes
+            }
+        }
+    }
+
+    /// Puts a message in.
+    pub(super) fn enqueue(&mut self, push: Push, numbered: Numbered, now: SystemTime) -> Receipt {
+        let mut message = push.message;
+        self.last_number = numbered.number;
+        let due = message.due(now);
+        let expires = message.expires(due);
+        let attempts = message.attempts();
+        if numbered.needs_id {
+            message.event_mut().put_id(numbered.id.as_str().as_bytes());
+        }
+        if let Some(own_id) = &numbered.own_id {
+            self.own_ids.insert((Arc::clone(own_id), numbered.number));
+        }
+        let has_id = numbered.needs_id || push.own_id.is_some();
+        let item = Item {
+            frame: message.into_event().encode(),
+            own_id: numbered.own_id,
+            attempts,
+            client: Client::of(attempts),
+            has_id,
+        };
+        self.held = self.held.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(item.cost());
+        let seq = numbered.number;
+        self.insert(Key { due, seq }, expires, item, now);
+        Receipt { id: numbered.id }
+    }
+
+    /// Puts a message back that was handed out.
+    pub(super) fn put_back(&mut self, (key, expires, item): Entry, now: SystemTime) {
+        // What was dropped before it may be dropped again, to make room.
+        self.is_freed |= self.drops_oldest();
+        self.returned.insert(key, expires, item, now);
+    }
+
+    fn insert(&mut self, key: Key, expires: Deadline, item: Item, now: SystemTime) {
+        if item.attempts > 0 {
+            self.keep(&item);
+            self.returned.insert(key, expires, item, now);
+        } else {
+            self.fresh.insert(key, expires, item, now);
+        }
+    }
+
+    /// How many messages wait.
+    pub(super) fn len(&self) -> usize {
+        self.fresh.len().saturating_add(self.returned.len())
+    }
+
+    /// What the messages count against the bound in bytes, in flight and dead ones included.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// The message that is to leave first.
+    pub(super) fn head(&self) -> Option<(Key, Deadline, &Item)> {
+        let fresh = self.fresh.head();
+        if self.returned.len() == 0 {
+            return fresh;
+        }
+        let returned = self.returned.head();
+        match (fresh, returned) {
+            (Some(fresh), Some(returned)) if fresh.0 < returned.0 => Some(fresh),
+            (fresh, None) => fresh,
+            (_, returned) => returned,
+        }
+    }
+
+    /// Takes the first message out, for good.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.pop_first()?;
+        self.strike_off(entry.0, &entry.2, entry.2.attempts > 0);
+        Some(entry)
+    }
+
+    /// Takes the first message out, to be leased: the queue goes on to answer for it.
+    pub(super) fn pop_to_lend(&mut self) -> Option<Entry> {
+        let entry = self.pop_first()?;
+        if entry.2.attempts == 0 {
+            self.keep(&entry.2);
+        }
+        Some(entry)
+    }
+
+    fn pop_first(&mut self) -> Option<Entry> {
+        if self.returned.len() == 0 {
+            return self.fresh.pop();
+        }
+        let fresh = self.fresh.head().map(|(key, ..)| key);
+        let returned = self.returned.head().map(|(key, ..)| key);
+        match (fresh, returned) {
+            (Some(fresh), Some(returned)) if fresh < returned => self.fresh.pop(),
+            (Some(_), None) => self.fresh.pop(),
+            _ => self.returned.pop(),
+        }
+    }
+
+    /// Takes a waiting message out, for good.
+    pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.fresh.remove(number);
+        let entry = entry.or_else(|| self.returned.remove(number))?;
+        self.strike_off(entry.0, &entry.2, entry.2.attempts > 0);
+        Some(entry)
+    }
+
+    /// A waiting message.
+    pub(super) fn get(&self, number: u64) -> Option<&Item> {
+        let item = self.fresh.get(number);
+        item.or_else(|| self.returned.get(number))
+    }
+
+    /// Takes out one message that has expired, for good.
+    pub(super) fn pop_expired(&mut self, now: SystemTime) -> Option<(Key, Item)> {
+        let expired = self.fresh.pop_expired(now);
+        let (key, item) = expired.or_else(|| self.returned.pop_expired(now))?;
+        self.strike_off(key, &item, item.attempts > 0);
+        Some((key, item))
+    }
+
+    /// When the first message expires.
+    pub(super) fn next_expiry(&self) -> Deadline {
+        self.fresh.next_expiry().min(self.returned.next_expiry())
+    }
+
+    /// Counts what has fallen due, a bounded number in one step.
+    pub(super) fn count_due(&mut self, now: SystemTime) {
+        let _ = self.fresh.count_to(now);
+        let _ = self.returned.count_to(now);
+    }
+
+    /// How many messages are known to be due.
+    pub(super) fn due(&self) -> usize {
+        self.fresh.due().saturating_add(self.returned.due())
+    }
+
+    /// When the first of those falls due that are not due now.
+    pub(super) fn next_due(&self, now: SystemTime) -> Deadline {
+        let fresh = self.fresh.next_due(now).unwrap_or(Deadline::Never);
+        let returned = self.returned.next_due(now).unwrap_or(Deadline::Never);
+        fresh.min(returned)
+    }
+
+    /// Drops what was never handed out, the oldest first, until there is capacity; a bounded number
+    /// in one step. Returns each to be counted and dropped outside the lock.
+    pub(super) fn drop_oldest(&mut self, cost: usize, mut each: impl FnMut(Item)) -> bool {
+        for _ in 0..MOST_AT_ONCE {
+            if self.has_capacity(cost) {
+                return true;
+            }
+            let Some((key, _, item)) = self.fresh.pop() else {
+                break;
+            };
+            self.strike_off(key, &item, false);
+            each(item);
+        }
+        self.has_capacity(cost)
+    }
+
+    /// All that waits, and the ids; to be dropped outside the lock. What is in flight or dead was
+    /// taken out before.
+    pub(super) fn take_all(&mut self) -> All {
+        self.held = 0;
+        self.bytes = 0;
+        self.kept = 0;
+        self.kept_bytes = 0;
+        self.is_freed = true;
+        All {
+            fresh: core::mem::take(&mut self.fresh),
+            returned: core::mem::take(&mut self.returned),
+            own_ids: core::mem::take(&mut self.own_ids),
+        }
+    }
+
+    /// A message that was fresh is in flight, or was pushed with attempts made elsewhere: no push may
+    /// drop it.
+    fn keep(&mut self, item: &Item) {
+        self.kept = self.kept.saturating_add(1);
+        self.kept_bytes = self.kept_bytes.saturating_add(item.cost());
+    }
+
+    /// The queue does not answer for a message any more. `is_kept`: it was handed out.
+    pub(super) fn strike_off(&mut self, key: Key, item: &Item, is_kept: bool) {
+        let cost = item.cost();
+        self.is_freed = true;
+        self.held = self.held.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(cost);
+        if is_kept {
+            self.kept = self.kept.saturating_sub(1);
+            self.kept_bytes = self.kept_bytes.saturating_sub(cost);
+        }
+        if let Some(own_id) = &item.own_id {
+            self.own_ids.remove(&(Arc::clone(own_id), key.seq));
+        }
+    }
+
+    /// The number of the newest message with this id of its own, waiting, in flight or dead.
+    pub(super) fn newest_with_own(&self, id: &str) -> Option<u64> {
+        if self.own_ids.is_empty() {
+            return None;
+        }
+        let id: Arc<str> = Arc::from(id);
+        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
+        let (_, newest) = self.own_ids.range(of_this_id).next_back()?;
+        Some(*newest)
+    }
+
+    /// The number of the waiting message to which this queue gave the id.
+    pub(super) fn issued(&self, id: &str) -> Option<u64> {
+        let number = self.epoch.seq(id)?;
+        self.get(number)?.own_id.is_none().then_some(number)
+    }
+
+    /// The number in an id of this queue's form; its message may go by another id.
+    pub(super) fn number_in(&self, id: &str) -> Option<u64> {
+        let number = self.epoch.seq(id);
+        number.filter(|number| *number <= self.last_number)
+    }
+
+    /// Stands in line for capacity, at the end or where it stands already.
+    pub(super) fn wait_for_capacity(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<(), NeedsClone> {
+        let ticket = *ticket.get_or_insert_with(|| self.producers.insert());
+        let displaced = self.producers.wait(ticket, List::Waiting, 0, caller)?;
+        step.effects.drop_waker(displaced);
+        Ok(())
+    }
+
+    pub(super) fn leave_line(&mut self, ticket: Ticket, step: &mut Step) {
+        self.is_freed |= self.producers.is_first(ticket);
+        step.effects.drop_waker(self.producers.remove(ticket));
+    }
+
+    pub(super) fn anyone_waits_for_capacity(&self) -> bool {
+        self.producers.anyone_waits()
+    }
+
+    /// Begins to tell all producers of the end.
+    pub(super) fn begin_telling(&mut self) {
+        self.producers.begin_telling();
+    }
+
+    /// Tells some more producers of the end.
+    pub(super) fn tell(&mut self, step: &mut Step) {
+        self.producers.tell(step.effects.wakes_left(), |waker| {
+            step.effects.wake(Some(waker));
+        });
+    }
+
+    /// If there may be capacity, the first in line shall push. It stays in line until it has, so that
+    /// nobody overtakes it.
+    pub(super) fn settle(&mut self, step: &mut Step) {
+        if core::mem::take(&mut self.is_freed)
+            && self.producers.anyone_waits()
+            && self.may_have_capacity(1)
+        {
+            step.effects.wake(self.producers.wake_first());
+        }
+    }
+}
+
+/// All that was in a backlog.
+pub(super) struct All {
+    fresh: Ordered<Item>,
+    returned: Ordered<Item>,
+    #[expect(dead_code, reason = "dropped outside the lock")]
+    own_ids: BTreeSet<(Arc<str>, u64)>,
+}
+
+impl All {
+    pub(super) fn insert(&mut self, (key, expires, item): Entry) {
+        self.returned
+            .insert(key, expires, item, SystemTime::UNIX_EPOCH);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let fresh = self.fresh.head().map(|(key, ..)| key);
+        let returned = self.returned.head().map(|(key, ..)| key);
+        match (fresh, returned) {
+            (Some(fresh), Some(returned)) if fresh < returned => self.fresh.pop(),
+            (Some(_), None) => self.fresh.pop(),
+            _ => self.returned.pop(),
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! Which streams wait, which were notified, and which of them keep the time.
+//!
+//! Pure: no lock, no clock; `now` is in the step.
+//!
+//! A stream that is notified has credit for as many messages as it may take. So with ten messages
+//! and ten streams of one message each, ten are notified. Credit lapses after [`DEBT`]: a stream
+//! that was woken but does not poll holds up the others for that long.
+//!
+//! While no driver runs, up to two streams that wait are the timekeepers. The first is armed for the
+//! next deadline of the queue, the second for [`DEBT`] after that, in case the first does not poll.
+//! Somebody has to see that credit lapses, too: when a stream is notified, one timekeeper is armed
+//! within [`DEBT`], and stays so as long as streams are notified, so that not each push wakes it.
+
+use core::time::Duration;
+use std::time::SystemTime;
+
+use super::lease::HolderId;
+use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use super::wait_queue::{List, Ticket, WaitQueue};
+use crate::source::TooManyStreams;
+use crate::time::Deadline;
+
+/// How long a stream that was woken, or is a timekeeper, may go without a poll.
+pub(super) const DEBT: Duration = Duration::from_secs(1);
+
+/// The streams of a queue.
+#[derive(Debug)]
+pub(super) struct Consumers {
+    streams: WaitQueue,
+    most: usize,
+    first: Option<Keeper>,
+    second: Option<Keeper>,
+    /// When a second timekeeper was last woken to become it.
+    appointed: Option<SystemTime>,
+    /// When a stream was last notified.
+    notified: Option<SystemTime>,
+    /// Tasks that keep the time in place of the streams: the first of them is armed.
+    drivers: WaitQueue,
+    driver_armed: Deadline,
+}
+
+/// A timekeeper.
+#[derive(Clone, Copy, Debug)]
+struct Keeper {
+    ticket: Ticket,
+    /// The deadline for which it arms when it polls.
+    armed: Deadline,
+    /// It sees that credit lapses.
+    guards: bool,
+}
+
+impl Consumers {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            streams: WaitQueue::default(),
+            most,
+            first: None,
+            second: None,
+            appointed: None,
+            notified: None,
+            drivers: WaitQueue::default(),
+            driver_armed: Deadline::Never,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    pub(super) fn subscribe(&mut self) -> Result<Ticket, TooManyStreams> {
+        let limit = self.most;
+        if self.streams.len() >= limit {
+            return Err(TooManyStreams { limit });
+        }
+        Ok(self.streams.insert())
+    }
+
+    pub(super) fn unsubscribe(&mut self, ticket: Ticket, step: &mut Step) {
+        self.resign(ticket);
+        step.effects.drop_waker(self.streams.remove(ticket));
+    }
+
+    pub(super) fn holder(&self, ticket: Ticket) -> Option<HolderId> {
+        self.streams.holder(ticket)
+    }
+
+    pub(super) fn set_holder(&mut self, ticket: Ticket, holder: Option<HolderId>) {
+        self.streams.set_holder(ticket, holder);
+    }
+
+    /// Whether any stream waits for a message.
+    pub(super) fn anyone_waits(&self) -> bool {
+        self.streams.anyone_waits()
+    }
+
+    /// Whether any stream waits until it may take more.
+    pub(super) fn anyone_is_full(&self) -> bool {
+        self.streams.has_any(List::Full)
+    }
+
+    /// Waits in a list, having found nothing; `credit` is how many messages it may take.
+    pub(super) fn wait(
+        &mut self,
+        ticket: Ticket,
+        list: List,
+        credit: usize,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<(), NeedsClone> {
+        let displaced = self.streams.wait(ticket, list, credit, caller)?;
+        step.effects.drop_waker(displaced);
+        Ok(())
+    }
+
+    /// Takes `credit` messages at its next tick, which is to come before `until`.
+    pub(super) fn reserve(
+        &mut self,
+        ticket: Ticket,
+        credit: usize,
+        until: Deadline,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<(), NeedsClone> {
+        let displaced = self.streams.reserve(ticket, credit, until, caller)?;
+        step.effects.drop_waker(displaced);
+        // At its tick it may be late for what falls due before.
+        self.resign(ticket);
+        Ok(())
+    }
+
+    /// Leaves the wait set: it has taken something.
+    pub(super) fn leave(&mut self, ticket: Ticket) {
+        self.streams.leave(ticket);
+        self.resign(ticket);
+    }
+
+    /// Leaves the wait set, and keeps no waker: the caller polls by hand.
+    pub(super) fn leave_for_good(&mut self, ticket: Ticket, step: &mut Step) {
+        self.leave(ticket);
+        step.effects.drop_waker(self.streams.take_waker(ticket));
+    }
+
+    /// Leaves the wait set, to be woken by the beginning of the end alone.
+    pub(super) fn park(
+        &mut self,
+        ticket: Ticket,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<(), NeedsClone> {
+        let displaced = self.streams.set_waker(ticket, caller)?;
+        self.leave(ticket);
+        step.effects.drop_waker(displaced);
+        Ok(())
+    }
+
+    /// A stream that was full may take more: it waits as all others do.
+    pub(super) fn has_capacity(&mut self, ticket: Ticket) {
+        if self.streams.is_in(ticket, List::Full) {
+            self.streams.move_to(ticket, List::Waiting);
+        }
+    }
+
+    /// Whether a stream may promise to take one of `due` messages later: others have no credit for
+    /// it, and none comes before this one.
+    pub(super) fn may_reserve(&self, ticket: Ticket, due: usize) -> bool {
+        self.streams.is_its_turn(ticket) && due > self.streams.credit_but(ticket)
+    }
+
+    /// Whether one of `due` messages is left for a stream that polls by hand.
+    pub(super) fn is_one_left(&self, ticket: Ticket, due: usize) -> bool {
+        due > self.streams.credit_but(ticket)
+    }
+
+    /// Whether this stream polls only because it keeps the time: all of `due` messages are for
+    /// others, that were notified.
+    pub(super) fn abstains(&self, ticket: Ticket, due: usize) -> bool {
+        self.is_keeper(ticket)
+            && !self.streams.has_credit(ticket)
+            && due <= self.streams.credit_but(ticket)
+    }
+
+    fn is_keeper(&self, ticket: Ticket) -> bool {
+        let keepers = [self.first, self.second];
+        keepers
+            .iter()
+            .flatten()
+            .any(|keeper| keeper.ticket == ticket)
+    }
+
+    /// Notifies as many streams as it takes for `due` messages, within the bounds of a step.
+    pub(super) fn notify(&mut self, due: usize, step: &mut Step) {
+        let now = Deadline::At(step.now);
+        for _ in 0..MOST_AT_ONCE {
+            if !self.streams.lapse(now) {
+                break;
+            }
+        }
+        let until = now.plus(DEBT);
+        while due > self.streams.credit() && step.effects.wakes_left() > 0 {
+            let spared = [self.second, self.first].map(|keeper| Some(keeper?.ticket));
+            let Some((ticket, waker)) = self.streams.notify(spared, until) else {
+                return;
+            };
+            self.resign(ticket);
+            self.notified = Some(step.now);
+            step.effects.wake(waker);
+        }
+    }
+
+    /// Notifies a stream that is full, for a message that needs no lease.
+    pub(super) fn notify_full(&mut self, step: &mut Step) {
+        let until = Deadline::At(step.now).plus(DEBT);
+        if self.streams.credit() == 0
+            && let Some((ticket, waker)) = self.streams.notify_full(until)
+        {
+            self.resign(ticket);
+            step.effects.wake(waker);
+        }
+    }
+
+    /// When this stream, which waits, is to poll again: if it is a timekeeper, or becomes one because
+    /// there are too few. `next` is the next deadline of the queue.
+    pub(super) fn keep_time(
+        &mut self,
+        ticket: Ticket,
+        next: Deadline,
+        now: SystemTime,
+    ) -> Option<SystemTime> {
+        if self.is_driven() {
+            return None;
+        }
+        let is = |keeper: Option<Keeper>| keeper.is_some_and(|keeper| keeper.ticket == ticket);
+        let is_second = is(self.second);
+        if is(self.first) || (self.first.is_none() && !is_second && next != Deadline::Never) {
+            let guards = self.first.is_some_and(|first| first.guards);
+            self.first = self.keeper(ticket, next, guards, now);
+            return self.first?.armed.time();
+        }
+        let first = self.first?.armed;
+        if is_second || self.second.is_none() {
+            let guards = self.second.is_some_and(|second| second.guards);
+            self.second = self.keeper(ticket, first.plus(DEBT), guards, now);
+            return self.second?.armed.time();
+        }
+        None
+    }
+
+    /// A timekeeper for a deadline; one that guards goes on as long as streams are notified.
+    fn keeper(
+        &self,
+        ticket: Ticket,
+        deadline: Deadline,
+        guards: bool,
+        now: SystemTime,
+    ) -> Option<Keeper> {
+        let guard = if guards {
+            self.guard(now)
+        } else {
+            Deadline::Never
+        };
+        let armed = deadline.min(guard);
+        (armed != Deadline::Never).then_some(Keeper {
+            ticket,
+            armed,
+            guards: guard != Deadline::Never,
+        })
+    }
+
+    /// When a timekeeper that guards polls again.
+    fn guard(&self, now: SystemTime) -> Deadline {
+        let debt = Deadline::At(now).plus(DEBT);
+        let is_recent = self
+            .notified
+            .is_some_and(|notified| Deadline::At(notified).plus(DEBT) > Deadline::At(now));
+        let idle = if is_recent { debt } else { Deadline::Never };
+        self.streams.next_lapse().min(idle)
+    }
+
+    /// Sees that somebody is armed for `next`, the next deadline of the queue, and for the time when
+    /// credit lapses.
+    pub(super) fn settle_time(&mut self, next: Deadline, step: &mut Step) {
+        let lapse = self.streams.next_lapse();
+        if self.is_driven() {
+            self.settle_driver(next.min(lapse), step);
+            return;
+        }
+        self.dismiss(step.now);
+        if next != Deadline::Never && self.first.is_none_or(|first| next < first.armed) {
+            self.appoint_first(next, step);
+        }
+        if lapse != Deadline::Never {
+            let keepers = [self.first, self.second];
+            if !keepers.iter().flatten().any(|keeper| keeper.armed <= lapse) {
+                self.appoint_guard(lapse, step);
+            }
+        }
+        if let Some(first) = self.first
+            && self.second.is_none()
+        {
+            self.appoint_second(first.armed.plus(DEBT), step);
+        }
+    }
+
+    /// Dismisses a timekeeper that has not polled although its time is long over; others are notified
+    /// before it.
+    fn dismiss(&mut self, now: SystemTime) {
+        for keeper in [self.first, self.second].into_iter().flatten() {
+            if keeper.armed.plus(DEBT).has_come(now) {
+                self.resign(keeper.ticket);
+                self.streams.move_to_end(keeper.ticket);
+            }
+        }
+    }
+
+    fn appoint_first(&mut self, next: Deadline, step: &mut Step) {
+        if self.first.is_none() {
+            self.first = self.second.take();
+        }
+        let known = self.first.map(|first| first.ticket);
+        // The one that came last is the one that stays longest.
+        let Some(ticket) = known.or_else(|| self.streams.last_but([None; 2])) else {
+            return;
+        };
+        let guards = self.first.is_some_and(|first| first.guards);
+        let is_armed = self.first.is_some_and(|first| first.armed <= next);
+        self.first = Some(Keeper {
+            ticket,
+            armed: next,
+            guards,
+        });
+        if !is_armed {
+            step.effects.wake(self.streams.take_waker(ticket));
+        }
+    }
+
+    fn appoint_second(&mut self, armed: Deadline, step: &mut Step) {
+        let debt = self
+            .appointed
+            .map(|appointed| Deadline::At(appointed).plus(DEBT));
+        if armed == Deadline::Never || debt.is_some_and(|debt| !debt.has_come(step.now)) {
+            return;
+        }
+        let first = self.first.map(|first| first.ticket);
+        if let Some(ticket) = self.streams.last_but([first, None]) {
+            self.appointed = Some(step.now);
+            self.second = Some(Keeper {
+                ticket,
+                armed,
+                guards: false,
+            });
+            step.effects.wake(self.streams.take_waker(ticket));
+        }
+    }
+
+    /// Arms a timekeeper for the time when credit lapses.
+    fn appoint_guard(&mut self, lapse: Deadline, step: &mut Step) {
+        let first = self.first.map(|first| first.ticket);
+        let second = self.second.map(|second| second.ticket);
+        let other = second.or_else(|| self.streams.last_but([first, None]));
+        let Some(ticket) = other.or(first) else {
+            return;
+        };
+        let keeper = Some(Keeper {
+            ticket,
+            armed: lapse,
+            guards: true,
+        });
+        if other.is_some() {
+            self.second = keeper;
+        } else {
+            self.first = keeper;
+        }
+        step.effects.wake(self.streams.take_waker(ticket));
+    }
+
+    fn resign(&mut self, ticket: Ticket) {
+        for keeper in [&mut self.first, &mut self.second] {
+            if keeper.is_some_and(|keeper| keeper.ticket == ticket) {
+                *keeper = None;
+            }
+        }
+    }
+
+    /// Begins to tell all streams of the end.
+    pub(super) fn begin_telling(&mut self) {
+        self.streams.begin_telling();
+        self.drivers.begin_telling();
+    }
+
+    /// Tells some more streams of the end.
+    pub(super) fn tell(&mut self, step: &mut Step) {
+        for tasks in [&mut self.streams, &mut self.drivers] {
+            tasks.tell(step.effects.wakes_left(), |waker| {
+                step.effects.wake(Some(waker));
+            });
+        }
+    }
+
+    /// Adds a task that keeps the time in place of the streams.
+    pub(super) fn add_driver(&mut self) -> Ticket {
+        self.first = None;
+        self.second = None;
+        self.drivers.insert()
+    }
+
+    /// When a driver is to poll again.
+    pub(super) fn drive(
+        &mut self,
+        ticket: Ticket,
+        next: Deadline,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<Deadline, NeedsClone> {
+        let displaced = self.drivers.wait(ticket, List::Waiting, 0, caller)?;
+        step.effects.drop_waker(displaced);
+        let armed = next.min(self.streams.next_lapse());
+        if self.drivers.is_first(ticket) {
+            self.driver_armed = armed;
+        }
+        Ok(armed)
+    }
+
+    /// Whether a driver keeps the time.
+    pub(super) fn is_driven(&self) -> bool {
+        self.drivers.len() > 0
+    }
+
+    pub(super) fn remove_driver(&mut self, ticket: Ticket, step: &mut Step) {
+        step.effects.drop_waker(self.drivers.remove(ticket));
+        // Another one arms for what comes next.
+        self.driver_armed = Deadline::Never;
+    }
+
+    fn settle_driver(&mut self, next: Deadline, step: &mut Step) {
+        if next < self.driver_armed {
+            self.driver_armed = next;
+            step.effects.wake(self.drivers.wake_first());
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -1,0 +1,366 @@
+//! The steps of a queue that delivers at least once.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+
+use super::State;
+use crate::ordered::Key;
+use crate::queue::ack_history::End;
+use crate::queue::dead_letter::AckError;
+use crate::queue::delivery::Dead;
+use crate::queue::item::Item;
+use crate::queue::lease::{Confirm, HolderId, Lent, Reason, TakenOver};
+use crate::queue::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use crate::queue::wait_queue::Ticket;
+use crate::source::Limit;
+use crate::source::chunk::Chunk;
+use crate::time::Deadline;
+
+/// What is different in a queue that delivers at least once.
+impl State {
+    /// Adds a message that the client has not seen, sent to a stream before. `None` if there is
+    /// none, false if it does not fit.
+    pub(super) fn gather_owed(
+        &mut self,
+        chunk: &mut Chunk,
+        holder: HolderId,
+        limit: Limit,
+        step: &mut Step,
+    ) -> Option<bool> {
+        let delivery = self.delivery.as_mut()?;
+        let (number, item) = delivery.leases.owed(holder)?;
+        if delivery.leases.is_spent(number, step.now) {
+            self.end_lease(number, Reason::Dropped, step);
+            return Some(true);
+        }
+        if !chunk.has_place(limit) || !chunk.fits(&item.frame, limit) {
+            return Some(false);
+        }
+        chunk.push(item.frame.clone());
+        delivery.leases.lend_owed(holder, step.now);
+        self.stats.delivered = self.stats.delivered.saturating_add(1);
+        self.stats.redelivered = self.stats.redelivered.saturating_add(1);
+        Some(true)
+    }
+
+    pub(super) fn is_owed(&self, holder: HolderId) -> bool {
+        let delivery = self.delivery.as_ref();
+        delivery.is_some_and(|delivery| delivery.is_owed(holder))
+    }
+
+    /// How many more messages a holder may have in flight.
+    pub(super) fn capacity(&self, holder: HolderId) -> usize {
+        let delivery = self.delivery.as_ref();
+        delivery.map_or(usize::MAX, |delivery| delivery.capacity(holder))
+    }
+
+    /// What a stream holds, in a queue that delivers at least once.
+    pub(super) fn holder_of(&mut self, ticket: Ticket) -> Option<HolderId> {
+        let delivery = self.delivery.as_mut()?;
+        let known = self.consumers.holder(ticket);
+        let holder = delivery.leases.holder_of(ticket.to_bits(), known);
+        if known != Some(holder) {
+            self.consumers.set_holder(ticket, Some(holder));
+        }
+        Some(holder)
+    }
+
+    /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
+    /// nothing is.
+    pub(in crate::queue) fn drain(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<Option<Duration>, NeedsClone> {
+        let Some(delivery) = &mut self.delivery else {
+            return Ok(None);
+        };
+        if delivery.leases.len() == 0 {
+            return Ok(None);
+        }
+        delivery.wait_for_drain(ticket, caller, step)?;
+        let next = delivery.next_end().after(step.now);
+        Ok(Some(next.unwrap_or(Duration::MAX)))
+    }
+
+    pub(in crate::queue) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.leave_drain(ticket, step);
+        }
+    }
+
+    /// Waits for dead letters; `None` while there are none. True if there will never be any more.
+    pub(in crate::queue) fn poll_dead(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<Option<bool>, NeedsClone> {
+        let is_over = self.is_closed() || self.is_forgotten();
+        let Some(delivery) = &mut self.delivery else {
+            return Ok(Some(true));
+        };
+        let is_over = is_over && delivery.leases.len() == 0;
+        if is_over || delivery.dead() > 0 {
+            return Ok(Some(is_over));
+        }
+        delivery.wait_for_dead(ticket, caller, step)?;
+        Ok(None)
+    }
+
+    pub(in crate::queue) fn leave_dead(&mut self, ticket: Ticket, step: &mut Step) {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.leave_dead(ticket, step);
+        }
+    }
+
+    pub(in crate::queue) fn ack(&mut self, id: &str, step: &mut Step) -> Result<(), AckError> {
+        match self.in_flight(id, step) {
+            Ok(number) => {
+                self.confirm(number, step);
+                Ok(())
+            }
+            // What was confirmed may be confirmed again.
+            Err(Missing::Confirmed) => Ok(()),
+            Err(missing) => Err(missing.into()),
+        }
+    }
+
+    pub(in crate::queue) fn nack(
+        &mut self,
+        id: &str,
+        delay: Duration,
+        step: &mut Step,
+    ) -> Result<(), AckError> {
+        let number = self.in_flight(id, step)?;
+        let delivery = self.delivery.as_mut();
+        let ended = delivery.and_then(|delivery| delivery.leases.end(number));
+        if let Some((mut lent, holder)) = ended {
+            if !delay.is_zero() {
+                lent.due = Deadline::At(step.now).plus(delay);
+            }
+            self.come_back(lent, holder, Reason::Nacked, step);
+        }
+        Ok(())
+    }
+
+    pub(in crate::queue) fn extend(
+        &mut self,
+        id: &str,
+        by: Duration,
+        step: &Step,
+    ) -> Result<(), AckError> {
+        let number = self.in_flight(id, step)?;
+        if let Some(delivery) = &mut self.delivery {
+            delivery.leases.extend(number, by);
+        }
+        Ok(())
+    }
+
+    /// Takes back one message that is not leased any more, if there is any.
+    pub(super) fn take_back_one(&mut self, step: &mut Step) -> bool {
+        let delivery = self.delivery.as_mut();
+        let ended = delivery.and_then(|delivery| delivery.leases.end_due(step.now));
+        let Some((lent, holder, reason)) = ended else {
+            return false;
+        };
+        self.come_back(lent, holder, reason, step);
+        true
+    }
+
+    /// Lets a stream take over what the client that saw `id` last has in flight, and confirms what
+    /// it has seen if the queue confirms by that. Returns whether there is more to confirm.
+    pub(in crate::queue) fn take_over(
+        &mut self,
+        id: &str,
+        ticket: Ticket,
+        taken_over: &mut Option<TakenOver>,
+        step: &mut Step,
+    ) -> bool {
+        if taken_over.is_none() {
+            let number = self.seen_last(id);
+            let delivery = self.delivery.as_mut();
+            let stream = ticket.to_bits();
+            *taken_over = delivery.and_then(|delivery| delivery.leases.take_over(number?, stream));
+            if let Some(from) = taken_over.and_then(|taken_over| taken_over.from) {
+                // It holds nothing any more, so it may have more.
+                self.consumers.has_capacity(Ticket::from_bits(from));
+            }
+            let holder = taken_over.map(|taken_over| taken_over.holder);
+            self.consumers.set_holder(ticket, holder);
+        }
+        let Some(TakenOver { holder, order, .. }) = *taken_over else {
+            return false;
+        };
+        for _ in 0..MOST_AT_ONCE {
+            let delivery = self.delivery.as_ref();
+            let by_resume =
+                delivery.filter(|delivery| delivery.leases.terms().confirm == Confirm::ByResume);
+            let seen = by_resume.and_then(|delivery| delivery.leases.seen(holder, order));
+            let Some(seen) = seen else {
+                return false;
+            };
+            self.confirm(seen, step);
+        }
+        true
+    }
+
+    /// The number of the newest message with this id that was ever in flight.
+    fn seen_last(&self, id: &str) -> Option<u64> {
+        let delivery = self.delivery.as_ref()?;
+        let own = self.backlog.newest_with_own(id);
+        let own = own.or_else(|| delivery.end_of_own(id).map(|(_, number)| number));
+        own.or_else(|| self.backlog.number_in(id))
+    }
+
+    /// Hands the dead letters over; they still count against the bounds, until
+    /// [`strike_off_dead`](Self::strike_off_dead).
+    pub(in crate::queue) fn take_dead(&mut self) -> (VecDeque<Dead>, BTreeSet<u64>) {
+        let delivery = self.delivery.as_mut();
+        delivery
+            .map(|delivery| delivery.take_dead())
+            .unwrap_or_default()
+    }
+
+    /// Strikes dead letters off that were taken.
+    pub(in crate::queue) fn strike_off_dead(&mut self, dead: &[Dead]) {
+        for (lent, _) in dead {
+            let (due, seq) = (lent.due, lent.seq);
+            self.backlog.strike_off(Key { due, seq }, &lent.item, true);
+            self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
+        }
+    }
+
+    /// Whether the queue answers for a message with this id, where ids must be unique.
+    pub(super) fn is_taken(&self, id: &str) -> bool {
+        let Some(delivery) = &self.delivery else {
+            return false;
+        };
+        if self.backlog.newest_with_own(id).is_some() {
+            return true;
+        }
+        let Some(number) = self.backlog.number_in(id) else {
+            return false;
+        };
+        let item = self.backlog.get(number);
+        let item = item.or_else(|| delivery.leases.get(number));
+        item.is_some_and(|item| item.own_id.is_none()) || delivery.is_dead(number)
+    }
+
+    /// The number of the message in flight with this id.
+    fn in_flight(&self, id: &str, step: &Step) -> Result<u64, Missing> {
+        let delivery = self.delivery.as_ref().ok_or(Missing::Unknown)?;
+        let own = self.backlog.newest_with_own(id);
+        let number = own.or_else(|| self.backlog.number_in(id));
+        // A message with an id of its own does not go by its number.
+        let goes_by = |item: &Item| own.is_some() || item.own_id.is_none();
+        if let Some(number) = number {
+            if delivery.leases.get(number).is_some_and(goes_by) {
+                // It may not have been taken back yet.
+                let is_over = delivery.leases.is_over(number, step.now);
+                return if is_over {
+                    Err(Missing::Stale)
+                } else {
+                    Ok(number)
+                };
+            }
+            if let Some(item) = self.backlog.get(number).filter(|item| goes_by(item)) {
+                let was_out = item.attempts > 0;
+                return Err(if was_out {
+                    Missing::Stale
+                } else {
+                    Missing::Unknown
+                });
+            }
+        }
+        let past = delivery.end_of_own(id).map(|(end, _)| end);
+        match past.or_else(|| delivery.end_of_number(number?)) {
+            Some(End::Confirmed) => Err(Missing::Confirmed),
+            Some(End::Stale) => Err(Missing::Stale),
+            None => Err(Missing::Unknown),
+        }
+    }
+
+    fn confirm(&mut self, number: u64, step: &mut Step) {
+        let Some(delivery) = &mut self.delivery else {
+            return;
+        };
+        let Some((lent, holder)) = delivery.leases.end(number) else {
+            return;
+        };
+        delivery.remember(number, &lent.item, End::Confirmed);
+        self.stats.confirmed = self.stats.confirmed.saturating_add(1);
+        self.strike_off_lent(lent, step);
+        self.has_capacity_again(holder);
+    }
+
+    fn end_lease(&mut self, number: u64, reason: Reason, step: &mut Step) {
+        let delivery = self.delivery.as_mut();
+        let ended = delivery.and_then(|delivery| delivery.leases.end(number));
+        if let Some((lent, holder)) = ended {
+            self.come_back(lent, holder, reason, step);
+        }
+    }
+
+    /// Puts a message whose lease has ended where it belongs.
+    fn come_back(
+        &mut self,
+        mut lent: Lent<Item>,
+        holder: Option<HolderId>,
+        reason: Reason,
+        step: &mut Step,
+    ) {
+        self.has_capacity_again(holder);
+        lent.item.attempts = lent.attempts;
+        lent.item.client = lent.client;
+        let Some(delivery) = &mut self.delivery else {
+            return;
+        };
+        let (due, seq) = (lent.due, lent.seq);
+        if lent.expires.has_come(step.now) {
+            delivery.remember(seq, &lent.item, End::Stale);
+            self.stats.expired = self.stats.expired.saturating_add(1);
+            self.strike_off_lent(lent, step);
+        } else if lent.attempts >= delivery.leases.terms().max_attempts {
+            delivery.remember(seq, &lent.item, End::Stale);
+            delivery.bury(lent, reason);
+        } else {
+            let entry = (Key { due, seq }, lent.expires, lent.item);
+            self.backlog.put_back(entry, step.now);
+        }
+    }
+
+    /// The queue does not answer any more for a message that was in flight.
+    fn strike_off_lent(&mut self, lent: Lent<Item>, step: &mut Step) {
+        let (due, seq) = (lent.due, lent.seq);
+        self.backlog.strike_off(Key { due, seq }, &lent.item, true);
+        step.effects.drop_frame(lent.item.frame);
+    }
+
+    /// The stream of a holder may be full no more.
+    fn has_capacity_again(&mut self, holder: Option<HolderId>) {
+        let delivery = self.delivery.as_ref();
+        let stream = delivery.and_then(|delivery| delivery.leases.stream_of(holder?));
+        if let Some(stream) = stream {
+            self.consumers.has_capacity(Ticket::from_bits(stream));
+        }
+    }
+}
+
+/// Why a message is not in flight.
+enum Missing {
+    Confirmed,
+    Stale,
+    Unknown,
+}
+
+impl From<Missing> for AckError {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Unknown => Self::Unknown,
+            // To give back or extend what is confirmed comes too late.
+            Missing::Stale | Missing::Confirmed => Self::Stale,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One step on a queue's state: its time, and what it leaves to be done outside the lock.
+
+use core::task::Waker;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use crate::wake::wake;
+
+/// The most messages that one hold of the lock moves, and the most tasks that it wakes.
+pub(super) const MOST_AT_ONCE: usize = 64;
+
+/// One step: its time, and its effects.
+pub(super) struct Step {
+    pub(super) now: SystemTime,
+    pub(super) effects: Effects,
+}
+
+impl Step {
+    pub(super) fn new(now: SystemTime) -> Self {
+        Self {
+            now,
+            effects: Effects::default(),
+        }
+    }
+}
+
+/// Wakers and frames run code of others when they are woken or dropped, so that happens outside the
+/// lock.
+#[derive(Default)]
+pub(super) struct Effects {
+    few: [Option<Waker>; 2],
+    more: Vec<Waker>,
+    wakes: usize,
+    displaced: Option<Waker>,
+    more_displaced: Vec<Waker>,
+    frame: Option<Bytes>,
+    frames: Vec<Bytes>,
+}
+
+impl Effects {
+    /// Wakes and drops, outside the lock.
+    pub(super) fn run(self) {
+        // Spelled out: every step comes by here, and an iterator over the array costs more than most
+        // of what the step does.
+        let [first, second] = self.few;
+        if let Some(waker) = first {
+            wake(waker);
+        }
+        if let Some(waker) = second {
+            wake(waker);
+        }
+        for waker in self.more {
+            wake(waker);
+        }
+    }
+
+    pub(super) fn wake(&mut self, waker: Option<Waker>) {
+        let Some(waker) = waker else {
+            return;
+        };
+        self.wakes = self.wakes.saturating_add(1);
+        match self.few.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(waker),
+            None => self.more.push(waker),
+        }
+    }
+
+    /// How many more tasks this step may wake.
+    pub(super) fn wakes_left(&self) -> usize {
+        MOST_AT_ONCE.saturating_sub(self.wakes)
+    }
+
+    /// Drops a waker that was replaced: mostly one.
+    pub(super) fn drop_waker(&mut self, waker: Option<Waker>) {
+        match self.displaced {
+            None => self.displaced = waker,
+            Some(_) => self.more_displaced.extend(waker),
+        }
+    }
+
+    pub(super) fn drop_frame(&mut self, frame: Bytes) {
+        match self.frame {
+            None => self.frame = Some(frame),
+            Some(_) => self.frames.push(frame),
+        }
+    }
+}
+
+/// A polling task's waker, cloned only where it is needed, and never under the lock.
+pub(super) struct Caller<'a> {
+    waker: &'a Waker,
+    clone: Option<Waker>,
+}
+
+/// The waker must be cloned, outside the lock; then the step is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NeedsClone;
+
+impl<'a> Caller<'a> {
+    pub(super) fn new(waker: &'a Waker) -> Self {
+        Self { waker, clone: None }
+    }
+
+    /// Clones the waker, outside the lock.
+    pub(super) fn clone_waker(&mut self) {
+        self.clone = Some(self.waker.clone());
+    }
+
+    /// Puts the task's waker into `slot`; returns the one that was there, to be dropped outside the
+    /// lock.
+    pub(super) fn register(
+        &mut self,
+        slot: &mut Option<Waker>,
+    ) -> Result<Option<Waker>, NeedsClone> {
+        if slot.as_ref().is_some_and(|kept| kept.will_wake(self.waker)) {
+            return Ok(None);
+        }
+        let clone = self.clone.take().ok_or(NeedsClone)?;
+        Ok(slot.replace(clone))
+    }
+}
