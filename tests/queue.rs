@@ -15,9 +15,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_core::Stream;
-use sse_queue::{Clock, Event, FakeClock, KeepAlive, Message, Overflow, PushError, Queue};
+use sse_queue::{
+    Clock, Event, FakeClock, KeepAlive, Lease, Message, Overflow, PushError, Queue,
+};
 
 use support::{Task, bare, builder, ms, parser, queue, secs, settled, waiting};
+
+/// What a message of one letter counts in bytes: its frame, and 192.
+const SMALL: usize = 17 + 192;
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
 
@@ -357,13 +362,15 @@ fn a_refused_message_comes_back_without_the_id_it_did_not_get() {
 /// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
 #[test]
 fn bytes_are_counted_with_the_id_and_to_the_last_one() {
-    let queue = builder(&FakeClock::new()).capacity_bytes(34).build();
+    let queue = builder(&FakeClock::new())
+        .capacity_bytes(2 * SMALL)
+        .build();
     queue.push("a").unwrap();
-    assert_eq!(queue.stats().bytes, 17);
+    assert_eq!(queue.stats().bytes, SMALL);
     assert!(matches!(queue.push("bb"), Err(PushError::Full(_))));
     queue.push("b").unwrap();
     assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
-    assert_eq!(queue.stats().bytes, 34);
+    assert_eq!(queue.stats().bytes, 2 * SMALL);
     assert_eq!(rest(&queue), "a,b");
     assert_eq!(queue.stats().bytes, 0);
 }
@@ -371,7 +378,7 @@ fn bytes_are_counted_with_the_id_and_to_the_last_one() {
 #[test]
 fn a_message_larger_than_the_queue_is_too_large_at_once() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {
-        let builder = builder(&FakeClock::new()).capacity_bytes(17);
+        let builder = builder(&FakeClock::new()).capacity_bytes(SMALL);
         let queue = builder.overflow(overflow).build();
         queue.push("a").unwrap();
         let refused = queue.push("bb").unwrap_err();
@@ -424,13 +431,13 @@ fn drop_oldest_lets_expired_messages_go_before_it_drops_others() {
 #[test]
 fn drop_oldest_makes_room_of_any_size() {
     let queue = builder(&FakeClock::new())
-        .capacity_bytes(20_000)
+        .capacity_bytes(250_000)
         .overflow(Overflow::DropOldest)
         .build();
     for _ in 0..1000 {
         queue.push("x").unwrap();
     }
-    let large = "y".repeat(19_980);
+    let large = "y".repeat(249_780);
     queue.push(large.as_str()).unwrap();
     assert_eq!(rest(&queue), large);
     assert_eq!(queue.stats().dropped, 1000);
@@ -539,11 +546,11 @@ fn what_is_dropped_before_it_was_polled_never_stood_in_line() {
 /// Three of 17 bytes fit; the large one needs them all.
 #[test]
 fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
-    let queue = builder(&FakeClock::new()).capacity_bytes(3 * 17).build();
+    let queue = builder(&FakeClock::new()).capacity_bytes(3 * SMALL).build();
     for data in ["a", "b", "c"] {
         queue.push(data).unwrap();
     }
-    let large = "L".repeat(2 * 17);
+    let large = "L".repeat(2 * SMALL);
     let mut waits = [large.as_str(), "d"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
         assert!(task.poll().is_pending());
@@ -836,99 +843,238 @@ fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
 // Who is woken.
 
 #[test]
-fn one_message_wakes_one_of_many_the_longest_waiting() {
+fn one_message_wakes_one_of_many_the_longest_waiting_and_the_first_a_timekeeper_too() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
-    for expected in [0, 1, 2, 0] {
+    for (turn, expected) in [0, 1, 2, 3, 4, 5, 6, 7, 8, 0].into_iter().enumerate() {
         queue.push("x").unwrap();
         let wakes: Vec<_> = streams.iter().map(Task::wakes).collect();
-        let only = |n| (0..10).map(|at| usize::from(at == n)).collect::<Vec<_>>();
-        assert_eq!(wakes, only(expected));
+        let of = |at| usize::from(at == expected || (at == 9 && turn == 0));
+        assert_eq!(wakes, (0..10).map(of).collect::<Vec<_>>());
+        if turn == 0 {
+            // It leaves the message to the one that was woken for it.
+            streams[9].is_pending();
+        }
         assert_eq!(streams[expected].data(), "x");
         streams[expected].is_pending();
-        if expected == 2 {
-            // All but the first join the line again.
-            streams.truncate(3);
-            for stream in &mut streams {
-                stream.is_pending();
-            }
-            streams.extend((3..10).map(|_| waiting(&queue, &clock)));
-        }
     }
 }
 
 #[test]
-fn a_burst_wakes_one_stream_that_wakes_the_next_if_it_leaves_some_behind() {
+fn a_burst_wakes_as_many_streams_as_it_takes() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
+    for n in 0..16 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert_eq!(
+        streams.each_ref().map(Task::wakes),
+        [1, 0, 0, 1],
+        "one takes all; the last keeps the time"
+    );
+    for n in 16..20 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert_eq!(streams.each_ref().map(Task::wakes), [0, 1, 0, 0]);
+    assert_eq!(streams[0].data().split(',').count(), 16);
+    streams[3].is_pending();
+    assert_eq!(streams[1].data(), "16,17,18,19");
+    assert_eq!(streams.each_ref().map(Task::wakes), [0, 0, 0, 0]);
+}
+
+#[test]
+fn ten_jobs_wake_ten_idle_workers_of_one_job_each() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(30));
+    let queue = builder(&clock).at_least_once(lease).build();
+    let mut workers: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
+    for n in 0..10 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert!(workers.iter().all(|worker| worker.wakes() > 0));
+    let jobs: Vec<_> = workers.iter_mut().map(Task::data).collect();
+    assert_eq!(jobs.len(), 10);
+    assert_eq!(queue.stats().in_flight, 10);
+}
+
+#[test]
+fn a_thousand_messages_wake_a_timekeeper_once() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
-    for n in 0..20 {
-        queue.push(n.to_string()).unwrap();
+    let mut wakes = 0;
+    for _ in 0..1_000 {
+        queue.push("x").unwrap();
+        for stream in &mut streams {
+            let woken = stream.wakes();
+            wakes += woken;
+            if woken > 0 && stream.poll_next().is_ready() {
+                stream.is_pending();
+            }
+        }
     }
-    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 0]);
-    assert_eq!(streams[0].data().split(',').count(), 16);
-    assert_eq!(streams.each_ref().map(Task::wakes), [0, 1, 0]);
-    assert_eq!(streams[1].data(), "16,17,18,19");
-    assert_eq!(streams.each_ref().map(Task::wakes), [0, 0, 0]);
+    assert_eq!(wakes, 1_001);
+    assert_eq!(queue.stats().depth, 0);
+}
+
+/// Streams that were woken but are not polled, as in a `select!` whose other branch is busy.
+#[test]
+fn a_stream_that_does_not_poll_holds_up_the_others_for_a_second() {
+    for stalled in 1..4 {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        let mut streams: Vec<_> = (0..5).map(|_| waiting(&queue, &clock)).collect();
+        for n in 0..16 * stalled {
+            queue.push(n.to_string()).unwrap();
+        }
+        let mut others = streams.split_off(stalled);
+        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+        for other in &mut others {
+            if other.wakes() > 0 {
+                other.is_pending();
+            }
+        }
+        clock.advance(secs(1));
+        let mut taken = 0;
+        while let Some(woken) = others.iter_mut().find(|other| other.wakes() > 0) {
+            while woken.poll_next().is_ready() {
+                taken += 1;
+            }
+        }
+        assert_eq!((taken, queue.stats().depth), (stalled, 0));
+    }
 }
 
 #[test]
-fn a_woken_stream_that_is_dropped_hands_over() {
+fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let [first, second, mut third] = [(); 3].map(|()| waiting(&queue, &clock));
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let stalled = waiting(&queue, &clock);
+    let mut other = waiting(&queue, &clock);
+    let mut third = waiting(&queue, &clock);
+    clock.advance(secs(5));
+    assert_eq!(
+        [stalled.wakes(), other.wakes(), third.wakes()],
+        [1, 0, 0],
+        "it is armed, and does not poll"
+    );
+    clock.advance(secs(1));
+    assert_eq!([other.wakes(), third.wakes()], [1, 0]);
+    assert_eq!(other.data(), "x");
+    third.is_pending();
+}
+
+#[test]
+fn a_ticked_stream_that_does_not_come_back_holds_up_the_others_for_a_second() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stalled = Task::new(bare(&queue, &clock).every(secs(10)));
+    stalled.is_pending();
     queue.push("x").unwrap();
-    assert_eq!(first.wakes(), 1);
-    drop(first);
-    assert_eq!(second.wakes(), 1);
-    drop(second);
-    assert_eq!(third.wakes(), 1);
-    assert_eq!(third.data(), "x");
+    stalled.is_pending();
+    let mut other = Task::new(bare(&queue, &clock).every(secs(10)));
+    other.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(stalled.wakes(), 2, "for the push, and at its tick");
+    other.is_pending();
+    clock.advance(secs(1));
+    other.is_pending();
+    clock.advance(secs(9));
+    assert_eq!(other.data(), "x");
+}
+
+#[test]
+fn an_idle_queue_wakes_nobody() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let off = |queue: &Queue| bare(queue, &clock).keep_alive(KeepAlive::off());
+    let mut streams = [(); 3].map(|()| settled(off(&queue)));
+    queue.push("x").unwrap();
+    for _ in 0..5 {
+        for stream in &mut streams {
+            while stream.wakes() > 0 && stream.poll_next().is_ready() {}
+        }
+        clock.advance(secs(1));
+    }
+    assert_eq!(clock.next_deadline(), None);
+    clock.advance(secs(1_000));
+    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
+}
+
+#[test]
+fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut spaced = Task::new(bare(&queue, &clock).spaced(secs(5)));
+    spaced.is_pending();
+    queue.push("first").unwrap();
+    assert_eq!(spaced.data(), "first");
+    spaced.is_pending();
+    let mut other = waiting(&queue, &clock);
+    queue.push("second").unwrap();
+    assert_eq!(other.data(), "second");
+    assert_eq!(rest(&queue), "");
+}
+
+#[test]
+fn a_full_stream_still_gets_comments() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(30));
+    let queue = builder(&clock).at_least_once(lease).build();
+    let mut stream = waiting(&queue, &clock);
+    queue.push("job").unwrap();
+    assert_eq!(stream.data(), "job");
+    stream.is_pending();
+    queue.push(Event::comment("news")).unwrap();
+    assert_eq!(stream.wakes(), 2);
+    assert_eq!(stream.bytes(), ": news\n");
+    queue.push("another").unwrap();
+    queue.push(Event::comment("behind it")).unwrap();
+    stream.is_pending();
 }
 
 #[test]
 fn a_woken_stream_that_others_were_faster_than_wakes_nobody() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut streams = [(); 2].map(|()| waiting(&queue, &clock));
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
     assert!(queue.next_ready().is_some());
-    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0]);
+    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 1]);
     streams[0].is_pending();
+    streams[2].is_pending();
     assert_eq!(streams[1].wakes(), 0);
     queue.push("y").unwrap();
     assert_eq!(
         streams.each_ref().map(Task::wakes),
-        [0, 1],
-        "it stands at the end of the line now"
+        [0, 1, 0],
+        "the first stands at the end of the line now"
     );
 }
 
 #[test]
-fn a_message_for_later_wakes_only_who_keeps_the_time() {
+fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
     queue.push(Message::from("x").after(secs(5))).unwrap();
-    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 1);
+    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 2);
     for stream in &mut streams {
         stream.is_pending();
     }
-    // All have looked, one is armed; at the due time it alone is woken.
+    // Two are armed; at the due time the first of them alone is woken.
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     assert_eq!(clock.wakes(), 1);
     let wakes = streams.each_ref().map(Task::wakes);
     let keeper = wakes.iter().position(|wakes| *wakes > 0).unwrap();
     assert_eq!(wakes.iter().sum::<usize>(), 1);
     assert_eq!(streams[keeper].data(), "x");
-    assert_eq!(clock.next_deadline(), None);
+    assert_eq!(clock.next_deadline(), Some(secs(1)), "the other one");
 }
 
-/// ```text
-/// s      0     1     2     5     9
-/// due          c     b     a
-/// ```
 #[test]
 fn an_earlier_message_arms_again() {
     let clock = FakeClock::new();
@@ -937,7 +1083,12 @@ fn an_earlier_message_arms_again() {
     for (data, due) in [("a", 5), ("b", 2), ("c", 1), ("d", 9)] {
         queue.push(Message::from(data).after(secs(due))).unwrap();
         let woken = streams.iter().map(Task::wakes).sum::<usize>();
-        assert_eq!(woken, usize::from(data != "d"), "{data}");
+        let expected = match data {
+            "a" => 2,
+            "d" => 0,
+            _ => 1,
+        };
+        assert_eq!(woken, expected, "{data}");
         for stream in &mut streams {
             stream.is_pending();
         }
@@ -982,26 +1133,24 @@ fn the_timekeepers_role_moves_on() {
     second.is_pending();
     let mut third = waiting(&queue, &clock);
     drop(keeper);
-    assert_eq!(second.wakes() + third.wakes(), 1, "dropped");
+    assert_eq!([second.wakes(), third.wakes()], [1, 1], "dropped");
     second.is_pending();
     third.is_pending();
     drop(third);
     second.is_pending();
     assert_eq!(clock.next_deadline(), Some(secs(5)));
 
-    // It takes something and is parked for a minute; the other waits.
-    let mut fourth = waiting(&queue, &clock);
+    // It takes something and comes last for a minute; the other waits.
     queue.push("now").unwrap();
     assert_eq!(second.data(), "now");
     second.is_pending();
-    assert_eq!(fourth.wakes(), 1, "parked");
-    fourth.is_pending();
+    let mut fourth = waiting(&queue, &clock);
     clock.advance(secs(5));
+    second.is_pending();
     assert_eq!(fourth.wakes(), 1);
     assert_eq!(fourth.data(), "x");
 }
 
-/// The timekeeper takes a chunk and is not polled again: its client is slow.
 #[test]
 fn a_timekeeper_that_took_something_and_is_slow_keeps_no_time() {
     let clock = FakeClock::new();
@@ -1009,11 +1158,9 @@ fn a_timekeeper_that_took_something_and_is_slow_keeps_no_time() {
     let mut slow = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(5))).unwrap();
     slow.is_pending();
-    let mut other = waiting(&queue, &clock);
     queue.push("now").unwrap();
     assert_eq!(slow.data(), "now");
-    assert_eq!(other.wakes(), 1);
-    other.is_pending();
+    let mut other = waiting(&queue, &clock);
     clock.advance(secs(5));
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "x");

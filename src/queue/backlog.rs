@@ -206,8 +206,6 @@ impl Backlog {
 
     /// Puts a message back that was handed out.
     pub(super) fn put_back(&mut self, (key, expires, item): Entry, now: SystemTime) {
-        // What was dropped before it may be dropped again, to make room.
-        self.is_freed |= self.drops_oldest();
         self.returned.insert(key, expires, item, now);
     }
 

@@ -28,6 +28,8 @@ pub(super) const DEBT: Duration = Duration::from_secs(1);
 pub(super) struct Consumers {
     streams: WaitQueue,
     most: usize,
+    /// All that was in flight was taken out: streams that are full are so no more.
+    none_is_full: bool,
     first: Option<Keeper>,
     second: Option<Keeper>,
     /// When a second timekeeper was last woken to become it.
@@ -54,6 +56,7 @@ impl Consumers {
         Self {
             streams: WaitQueue::default(),
             most,
+            none_is_full: false,
             first: None,
             second: None,
             appointed: None,
@@ -160,6 +163,24 @@ impl Consumers {
         }
     }
 
+    /// Nothing is in flight any more: no stream is full.
+    pub(super) fn have_capacity(&mut self) {
+        self.none_is_full = true;
+    }
+
+    /// Lets some streams wait as all others do that are full no more.
+    pub(super) fn release(&mut self) {
+        for _ in 0..MOST_AT_ONCE {
+            if !self.none_is_full {
+                return;
+            }
+            match self.streams.first_in(List::Full) {
+                Some(ticket) => self.streams.move_to(ticket, List::Waiting),
+                None => self.none_is_full = false,
+            }
+        }
+    }
+
     /// Whether a stream may promise to take one of `due` messages later: others have no credit for
     /// it, and none comes before this one.
     pub(super) fn may_reserve(&self, ticket: Ticket, due: usize) -> bool {
@@ -197,7 +218,7 @@ impl Consumers {
         }
         let until = now.plus(DEBT);
         while due > self.streams.credit() && step.effects.wakes_left() > 0 {
-            let spared = [self.second, self.first].map(|keeper| Some(keeper?.ticket));
+            let spared = [self.first, self.second].map(|keeper| Some(keeper?.ticket));
             let Some((ticket, waker)) = self.streams.notify(spared, until) else {
                 return;
             };
@@ -236,8 +257,8 @@ impl Consumers {
             self.first = self.keeper(ticket, next, guards, now);
             return self.first?.armed.time();
         }
-        let first = self.first?.armed;
-        if is_second || self.second.is_none() {
+        if is_second || (self.first.is_some() && self.second.is_none()) {
+            let first = self.first.map_or(Deadline::Never, |first| first.armed);
             let guards = self.second.is_some_and(|second| second.guards);
             self.second = self.keeper(ticket, first.plus(DEBT), guards, now);
             return self.second?.armed.time();
@@ -294,10 +315,11 @@ impl Consumers {
                 self.appoint_guard(lapse, step);
             }
         }
-        if let Some(first) = self.first
-            && self.second.is_none()
-        {
-            self.appoint_second(first.armed.plus(DEBT), step);
+        if let Some(first) = self.first {
+            let latest = first.armed.plus(DEBT);
+            if self.second.is_none_or(|second| second.armed > latest) {
+                self.appoint_second(latest, step);
+            }
         }
     }
 
@@ -321,14 +343,13 @@ impl Consumers {
         let Some(ticket) = known.or_else(|| self.streams.last_but([None; 2])) else {
             return;
         };
-        let guards = self.first.is_some_and(|first| first.guards);
-        let is_armed = self.first.is_some_and(|first| first.armed <= next);
+        let known = self.first.map_or(Deadline::Never, |first| first.armed);
         self.first = Some(Keeper {
             ticket,
-            armed: next,
-            guards,
+            armed: next.min(known),
+            guards: self.first.is_some_and(|first| first.guards),
         });
-        if !is_armed {
+        if next < known {
             step.effects.wake(self.streams.take_waker(ticket));
         }
     }
@@ -341,12 +362,13 @@ impl Consumers {
             return;
         }
         let first = self.first.map(|first| first.ticket);
-        if let Some(ticket) = self.streams.last_but([first, None]) {
+        let known = self.second.map(|second| second.ticket);
+        if let Some(ticket) = known.or_else(|| self.streams.last_but([first, None])) {
             self.appointed = Some(step.now);
             self.second = Some(Keeper {
                 ticket,
                 armed,
-                guards: false,
+                guards: self.second.is_some_and(|second| second.guards),
             });
             step.effects.wake(self.streams.take_waker(ticket));
         }

@@ -226,9 +226,7 @@ impl State {
         }
         let holder = self.holder_of(ticket);
         if pull.registers() && chunk.is_empty() && self.abstains(ticket, holder, step.now) {
-            let is_full = holder.is_some_and(|holder| self.capacity(holder) == 0);
-            let list = if is_full { List::Full } else { List::Waiting };
-            return self.wait(ticket, list, holder, pull, caller, step);
+            return self.wait(ticket, holder, pull, caller, step);
         }
         let gathered = self.gather(chunk, holder, pull.limit(), step);
         if !chunk.is_empty() {
@@ -247,13 +245,9 @@ impl State {
             Gathered::Again => Ok(Taken::Again),
             Gathered::Done if self.is_finished(step.now) => Ok(Taken::End),
             Gathered::Full if self.is_closed() => Ok(Taken::End),
-            Gathered::Done => {
+            Gathered::Done | Gathered::Full => {
                 *burst = None;
-                self.wait(ticket, List::Waiting, holder, pull, caller, step)
-            }
-            Gathered::Full => {
-                *burst = None;
-                self.wait(ticket, List::Full, holder, pull, caller, step)
+                self.wait(ticket, holder, pull, caller, step)
             }
         }
     }
@@ -274,12 +268,10 @@ impl State {
         due > 0 && self.consumers.abstains(ticket, due)
     }
 
-    /// Waits in a list, having found nothing. One that polls by hand leaves instead, and keeps no
-    /// waker.
+    /// Waits, having found nothing. One that polls by hand leaves instead, and keeps no waker.
     fn wait(
         &mut self,
         ticket: Ticket,
-        list: List,
         holder: Option<HolderId>,
         pull: &Pull,
         caller: &mut Caller<'_>,
@@ -290,6 +282,11 @@ impl State {
             return Ok(Taken::Wait(None));
         }
         let capacity = holder.map_or(usize::MAX, |holder| self.capacity(holder));
+        let list = match (capacity, pull.yields()) {
+            (0, _) => List::Full,
+            (_, true) => List::Yielding,
+            (_, false) => List::Waiting,
+        };
         let credit = pull.limit().messages.min(capacity).max(1);
         self.consumers.wait(ticket, list, credit, caller, step)?;
         let next = self.next_deadline(step.now);
@@ -434,12 +431,7 @@ impl State {
                 .reserve(ticket, credit, until, caller, step)?;
             return Ok(Asked::Due);
         }
-        let list = match (is_full, pull.yields()) {
-            (true, _) => List::Full,
-            (false, true) => List::Yielding,
-            (false, false) => List::Waiting,
-        };
-        match self.wait(ticket, list, holder, pull, caller, step)? {
+        match self.wait(ticket, holder, pull, caller, step)? {
             Taken::Wait(deadline) => Ok(Asked::Wait(deadline)),
             Taken::Chunk | Taken::Again | Taken::End => Ok(Asked::Due),
         }
@@ -478,6 +470,7 @@ impl State {
             let messages = u64::try_from(messages).unwrap_or(u64::MAX);
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(messages);
         }
+        self.consumers.have_capacity();
         (self.backlog.take_all(), lent)
     }
 
@@ -554,6 +547,7 @@ impl State {
         if let Some(delivery) = &mut self.delivery {
             delivery.settle(is_over, step);
         }
+        self.consumers.release();
         let is_any_full = self.consumers.anyone_is_full();
         if self.consumers.anyone_waits() {
             self.backlog.count_due(self.horizon(step.now));

@@ -246,17 +246,24 @@ impl WaitQueue {
         }
     }
 
-    /// Notifies the task that has waited longest, which then has a credit until `until`. Those in
-    /// `spared` come after all others of their list. Returns its ticket and waker.
+    /// Notifies the task that has waited longest, which then has a credit until `until`. The two that
+    /// are named come after all others of their list, the first of them last. Returns its ticket and
+    /// waker.
     pub(super) fn notify(
         &mut self,
-        spared: [Option<Ticket>; 2],
+        [first, second]: [Option<Ticket>; 2],
         until: Deadline,
     ) -> Option<(Ticket, Option<Waker>)> {
-        let (ticket, list) = self
-            .first_but(List::Waiting, spared)
-            .or_else(|| self.first_but(List::Yielding, spared))?;
-        Some((ticket, self.notify_in(ticket, list, until)))
+        for list in [List::Waiting, List::Yielding] {
+            let orders = [[first, second], [first, None], [None, None]];
+            let ticket = orders
+                .into_iter()
+                .find_map(|spared| self.first_but(list, spared));
+            if let Some(ticket) = ticket {
+                return Some((ticket, self.notify_in(ticket, list, until)));
+            }
+        }
+        None
     }
 
     /// Notifies a task that is full, for what needs no lease.
@@ -277,20 +284,23 @@ impl WaitQueue {
         waker
     }
 
-    /// The first task of a list that is not spared, or else the last of those that are.
-    fn first_but(&self, list: List, spared: [Option<Ticket>; 2]) -> Option<(Ticket, List)> {
+    /// The first task of a list that is not spared.
+    fn first_but(&self, list: List, spared: [Option<Ticket>; 2]) -> Option<Ticket> {
         let mut next = self.first(list);
-        let mut found = None;
         while let Some(slot) = next
             && let Some(ticket) = self.ticket(slot)
         {
-            found = Some((ticket, list));
             if !spared.contains(&Some(ticket)) {
-                break;
+                return Some(ticket);
             }
             next = self.slots.get(slot as usize)?.next;
         }
-        found
+        None
+    }
+
+    /// The first task of a list.
+    pub(super) fn first_in(&self, list: List) -> Option<Ticket> {
+        self.ticket(self.first(list)?)
     }
 
     /// The waker of the task that has waited longest, which stays where it is.
