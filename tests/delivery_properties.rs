@@ -428,6 +428,8 @@ struct Run {
     streams: Vec<Option<Task<QueueStream>>>,
     /// Whether each was not polled yet, or yielded something then: it is polled again unwoken.
     yielded: Vec<bool>,
+    /// Whether each was woken and not polled since.
+    woken: Vec<bool>,
     model: Model,
 }
 
@@ -456,6 +458,7 @@ impl Run {
             clock,
             streams: Vec::new(),
             yielded: Vec::new(),
+            woken: Vec::new(),
             model: Model {
                 drops_oldest: overflow == Overflow::DropOldest,
                 ..Model::default()
@@ -563,15 +566,20 @@ impl Run {
         }
         let lent = model.in_flight() + model.dead();
         let held = lent + model.queued();
-        let most = if model.drops_oldest { lent } else { held };
+        let is_queued = |message: &Modelled| message.place == Place::Queued;
+        let came_back = |message: &&Modelled| is_queued(message) && message.attempts > 0;
+        let came_back = model.messages.iter().filter(came_back).count();
+        let most = if model.drops_oldest { lent + came_back } else { held };
         if most >= CAPACITY {
             assert!(matches!(pushed, Err(PushError::Full(_))));
             return;
         }
         if held >= CAPACITY {
             let all = 0..model.messages.len();
-            let queued = all.filter(|at| model.messages[*at].place == Place::Queued);
-            let first = queued.min_by_key(|at| (model.messages[*at].due, *at));
+            // What was handed out is never dropped.
+            let fresh = |at: &usize| model.messages[*at].attempts == 0;
+            let fresh = all.filter(|at| is_queued(&model.messages[*at]) && fresh(at));
+            let first = fresh.min_by_key(|at| (model.messages[*at].due, *at));
             model.messages[first.unwrap()].place = Place::Dropped;
         }
         let due = model.now + delay;
@@ -589,13 +597,16 @@ impl Run {
 
     fn open(&mut self, stream: QueueStream) {
         self.yielded.push(true);
+        self.woken.push(false);
         self.streams
             .push(Some(Task::new(stream.max_messages(A_CHUNK))));
     }
 
     /// Returns whether there may be more.
     fn poll(&mut self, at: usize) -> bool {
-        self.yielded[at] = false;
+        self.note_wakes();
+        (self.yielded[at], self.woken[at]) = (false, false);
+        let leaves_it = self.others_are_woken(at);
         let Some(stream) = &mut self.streams[at] else {
             return false;
         };
@@ -611,19 +622,35 @@ impl Run {
             Poll::Pending => Vec::new(),
         };
         let holder = self.model.holder_of(at);
+        if taken.is_empty() && leaves_it {
+            // It keeps the time, and leaves what is due to the one that was woken for it.
+            return false;
+        }
         assert_eq!(taken, self.model.take(Some(holder), A_CHUNK));
         self.yielded[at] = !taken.is_empty();
         self.yielded[at]
     }
 
+    fn note_wakes(&mut self) {
+        for (stream, woken) in self.streams.iter().zip(&mut self.woken) {
+            *woken |= stream.as_ref().is_some_and(|stream| stream.wakes() > 0);
+        }
+    }
+
+    /// Whether another open stream was woken and not polled since.
+    fn others_are_woken(&self, at: usize) -> bool {
+        let streams = self.streams.iter().enumerate();
+        let mut open = streams.filter(|(other, stream)| {
+            *other != at && stream.as_ref().is_some_and(|stream| !stream.inner.is_terminated())
+        });
+        open.any(|(other, _)| self.woken[other])
+    }
+
     /// As an executor does: whoever was woken is polled until it waits.
     fn run(&mut self) {
         loop {
-            let is_ready = |at: &usize| {
-                let stream = self.streams[*at].as_ref();
-                let was_woken = stream.is_some_and(|stream| stream.wakes() > 0);
-                was_woken || self.yielded[*at]
-            };
+            self.note_wakes();
+            let is_ready = |at: &usize| self.woken[*at] || self.yielded[*at];
             let ready: Vec<_> = (0..self.streams.len()).filter(is_ready).collect();
             if ready.is_empty() {
                 break;

@@ -252,7 +252,6 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
         sent += run(&mut streams).len();
     }
     assert_eq!(sent, 4);
-    assert_eq!(clock.next_deadline(), None);
 }
 
 /// Polls whoever was woken until nobody is; what they sent.
@@ -278,6 +277,9 @@ fn a_promise_dies_with_its_stream_and_passes_to_the_next() {
     let mut first = settled(bare(&queue, &clock).every(secs(60)));
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
+    // It is woken to keep the time, and leaves the message to the one that was woken for it.
+    assert_eq!(second.wakes(), 1);
+    second.is_pending();
     first.is_pending();
     assert_eq!(second.wakes(), 0, "the promise is kept");
     drop(first);
@@ -299,7 +301,7 @@ fn scheduled_messages_for_many_ticked_streams_wait_at_most_one_period() {
     }
     run(&mut streams);
     let mut sent = Vec::new();
-    while clock.elapsed() < ms(3500) && clock.advance_to_next().is_some() {
+    while sent.len() < 4 && clock.advance_to_next().is_some() {
         sent.extend(run(&mut streams));
     }
     sent.sort();

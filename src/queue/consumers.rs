@@ -197,7 +197,7 @@ impl Consumers {
     pub(super) fn abstains(&self, ticket: Ticket, due: usize) -> bool {
         self.is_keeper(ticket)
             && !self.streams.has_credit(ticket)
-            && due <= self.streams.credit_but(ticket)
+            && due <= self.streams.credit_notified()
     }
 
     fn is_keeper(&self, ticket: Ticket) -> bool {

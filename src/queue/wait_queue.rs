@@ -91,6 +91,8 @@ pub(super) struct WaitQueue {
     last_generation: u32,
     /// The sum of what notified and reserved tasks take.
     credit: usize,
+    /// The same of those that were notified alone.
+    notified: usize,
     /// Up to which slot all tasks have been told of the end.
     told: usize,
 }
@@ -281,6 +283,7 @@ impl WaitQueue {
         slot.until = until;
         let (credit, waker) = (slot.credit, slot.waker.take());
         self.credit = self.credit.saturating_add(credit);
+        self.notified = self.notified.saturating_add(credit);
         waker
     }
 
@@ -403,6 +406,11 @@ impl WaitQueue {
         }
     }
 
+    /// How many messages all notified tasks take, whatever others have reserved.
+    pub(super) fn credit_notified(&self) -> usize {
+        self.notified
+    }
+
     /// How many messages all notified and reserved tasks but this one take.
     pub(super) fn credit_but(&self, ticket: Ticket) -> usize {
         let own = self.peek(ticket).filter(|slot| slot.has_credit());
@@ -488,6 +496,7 @@ impl WaitQueue {
         let (previous, next) = (slot.previous.take(), slot.next.take());
         if list == List::Notified {
             self.credit = self.credit.saturating_sub(slot.credit);
+            self.notified = self.notified.saturating_sub(slot.credit);
         }
         if let Some(ends) = self.lists.get_mut(list as usize) {
             if previous.is_none() {
