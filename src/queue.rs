@@ -2,6 +2,7 @@
 
 mod ack_history;
 mod backlog;
+mod bounds;
 mod builder;
 mod consumers;
 mod dead_letter;
@@ -13,6 +14,7 @@ mod lease;
 mod push;
 mod receipt;
 mod state;
+mod stats;
 mod step;
 mod subscription;
 mod wait_queue;
@@ -34,13 +36,15 @@ use crate::source::chunk::Chunk;
 use crate::sync::Mutex;
 use crate::time::{Clock, Ticker};
 
-pub use builder::{Overflow, QueueBuilder};
+pub use bounds::Overflow;
+pub use builder::QueueBuilder;
 pub use dead_letter::{AckError, DeadLetter};
 pub use drain::{DeadLetters, Drain};
 pub use driver::QueueDriver;
 pub use lease::{Confirm, Lease, Reason};
 pub use push::PushWhenReady;
 pub use receipt::{PushError, Receipt};
+pub use stats::QueueStats;
 pub use subscription::QueueSubscription;
 
 use delivery::AllLent;
@@ -715,14 +719,6 @@ impl Drop for Handle {
 /// In so many holds of the lock a call catches up with the time at most.
 const MOST_HOLDS: usize = 64;
 
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    messages: usize,
-    bytes: usize,
-    streams: usize,
-    overflow: Overflow,
-}
-
 /// What handles and streams share.
 struct Shared {
     clock: Arc<dyn Clock>,
@@ -779,41 +775,4 @@ impl Shared {
             }
         }
     }
-}
-
-/// A queue's counters at one moment.
-///
-/// `pushed` is the sum of `dropped`, `expired`, `withdrawn`, `depth`, and of `delivered` in a queue
-/// that delivers at most once. In one that delivers at least once it is the sum of `confirmed`,
-/// `in_flight` and `dead` in its place; what has no id there is counted as `confirmed`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QueueStats {
-    /// Messages that were accepted.
-    pub pushed: u64,
-    /// Messages that were handed to a stream or to [`Queue::next_ready`].
-    pub delivered: u64,
-    /// Messages that [`Overflow::DropOldest`] dropped.
-    pub dropped: u64,
-    /// Messages that expired before anybody took them.
-    pub expired: u64,
-    /// Messages taken out by [`Queue::cancel`], [`Queue::take_remaining`] or
-    /// [`Queue::take_dead_letters`].
-    pub withdrawn: u64,
-    /// Messages that were handed out again, counted each time.
-    pub redelivered: u64,
-    /// Messages that were confirmed.
-    pub confirmed: u64,
-    /// Messages that are leased.
-    pub in_flight: usize,
-    /// Dead letters that were not taken yet.
-    pub dead: usize,
-    /// Messages in the queue, due or not.
-    pub depth: usize,
-    /// Bytes of their frames.
-    pub bytes: usize,
-    /// Streams open.
-    pub streams: usize,
-    /// How long the message that is to go next has been due.
-    pub oldest_age: Option<Duration>,
 }

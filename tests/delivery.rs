@@ -1343,7 +1343,10 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
         taker(&mut streams)
     });
     push_all(&queue, &["d", "e", "f"]);
-    for (id, taker, data, by_ack) in [("e-2", takers[1], "d", true), ("e-1", takers[0], "a", false)] {
+    for (id, taker, data, by_ack) in [
+        ("e-2", takers[1], "d", true),
+        ("e-1", takers[0], "a", false),
+    ] {
         rest_for_seconds(&mut streams, &clock, 3);
         if by_ack {
             queue.ack(id).unwrap();

@@ -569,7 +569,11 @@ impl Run {
         let is_queued = |message: &Modelled| message.place == Place::Queued;
         let came_back = |message: &&Modelled| is_queued(message) && message.attempts > 0;
         let came_back = model.messages.iter().filter(came_back).count();
-        let most = if model.drops_oldest { lent + came_back } else { held };
+        let most = if model.drops_oldest {
+            lent + came_back
+        } else {
+            held
+        };
         if most >= CAPACITY {
             assert!(matches!(pushed, Err(PushError::Full(_))));
             return;
@@ -641,7 +645,10 @@ impl Run {
     fn others_are_woken(&self, at: usize) -> bool {
         let streams = self.streams.iter().enumerate();
         let mut open = streams.filter(|(other, stream)| {
-            *other != at && stream.as_ref().is_some_and(|stream| !stream.inner.is_terminated())
+            *other != at
+                && stream
+                    .as_ref()
+                    .is_some_and(|stream| !stream.inner.is_terminated())
         });
         open.any(|(other, _)| self.woken[other])
     }

@@ -15,9 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_core::Stream;
-use sse_queue::{
-    Clock, Event, FakeClock, KeepAlive, Lease, Message, Overflow, PushError, Queue,
-};
+use sse_queue::{Clock, Event, FakeClock, KeepAlive, Lease, Message, Overflow, PushError, Queue};
 
 use support::{Task, bare, builder, ms, parser, queue, secs, settled, waiting};
 
@@ -362,9 +360,7 @@ fn a_refused_message_comes_back_without_the_id_it_did_not_get() {
 /// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
 #[test]
 fn bytes_are_counted_with_the_id_and_to_the_last_one() {
-    let queue = builder(&FakeClock::new())
-        .capacity_bytes(2 * SMALL)
-        .build();
+    let queue = builder(&FakeClock::new()).capacity_bytes(2 * SMALL).build();
     queue.push("a").unwrap();
     assert_eq!(queue.stats().bytes, SMALL);
     assert!(matches!(queue.push("bb"), Err(PushError::Full(_))));

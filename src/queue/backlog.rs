@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::bounds::{Bounds, Overflow};
 use super::item::Item;
 use super::receipt::{PushError, Receipt};
 use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
-use super::{Bounds, Overflow};
 use crate::message::id::{Epoch, Id, Read};
 use crate::message::{LastEventId, Message};
 use crate::ordered::{Key, Ordered};

@@ -3,24 +3,14 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::bounds::{Bounds, Overflow};
 use super::state::State;
-use super::{Bounds, Handle, Queue, Shared};
+use super::{Handle, Queue, Shared};
 use crate::message::id::{Epoch, EpochError};
 use crate::queue::lease::Lease;
 use crate::sync::Mutex;
 use crate::time::Clock;
 use crate::time::system::SystemClock;
-
-/// What a push does when the queue is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// It is refused, and the error hands the message back.
-    #[default]
-    Reject,
-    /// The messages that are first in order are dropped, and counted, until there is room.
-    DropOldest,
-}
 
 /// Settings for a new [`Queue`].
 ///

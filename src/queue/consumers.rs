@@ -460,7 +460,3 @@ impl Consumers {
         }
     }
 }
-
-#[cfg(test)]
-#[cfg(not(loom))]
-mod tests;

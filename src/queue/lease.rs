@@ -338,8 +338,6 @@ pub(crate) struct TakenOver {
     pub(crate) holder: HolderId,
     /// That of the message that the client saw last: see [`Leases::seen`].
     pub(crate) order: u64,
-    /// The stream that held it until then.
-    pub(crate) from: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -411,6 +409,13 @@ impl<T> Leases<T> {
             self.holders.insert(id, holder);
             id
         })
+    }
+
+    /// The stream of the client that saw this message last, which another may
+    /// [take over](Self::take_over) from.
+    pub(crate) fn stream_that_saw(&self, seq: u64) -> Option<u64> {
+        let (holder, ..) = self.client_of(seq)?;
+        self.stream_of(holder)
     }
 
     /// The stream that holds.
@@ -593,7 +598,7 @@ impl<T> Leases<T> {
     pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<TakenOver> {
         let (id, order, owed) = self.client_of(seq)?;
         let holder = self.holders.get_mut(&id)?;
-        let from = holder.stream.replace(stream);
+        holder.stream = Some(stream);
         holder.owed = owed;
         if let Some(grace) = holder.grace.take() {
             self.graces.remove(&(grace, id));
@@ -601,11 +606,7 @@ impl<T> Leases<T> {
         self.each_perishable(id, |expiring, expires| {
             expiring.remove(&expires);
         });
-        Some(TakenOver {
-            holder: id,
-            order,
-            from,
-        })
+        Some(TakenOver { holder: id, order })
     }
 
     /// The holder whose client saw this message last, its order, and what was handed out after it.

@@ -6,15 +6,17 @@ use core::time::Duration;
 use std::time::SystemTime;
 
 use super::ack_history::End;
+use super::backlog;
 use super::backlog::{Backlog, Push, Pushed};
+use super::bounds::Bounds;
 use super::consumers::{Consumers, DEBT};
 use super::delivery::{AllLent, Delivery};
 use super::item::Item;
 use super::lease::{HolderId, Lease, Lent};
 use super::receipt::PushError;
+use super::stats::QueueStats;
 use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use super::wait_queue::{List, Ticket};
-use super::{Bounds, QueueStats, backlog};
 use crate::message::Message;
 use crate::message::id::Epoch;
 use crate::source::chunk::Chunk;
@@ -623,3 +625,7 @@ impl State {
         next
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

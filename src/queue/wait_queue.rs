@@ -135,9 +135,9 @@ impl WaitQueue {
         waker
     }
 
-    /// Takes free slots off the end.
+    /// Takes free slots off the end, a bounded number.
     fn shrink(&mut self) {
-        const MOST: usize = 64;
+        const MOST: usize = 1024;
 
         for _ in 0..MOST {
             if self
@@ -151,7 +151,7 @@ impl WaitQueue {
             self.free.pop_last();
         }
         let capacity = self.slots.capacity();
-        if capacity > MOST && self.slots.len() < capacity / 8 {
+        if capacity > 64 && self.slots.len() < capacity / 8 {
             self.slots.shrink_to(self.slots.len().saturating_mul(2));
         }
     }
@@ -188,10 +188,11 @@ impl WaitQueue {
         }
     }
 
-    /// Puts a task at the end of the list in which it stands.
+    /// Puts a task that waits at the end of the list in which it stands.
     pub(super) fn move_to_end(&mut self, ticket: Ticket) {
         if let Some(slot) = self.slot(ticket)
             && let State::In(list) = slot.state
+            && list != List::Notified
         {
             self.leave(ticket);
             self.link(ticket.slot, list);

@@ -67,7 +67,7 @@ impl State {
 
     /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
     /// nothing is.
-    pub(in crate::queue) fn drain(
+    pub(crate) fn drain(
         &mut self,
         ticket: &mut Option<Ticket>,
         caller: &mut Caller<'_>,
@@ -84,14 +84,14 @@ impl State {
         Ok(Some(next.unwrap_or(Duration::MAX)))
     }
 
-    pub(in crate::queue) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
+    pub(crate) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
         if let Some(delivery) = &mut self.delivery {
             delivery.leave_drain(ticket, step);
         }
     }
 
     /// Waits for dead letters; `None` while there are none. True if there will never be any more.
-    pub(in crate::queue) fn poll_dead(
+    pub(crate) fn poll_dead(
         &mut self,
         ticket: &mut Option<Ticket>,
         caller: &mut Caller<'_>,
@@ -109,13 +109,13 @@ impl State {
         Ok(None)
     }
 
-    pub(in crate::queue) fn leave_dead(&mut self, ticket: Ticket, step: &mut Step) {
+    pub(crate) fn leave_dead(&mut self, ticket: Ticket, step: &mut Step) {
         if let Some(delivery) = &mut self.delivery {
             delivery.leave_dead(ticket, step);
         }
     }
 
-    pub(in crate::queue) fn ack(&mut self, id: &str, step: &mut Step) -> Result<(), AckError> {
+    pub(crate) fn ack(&mut self, id: &str, step: &mut Step) -> Result<(), AckError> {
         match self.in_flight(id, step) {
             Ok(number) => {
                 self.confirm(number, step);
@@ -127,7 +127,7 @@ impl State {
         }
     }
 
-    pub(in crate::queue) fn nack(
+    pub(crate) fn nack(
         &mut self,
         id: &str,
         delay: Duration,
@@ -145,7 +145,7 @@ impl State {
         Ok(())
     }
 
-    pub(in crate::queue) fn extend(
+    pub(crate) fn extend(
         &mut self,
         id: &str,
         by: Duration,
@@ -171,7 +171,7 @@ impl State {
 
     /// Lets a stream take over what the client that saw `id` last has in flight, and confirms what
     /// it has seen if the queue confirms by that. Returns whether there is more to confirm.
-    pub(in crate::queue) fn take_over(
+    pub(crate) fn take_over(
         &mut self,
         id: &str,
         ticket: Ticket,
@@ -179,18 +179,18 @@ impl State {
         step: &mut Step,
     ) -> bool {
         if taken_over.is_none() {
-            let number = self.seen_last(id);
-            let delivery = self.delivery.as_mut();
-            let stream = ticket.to_bits();
-            *taken_over = delivery.and_then(|delivery| delivery.leases.take_over(number?, stream));
-            if let Some(from) = taken_over.and_then(|taken_over| taken_over.from) {
+            let (Some(number), Some(delivery)) = (self.seen_last(id), &mut self.delivery) else {
+                return false;
+            };
+            if let Some(stream) = delivery.leases.stream_that_saw(number) {
                 // It holds nothing any more, so it may have more.
-                self.consumers.has_capacity(Ticket::from_bits(from));
+                self.consumers.has_capacity(Ticket::from_bits(stream));
             }
+            *taken_over = delivery.leases.take_over(number, ticket.to_bits());
             let holder = taken_over.map(|taken_over| taken_over.holder);
             self.consumers.set_holder(ticket, holder);
         }
-        let Some(TakenOver { holder, order, .. }) = *taken_over else {
+        let Some(TakenOver { holder, order }) = *taken_over else {
             return false;
         };
         for _ in 0..MOST_AT_ONCE {
@@ -216,7 +216,7 @@ impl State {
 
     /// Hands the dead letters over; they still count against the bounds, until
     /// [`strike_off_dead`](Self::strike_off_dead).
-    pub(in crate::queue) fn take_dead(&mut self) -> (VecDeque<Dead>, BTreeSet<u64>) {
+    pub(crate) fn take_dead(&mut self) -> (VecDeque<Dead>, BTreeSet<u64>) {
         let delivery = self.delivery.as_mut();
         delivery
             .map(|delivery| delivery.take_dead())
@@ -224,7 +224,7 @@ impl State {
     }
 
     /// Strikes dead letters off that were taken.
-    pub(in crate::queue) fn strike_off_dead(&mut self, dead: &[Dead]) {
+    pub(crate) fn strike_off_dead(&mut self, dead: &[Dead]) {
         for (lent, _) in dead {
             let (due, seq) = (lent.due, lent.seq);
             self.backlog.strike_off(Key { due, seq }, &lent.item, true);

@@ -1,0 +1,21 @@
+//! What a queue holds at most.
+
+/// The bounds of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+    pub(super) streams: usize,
+    pub(super) overflow: Overflow,
+}
+
+/// What a push does when the queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is refused, and the error hands the message back.
+    #[default]
+    Reject,
+    /// The messages that are first in order are dropped, and counted, until there is room.
+    DropOldest,
+}

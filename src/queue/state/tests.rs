@@ -1,0 +1,208 @@
+//! One hold of the lock moves a bounded number of messages, and wakes a bounded number of tasks.
+
+use core::task::Waker;
+use core::time::Duration;
+use std::time::SystemTime;
+
+use super::*;
+use crate::message::Message;
+use crate::queue::bounds::Overflow;
+use crate::queue::lease::Confirm;
+
+const MANY: usize = 1_000;
+const MOST: usize = 64;
+
+fn at(secs: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
+}
+
+fn step(secs: u64) -> Step {
+    Step::new(at(secs))
+}
+
+fn poll<R>(
+    state: &mut State,
+    mut work: impl FnMut(&mut State, &mut Caller<'_>) -> Result<R, NeedsClone>,
+) -> R {
+    let mut caller = Caller::new(Waker::noop());
+    work(state, &mut caller).unwrap_or_else(|NeedsClone| {
+        caller.clone_waker();
+        work(state, &mut caller).unwrap()
+    })
+}
+
+fn state(lease: Option<Lease>) -> State {
+    let bounds = Bounds {
+        messages: MANY,
+        bytes: usize::MAX,
+        streams: MANY,
+        overflow: Overflow::Reject,
+    };
+    State::new(bounds, Epoch::new("e").unwrap(), 1, lease, at(0))
+}
+
+fn push(state: &mut State, message: Message) {
+    let push = Push {
+        message,
+        own_id: None,
+    };
+    let pushed = state.push(push, &mut None, &mut step(0));
+    assert!(matches!(pushed, Pushed::Done(Ok(_))));
+}
+
+fn take(state: &mut State, ticket: Ticket, limit: Limit, secs: u64) -> Chunk {
+    let mut chunk = Chunk::default();
+    let mut pull = Pull::new(limit);
+    while let Taken::Again = poll(state, |state, caller| {
+        let burst = &mut None;
+        state.poll_chunk(
+            ticket,
+            &mut chunk,
+            burst,
+            &mut pull,
+            caller,
+            &mut step(secs),
+        )
+    }) {}
+    chunk
+}
+
+/// A stream that was handed many messages at 0 s.
+fn handed_out() -> (State, Ticket) {
+    let lease = Lease::new(Duration::from_secs(30)).max_in_flight(MANY);
+    let lease = lease
+        .grace(Duration::from_secs(5))
+        .confirm(Confirm::ByResume);
+    let mut state = state(Some(lease));
+    for _ in 0..MANY {
+        push(&mut state, Message::from("x"));
+    }
+    let ticket = state.consumers.subscribe().unwrap();
+    take(&mut state, ticket, Limit::new(usize::MAX, usize::MAX), 0);
+    assert_eq!(in_flight(&state), MANY);
+    (state, ticket)
+}
+
+fn in_flight(state: &State) -> usize {
+    state.stats(at(0)).in_flight
+}
+
+/// Each hold of the lock moves a bounded number, and together they move all.
+fn comes_back_by_and_by(state: &mut State, secs: u64) {
+    let mut left = in_flight(state);
+    while state.catch_up(&mut step(secs)) {
+        assert!(left - in_flight(state) <= MOST);
+        left = in_flight(state);
+    }
+    assert!(left <= MOST);
+    assert_eq!((in_flight(state), state.backlog.len()), (0, MANY));
+}
+
+#[test]
+fn one_hold_of_the_lock_takes_back_64_whose_leases_ended() {
+    let (mut state, _) = handed_out();
+    comes_back_by_and_by(&mut state, 30);
+}
+
+#[test]
+fn one_hold_of_the_lock_takes_back_64_whose_stream_is_gone() {
+    let (mut state, ticket) = handed_out();
+    state.unsubscribe(ticket, &mut step(0));
+    assert_eq!(in_flight(&state), MANY);
+    comes_back_by_and_by(&mut state, 5);
+}
+
+#[test]
+fn one_hold_of_the_lock_lets_go_of_64_that_have_expired() {
+    let mut state = state(None);
+    for _ in 0..MANY {
+        push(
+            &mut state,
+            Message::from("x").expires_after(Duration::from_secs(1)),
+        );
+    }
+    let mut left = MANY;
+    while state.catch_up(&mut step(1)) {
+        assert!(left - state.backlog.len() <= MOST);
+        left = state.backlog.len();
+    }
+    assert_eq!((state.backlog.len(), state.stats.expired), (0, 1_000));
+}
+
+/// What has ended its lease is stale, also as long as it was not taken back.
+#[test]
+fn an_ack_of_what_is_not_taken_back_yet_comes_too_late() {
+    let (mut state, _) = handed_out();
+    assert!(state.catch_up(&mut step(30)));
+    let late = state.ack("e-1000", &mut step(30));
+    assert_eq!(late, Err(crate::queue::AckError::Stale));
+}
+
+/// The lock is let go of while it confirms, and somebody else confirms the last that it saw.
+#[test]
+fn a_client_whose_id_is_acked_while_it_comes_back_gets_the_rest() {
+    let (mut state, _) = handed_out();
+    let ticket = state.consumers.subscribe().unwrap();
+    let mut taken_over = None;
+    assert!(state.take_over("e-900", ticket, &mut taken_over, &mut step(0)));
+    state.ack("e-900", &mut step(0)).unwrap();
+    while state.take_over("e-900", ticket, &mut taken_over, &mut step(0)) {}
+    assert_eq!(in_flight(&state), MANY - 900);
+    let chunk = take(&mut state, ticket, Limit::new(usize::MAX, 1), 1);
+    assert_eq!(chunk.join().unwrap(), "id: e-901\ndata: x\n\n");
+}
+
+#[test]
+fn one_hold_of_the_lock_confirms_64_of_those_that_a_client_saw() {
+    let (mut state, _) = handed_out();
+    let ticket = state.consumers.subscribe().unwrap();
+    let (mut taken_over, mut left) = (None, MANY);
+    while state.take_over("e-1000", ticket, &mut taken_over, &mut step(0)) {
+        assert!(left - in_flight(&state) <= MOST);
+        left = in_flight(&state);
+    }
+    assert!(left <= MOST);
+    assert_eq!(in_flight(&state), 0);
+}
+
+fn crowd(state: &mut State) {
+    for _ in 0..MANY {
+        let ticket = state.consumers.subscribe().unwrap();
+        take(state, ticket, Limit::new(usize::MAX, 1), 0);
+    }
+}
+
+#[test]
+fn a_step_wakes_64_streams_and_the_next_steps_the_others() {
+    let mut state = state(None);
+    crowd(&mut state);
+    for _ in 0..MANY {
+        push(&mut state, Message::from("x"));
+    }
+    let mut steps = 0;
+    loop {
+        let mut step = step(0);
+        state.settle(&mut step);
+        let woken = MOST - step.effects.wakes_left();
+        assert!(woken <= MOST);
+        if woken == 0 {
+            break;
+        }
+        steps += 1;
+    }
+    assert_eq!(steps, MANY.div_ceil(MOST));
+}
+
+#[test]
+fn the_end_wakes_64_streams_in_a_step() {
+    let mut state = state(None);
+    crowd(&mut state);
+    state.close(at(0));
+    let mut woken = 0;
+    for _ in 0..MANY.div_ceil(MOST) {
+        let mut step = step(0);
+        state.settle(&mut step);
+        woken += MOST - step.effects.wakes_left();
+    }
+    assert_eq!(woken, MANY);
+}
