@@ -150,10 +150,8 @@ impl Backlog {
 
     /// Whether a producer may push now, or must wait until others have.
     pub(super) fn is_next(&self, ticket: Option<Ticket>) -> bool {
-        match ticket {
-            Some(ticket) => self.producers.is_first(ticket),
-            None => !self.producers.anyone_waits(),
-        }
+        let is_first = ticket.is_some_and(|ticket| self.producers.is_first(ticket));
+        is_first || !self.producers.anyone_waits()
     }
 
     pub(super) fn has_capacity(&self, cost: usize) -> bool {

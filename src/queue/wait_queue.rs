@@ -475,17 +475,17 @@ impl WaitQueue {
         let Some(ends) = self.lists.get_mut(list as usize) else {
             return;
         };
-        let last = ends.last.replace(index);
-        if last.is_none() {
+        let previous = ends.last.replace(index);
+        if previous.is_none() {
             ends.first = Some(index);
         }
         if let Some(slot) = self.slots.get_mut(index as usize) {
             slot.state = State::In(list);
-            slot.previous = last;
+            slot.previous = previous;
             slot.next = None;
         }
-        if let Some(last) = last.and_then(|last| self.slots.get_mut(last as usize)) {
-            last.next = Some(index);
+        if let Some(slot) = previous.and_then(|previous| self.slots.get_mut(previous as usize)) {
+            slot.next = Some(index);
         }
     }
 

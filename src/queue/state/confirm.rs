@@ -145,12 +145,7 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn extend(
-        &mut self,
-        id: &str,
-        by: Duration,
-        step: &Step,
-    ) -> Result<(), AckError> {
+    pub(crate) fn extend(&mut self, id: &str, by: Duration, step: &Step) -> Result<(), AckError> {
         let number = self.in_flight(id, step)?;
         if let Some(delivery) = &mut self.delivery {
             delivery.leases.extend(number, by);
