@@ -765,9 +765,17 @@ impl Shared {
     fn poll<R>(
         &self,
         cx: &mut Context<'_>,
+        work: impl FnMut(&mut State, &mut Step, &mut Caller<'_>) -> Result<R, NeedsClone>,
+    ) -> R {
+        self.poll_as(Caller::new(cx.waker()), work)
+    }
+
+    /// The same for a caller that may have cloned its waker already.
+    fn poll_as<R>(
+        &self,
+        mut caller: Caller<'_>,
         mut work: impl FnMut(&mut State, &mut Step, &mut Caller<'_>) -> Result<R, NeedsClone>,
     ) -> R {
-        let mut caller = Caller::new(cx.waker());
         loop {
             match self.with_caught_up(|state, step| work(state, step, &mut caller)) {
                 Ok(result) => return result,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::Shared;
 use super::state::{Asked, Burst, Taken};
 use crate::message::LastEventId;
+use crate::queue::step::Caller;
 use crate::queue::wait_queue::Ticket;
 use crate::source::chunk::Chunk;
 use crate::source::{Pull, Source, TooManyStreams};
@@ -23,6 +24,8 @@ pub struct QueueSubscription {
     ticket: Ticket,
     /// The burst that it takes.
     burst: Option<Burst>,
+    /// The last chunk was all there was, so the next poll will have to wait.
+    took_all: bool,
 }
 
 impl QueueSubscription {
@@ -32,6 +35,7 @@ impl QueueSubscription {
             shared: Arc::clone(shared),
             ticket,
             burst: None,
+            took_all: false,
         })
     }
 
@@ -82,12 +86,17 @@ impl Source for QueueSubscription {
         let this = &mut *self;
         let mut chunk = Chunk::default();
         loop {
-            let taken = this.shared.poll(cx, |state, step, caller| {
+            let mut caller = Caller::new(cx.waker());
+            if core::mem::take(&mut this.took_all) {
+                caller.clone_waker();
+            }
+            let taken = this.shared.poll_as(caller, |state, step, caller| {
                 let burst = &mut this.burst;
                 let taken = state.poll_chunk(this.ticket, &mut chunk, burst, pull, caller, step)?;
                 if let Taken::Wait(Some(deadline)) = taken {
                     pull.wake_at(deadline, step.now);
                 }
+                this.took_all = matches!(taken, Taken::Chunk) && state.backlog.len() == 0;
                 Ok(taken)
             });
             match taken {
