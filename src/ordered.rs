@@ -59,6 +59,7 @@ impl<T> Default for Ordered<T> {
 }
 
 impl<T> Ordered<T> {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.ready.len.saturating_add(self.scheduled.len())
     }
@@ -145,19 +146,37 @@ impl<T> Ordered<T> {
         Some((key, item))
     }
 
+    /// Whether any message can expire.
+    #[inline]
+    pub(crate) fn is_perishable(&self) -> bool {
+        !self.expiring.is_empty()
+    }
+
+    /// Whether all messages were due when they came.
+    #[inline]
+    pub(crate) fn is_unscheduled(&self) -> bool {
+        self.scheduled.is_empty()
+    }
+
     /// When the first message expires.
+    #[inline]
     pub(crate) fn next_expiry(&self) -> Deadline {
         self.next_expiry
     }
 
     /// Counts messages that have fallen due at `now`, some in one step; returns whether there may be
     /// more.
+    #[inline]
     pub(crate) fn count_to(&mut self, now: SystemTime) -> bool {
+        !self.scheduled.is_empty() && self.count_scheduled(now)
+    }
+
+    fn count_scheduled(&mut self, now: SystemTime) -> bool {
         let last = Key {
             due: Deadline::At(now),
             seq: u64::MAX,
         };
-        if self.scheduled.is_empty() || self.counted_to.is_some_and(|counted| counted >= last) {
+        if self.counted_to.is_some_and(|counted| counted >= last) {
             return false;
         }
         let from = self
@@ -176,6 +195,7 @@ impl<T> Ordered<T> {
     }
 
     /// How many messages are known to be due: see [`count_to`](Self::count_to).
+    #[inline]
     pub(crate) fn due(&self) -> usize {
         self.ready.len.saturating_add(self.due_count)
     }

@@ -144,16 +144,19 @@ impl Backlog {
     }
 
     /// Whether a message with this cost could never be held.
+    #[inline]
     pub(super) fn is_too_large(&self, cost: usize) -> bool {
         cost > self.bounds.bytes || self.bounds.messages == 0
     }
 
     /// Whether a producer may push now, or must wait until others have.
+    #[inline]
     pub(super) fn is_next(&self, ticket: Option<Ticket>) -> bool {
         let is_first = ticket.is_some_and(|ticket| self.producers.is_first(ticket));
         is_first || !self.producers.anyone_waits()
     }
 
+    #[inline]
     pub(super) fn has_capacity(&self, cost: usize) -> bool {
         let bytes = self.bytes.saturating_add(cost);
         self.held < self.bounds.messages && bytes <= self.bounds.bytes
@@ -217,6 +220,7 @@ impl Backlog {
     }
 
     /// How many messages wait.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.fresh.len().saturating_add(self.returned.len())
     }
@@ -231,6 +235,7 @@ impl Backlog {
     }
 
     /// The message that is to leave first.
+    #[inline]
     pub(super) fn head(&self) -> Option<(Key, Deadline, &Item)> {
         let fresh = self.fresh.head();
         if self.returned.len() == 0 {
@@ -245,6 +250,7 @@ impl Backlog {
     }
 
     /// Takes the first message out, for good.
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.pop_first()?;
         self.strike_off(entry.0, &entry.2, entry.2.attempts > 0);
@@ -252,6 +258,7 @@ impl Backlog {
     }
 
     /// Takes the first message out, to be leased: the queue goes on to answer for it.
+    #[inline]
     pub(super) fn pop_to_lend(&mut self) -> Option<Entry> {
         let entry = self.pop_first()?;
         if entry.2.attempts == 0 {
@@ -260,6 +267,7 @@ impl Backlog {
         Some(entry)
     }
 
+    #[inline]
     fn pop_first(&mut self) -> Option<Entry> {
         if self.returned.len() == 0 {
             return self.fresh.pop();
@@ -295,24 +303,42 @@ impl Backlog {
         Some((key, item))
     }
 
+    /// Whether any message has expired that was not let go of.
+    #[inline]
+    pub(super) fn is_any_expired(&self, now: SystemTime) -> bool {
+        (self.fresh.is_perishable() || self.returned.is_perishable())
+            && self.next_expiry().has_come(now)
+    }
+
     /// When the first message expires.
+    #[inline]
     pub(super) fn next_expiry(&self) -> Deadline {
-        self.fresh.next_expiry().min(self.returned.next_expiry())
+        let fresh = self.fresh.next_expiry();
+        if self.returned.is_perishable() {
+            return fresh.min(self.returned.next_expiry());
+        }
+        fresh
     }
 
     /// Counts what has fallen due, a bounded number in one step.
+    #[inline]
     pub(super) fn count_due(&mut self, now: SystemTime) {
         let _ = self.fresh.count_to(now);
         let _ = self.returned.count_to(now);
     }
 
     /// How many messages are known to be due.
+    #[inline]
     pub(super) fn due(&self) -> usize {
         self.fresh.due().saturating_add(self.returned.due())
     }
 
     /// When the first of those falls due that are not due now.
+    #[inline]
     pub(super) fn next_due(&self, now: SystemTime) -> Deadline {
+        if self.fresh.is_unscheduled() && self.returned.is_unscheduled() {
+            return Deadline::Never;
+        }
         let fresh = self.fresh.next_due(now).unwrap_or(Deadline::Never);
         let returned = self.returned.next_due(now).unwrap_or(Deadline::Never);
         fresh.min(returned)
@@ -412,6 +438,7 @@ impl Backlog {
         step.effects.drop_waker(self.producers.remove(ticket));
     }
 
+    #[inline]
     pub(super) fn anyone_waits_for_capacity(&self) -> bool {
         self.producers.anyone_waits()
     }
@@ -430,6 +457,7 @@ impl Backlog {
 
     /// If there may be capacity, the first in line shall push. It stays in line until it has, so that
     /// nobody overtakes it.
+    #[inline]
     pub(super) fn settle(&mut self, step: &mut Step) {
         if core::mem::take(&mut self.is_freed)
             && self.producers.anyone_waits()

@@ -83,6 +83,7 @@ impl Consumers {
         step.effects.drop_waker(self.streams.remove(ticket));
     }
 
+    #[inline]
     pub(super) fn holder(&self, ticket: Ticket) -> Option<HolderId> {
         self.streams.holder(ticket)
     }
@@ -92,16 +93,19 @@ impl Consumers {
     }
 
     /// Whether any stream waits for a message.
+    #[inline]
     pub(super) fn anyone_waits(&self) -> bool {
         self.streams.anyone_waits()
     }
 
     /// Whether any stream waits until it may take more.
+    #[inline]
     pub(super) fn anyone_is_full(&self) -> bool {
         self.streams.has_any(List::Full)
     }
 
     /// Waits in a list, having found nothing; `credit` is how many messages it may take.
+    #[inline]
     pub(super) fn wait(
         &mut self,
         ticket: Ticket,
@@ -132,6 +136,7 @@ impl Consumers {
     }
 
     /// Leaves the wait set: it has taken something.
+    #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket) {
         self.streams.leave(ticket);
         self.resign(ticket);
@@ -169,6 +174,7 @@ impl Consumers {
     }
 
     /// Lets some streams wait as all others do that are full no more.
+    #[inline]
     pub(super) fn release(&mut self) {
         for _ in 0..MOST_AT_ONCE {
             if !self.none_is_full {
@@ -194,12 +200,14 @@ impl Consumers {
 
     /// Whether this stream polls only because it keeps the time: all of `due` messages are for
     /// others, that were notified.
+    #[inline]
     pub(super) fn abstains(&self, ticket: Ticket, due: usize) -> bool {
         self.is_keeper(ticket)
             && !self.streams.has_credit(ticket)
             && due <= self.streams.credit_notified()
     }
 
+    #[inline]
     fn is_keeper(&self, ticket: Ticket) -> bool {
         let keepers = [self.first, self.second];
         keepers
@@ -395,6 +403,7 @@ impl Consumers {
         step.effects.wake(self.streams.take_waker(ticket));
     }
 
+    #[inline]
     fn resign(&mut self, ticket: Ticket) {
         for keeper in [&mut self.first, &mut self.second] {
             if keeper.is_some_and(|keeper| keeper.ticket == ticket) {
@@ -443,6 +452,7 @@ impl Consumers {
     }
 
     /// Whether a driver keeps the time.
+    #[inline]
     pub(super) fn is_driven(&self) -> bool {
         self.drivers.len() > 0
     }

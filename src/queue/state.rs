@@ -103,6 +103,7 @@ impl State {
     }
 
     /// The time of a step whose reading of the clock is `now`: never before that of the last one.
+    #[inline]
     pub(super) fn time(&mut self, now: SystemTime) -> SystemTime {
         self.latest = self.latest.max(now);
         self.latest
@@ -110,13 +111,15 @@ impl State {
 
     /// Lets go of what has expired and takes back what is not leased any more: a bounded number of
     /// messages. Returns whether there may be more.
+    #[inline]
     pub(super) fn catch_up(&mut self, step: &mut Step) -> bool {
         let delivery = self.delivery.as_ref();
-        let is_behind = self.backlog.next_expiry().has_come(step.now)
+        let is_behind = self.backlog.is_any_expired(step.now)
             || delivery.is_some_and(|delivery| delivery.is_any_over(step.now));
-        if !is_behind {
-            return false;
-        }
+        is_behind && self.catch_up_some(step)
+    }
+
+    fn catch_up_some(&mut self, step: &mut Step) -> bool {
         for _ in 0..MOST_AT_ONCE {
             let came_back = self.take_back_one(step);
             if !came_back && !self.expire_one(step) {
@@ -180,7 +183,7 @@ impl State {
             return refuse(PushError::TooLarge, push);
         }
         // What has expired may be a message with the same id, or the capacity that is missing.
-        let is_behind = self.backlog.next_expiry().has_come(step.now);
+        let is_behind = self.backlog.is_any_expired(step.now);
         if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
             if is_behind {
                 return Pushed::Again(push);
@@ -261,6 +264,7 @@ impl State {
     }
 
     /// Whether a timekeeper leaves what is due to the streams that were notified for it.
+    #[inline]
     fn abstains(&mut self, ticket: Ticket, holder: Option<HolderId>, now: SystemTime) -> bool {
         if self.is_closed() || holder.is_some_and(|holder| self.is_owed(holder)) {
             return false;
@@ -298,6 +302,7 @@ impl State {
     }
 
     /// Says whether more of a burst follows this chunk.
+    #[inline]
     fn note_burst(
         &self,
         burst: &mut Option<Burst>,
@@ -499,6 +504,7 @@ impl State {
         self.is_aborted = true;
     }
 
+    #[inline]
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }
@@ -565,6 +571,7 @@ impl State {
     }
 
     /// Whether the first message is due and needs no lease.
+    #[inline]
     fn is_head_unleased(&self, now: SystemTime) -> bool {
         let horizon = self.horizon(now);
         let head = self.backlog.head();
@@ -573,6 +580,7 @@ impl State {
 
     /// Wakes all once when the closing begins, so that pacing ends, and once when all is over: some
     /// in each step.
+    #[inline]
     fn announce_end(&mut self, step: &mut Step) {
         let phase = if self.is_aborted || self.is_forgotten() {
             Phase::Over
@@ -591,6 +599,7 @@ impl State {
     }
 
     /// Whether nobody can push, and nothing is left that ever falls due.
+    #[inline]
     fn is_forgotten(&self) -> bool {
         if self.has_handles {
             return false;
@@ -600,6 +609,7 @@ impl State {
         next.is_none() && delivery.is_none_or(|delivery| delivery.leases.len() == 0)
     }
 
+    #[inline]
     fn is_finished(&self, now: SystemTime) -> bool {
         let next = self.backlog.head();
         let is_due = next.is_some_and(|(key, ..)| key.due.has_come(self.horizon(now)));
@@ -607,12 +617,14 @@ impl State {
         self.is_aborted || closed || self.is_forgotten()
     }
 
+    #[inline]
     fn horizon(&self, now: SystemTime) -> SystemTime {
         self.closed.unwrap_or(now)
     }
 
     /// When the next message falls due, may come back, or makes room for a producer. If no stream
     /// waits for a message, nobody can take what falls due.
+    #[inline]
     fn next_deadline(&self, now: SystemTime) -> Deadline {
         let delivery = self.delivery.as_ref();
         let mut next = delivery.map_or(Deadline::Never, |delivery| delivery.next_end());

@@ -221,6 +221,7 @@ impl WaitQueue {
     }
 
     /// Keeps the caller's waker, for the end. Returns the one of before.
+    #[inline]
     pub(super) fn set_waker(
         &mut self,
         ticket: Ticket,
@@ -238,6 +239,7 @@ impl WaitQueue {
     }
 
     /// Is idle from now on: it has taken something, or does not want to be woken.
+    #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(slot) = self.slot(ticket) else {
             return;
@@ -338,6 +340,7 @@ impl WaitQueue {
 
     /// Takes the credit or reservation of one task back that has lapsed at `now`; returns whether
     /// there was any.
+    #[inline]
     pub(super) fn lapse(&mut self, now: Deadline) -> bool {
         if let Some((until, slot)) = self.reserved.first().copied()
             && until <= now
@@ -357,6 +360,7 @@ impl WaitQueue {
     }
 
     /// When the first credit or reservation lapses.
+    #[inline]
     pub(super) fn next_lapse(&self) -> Deadline {
         let notified = self.first(List::Notified);
         let notified = notified.and_then(|slot| self.slots.get(slot as usize));
@@ -367,11 +371,13 @@ impl WaitQueue {
     }
 
     /// Whether any task stands in the list.
+    #[inline]
     pub(super) fn has_any(&self, list: List) -> bool {
         self.first(list).is_some()
     }
 
     /// Whether any task waits to be notified.
+    #[inline]
     pub(super) fn anyone_waits(&self) -> bool {
         self.has_any(List::Waiting) || self.has_any(List::Yielding)
     }
@@ -399,6 +405,7 @@ impl WaitQueue {
     }
 
     /// Whether no task comes before this one: it has a credit, or has waited longest, or none waits.
+    #[inline]
     pub(super) fn is_its_turn(&self, ticket: Ticket) -> bool {
         match self.peek(ticket).map(|slot| slot.state) {
             Some(State::In(List::Notified) | State::Reserved) => true,
@@ -408,6 +415,7 @@ impl WaitQueue {
     }
 
     /// How many messages all notified tasks take, whatever others have reserved.
+    #[inline]
     pub(super) fn credit_notified(&self) -> usize {
         self.notified
     }
@@ -420,6 +428,7 @@ impl WaitQueue {
     }
 
     /// How many messages all notified and reserved tasks take.
+    #[inline]
     pub(super) fn credit(&self) -> usize {
         self.credit
     }
@@ -428,6 +437,7 @@ impl WaitQueue {
         self.peek(ticket).is_some_and(Slot::has_credit)
     }
 
+    #[inline]
     pub(super) fn is_in(&self, ticket: Ticket, list: List) -> bool {
         self.peek(ticket)
             .is_some_and(|slot| slot.state == State::In(list))
@@ -452,25 +462,30 @@ impl WaitQueue {
         self.credit = self.credit.saturating_sub(slot.credit);
     }
 
+    #[inline]
     fn first(&self, list: List) -> Option<u32> {
         self.lists.get(list as usize)?.first
     }
 
+    #[inline]
     fn ticket(&self, slot: u32) -> Option<Ticket> {
         let generation = self.slots.get(slot as usize)?.generation;
         Some(Ticket { slot, generation })
     }
 
+    #[inline]
     fn peek(&self, ticket: Ticket) -> Option<&Slot> {
         let slot = self.slots.get(ticket.slot as usize)?;
         (slot.generation == ticket.generation && slot.state != State::Free).then_some(slot)
     }
 
+    #[inline]
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(ticket.slot as usize)?;
         (slot.generation == ticket.generation && slot.state != State::Free).then_some(slot)
     }
 
+    #[inline]
     fn link(&mut self, index: u32, list: List) {
         let Some(ends) = self.lists.get_mut(list as usize) else {
             return;
@@ -489,6 +504,7 @@ impl WaitQueue {
         }
     }
 
+    #[inline]
     fn unlink(&mut self, index: u32, list: List) {
         let Some(slot) = self.slots.get_mut(index as usize) else {
             return;
