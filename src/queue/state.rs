@@ -559,7 +559,10 @@ impl State {
         let is_any_full = self.consumers.anyone_is_full();
         if self.consumers.anyone_waits() {
             self.backlog.count_due(self.horizon(step.now));
-            self.consumers.notify(self.backlog.due(), step);
+            let due = self.backlog.due();
+            if due > 0 {
+                self.consumers.notify(due, step);
+            }
         } else if is_any_full && self.is_head_unleased(step.now) {
             self.consumers.notify_full(step);
         }
@@ -611,6 +614,9 @@ impl State {
 
     #[inline]
     fn is_finished(&self, now: SystemTime) -> bool {
+        if self.has_handles && !self.is_closed() {
+            return false;
+        }
         let next = self.backlog.head();
         let is_due = next.is_some_and(|(key, ..)| key.due.has_come(self.horizon(now)));
         let closed = self.is_closed() && !is_due;

@@ -30,16 +30,23 @@ impl Step {
 #[derive(Default)]
 pub(super) struct Effects {
     few: [Option<Waker>; 2],
-    more: Vec<Waker>,
     wakes: usize,
     displaced: Option<Waker>,
-    more_displaced: Vec<Waker>,
     frame: Option<Bytes>,
+    /// What most steps have none of.
+    many: Option<Box<Many>>,
+}
+
+#[derive(Default)]
+struct Many {
+    wakers: Vec<Waker>,
+    displaced: Vec<Waker>,
     frames: Vec<Bytes>,
 }
 
 impl Effects {
     /// Wakes and drops, outside the lock.
+    #[inline]
     pub(super) fn run(self) {
         // Spelled out: every step comes by here, and an iterator over the array costs more than most
         // of what the step does.
@@ -50,8 +57,8 @@ impl Effects {
         if let Some(waker) = second {
             wake(waker);
         }
-        for waker in self.more {
-            wake(waker);
+        if let Some(many) = self.many {
+            many.wakers.into_iter().for_each(wake);
         }
     }
 
@@ -62,28 +69,37 @@ impl Effects {
         self.wakes = self.wakes.saturating_add(1);
         match self.few.iter_mut().find(|slot| slot.is_none()) {
             Some(slot) => *slot = Some(waker),
-            None => self.more.push(waker),
+            None => self.many().wakers.push(waker),
         }
     }
 
     /// How many more tasks this step may wake.
+    #[inline]
     pub(super) fn wakes_left(&self) -> usize {
         MOST_AT_ONCE.saturating_sub(self.wakes)
     }
 
     /// Drops a waker that was replaced: mostly one.
+    #[inline]
     pub(super) fn drop_waker(&mut self, waker: Option<Waker>) {
+        if waker.is_none() {
+            return;
+        }
         match self.displaced {
             None => self.displaced = waker,
-            Some(_) => self.more_displaced.extend(waker),
+            Some(_) => self.many().displaced.extend(waker),
         }
     }
 
     pub(super) fn drop_frame(&mut self, frame: Bytes) {
         match self.frame {
             None => self.frame = Some(frame),
-            Some(_) => self.frames.push(frame),
+            Some(_) => self.many().frames.push(frame),
         }
+    }
+
+    fn many(&mut self) -> &mut Many {
+        self.many.get_or_insert_default()
     }
 }
 
