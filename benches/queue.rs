@@ -21,6 +21,9 @@ mod deadline;
 #[allow(dead_code, reason = "a push and a pop need a part of it")]
 #[path = "../src/ordered.rs"]
 mod ordered;
+#[allow(dead_code, reason = "the store needs a part of it")]
+#[path = "../src/seq_map.rs"]
+mod seq_map;
 #[path = "work/store.rs"]
 mod store;
 

@@ -230,6 +230,7 @@ pub mod header;
 mod message;
 mod ordered;
 mod queue;
+mod seq_map;
 mod source;
 mod stream;
 mod sync;

@@ -22,13 +22,13 @@ use std::path::Path;
 /// 4  stream  header                 the only poll that faces the user; the only user of `http`
 /// 3  queue  topic  topics  relay    a lock around pure parts
 /// 2  the pure parts of these, and real and fake time
-/// 1  event  message  source  time  ordered  wakers  sync
+/// 1  event  message  source  time  ordered  seq_map  wakers  sync
 /// ```
 const LAYERS: [(u8, &[&str]); 5] = [
     (
         1,
         &[
-            "event", "message", "source", "time", "ordered", "wake", "wakers", "sync",
+            "event", "message", "source", "time", "ordered", "seq_map", "wake", "wakers", "sync",
         ],
     ),
     (
@@ -61,7 +61,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 21] = [
+const PURE: [&str; 22] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -77,6 +77,7 @@ const PURE: [&str; 21] = [
     "queue/stats",
     "queue/step",
     "queue/wait_queue",
+    "seq_map",
     "source/chunk",
     "stream/moment",
     "stream/pacing",

@@ -5,6 +5,7 @@
     reason = "a test that panics fails, as it should"
 )]
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -49,11 +50,14 @@ fn held(seqs: &[u64]) -> (Leases<u64>, HolderId) {
 }
 
 fn list(leases: &Leases<u64>, holder: HolderId) -> Vec<u64> {
-    let mut next = leases.holders.get(&holder).and_then(|holder| holder.first);
+    let mut next = leases
+        .holders
+        .get(holder.get())
+        .and_then(|holder| holder.first);
     let mut list = Vec::new();
     while let Some(seq) = next {
         list.push(seq);
-        next = leases.flights[&seq].next();
+        next = leases.flights.get(seq).unwrap().next();
     }
     list
 }
@@ -209,6 +213,50 @@ fn what_is_renewed_knows_nobody_of_before() {
     assert_ne!(leases.holder_of(1, Some(holder)), holder);
 }
 
+#[test]
+fn one_step_takes_64_extended_leases_from_a_holder_whose_grace_is_over() {
+    const MANY: u64 = 200;
+    let terms = Lease::new(secs(10)).max_in_flight(usize::MAX);
+    let mut leases = Leases::new(terms);
+    let holder = leases.holder_of(1, None);
+    for seq in 1..=MANY {
+        leases.lend(lent(seq, None), Some(holder), at(0));
+        leases.extend(seq, secs(90));
+    }
+    leases.orphan(holder, 1, Some(Deadline::At(at(5))));
+    let mut held = list(&leases, holder).len();
+    while leases.next_end() == Some(Deadline::At(at(5))) {
+        assert!(leases.end_due(at(5)).is_none(), "they were extended");
+        let left = list(&leases, holder).len();
+        assert!(held - left <= 64);
+        held = left;
+    }
+    assert_eq!((held, leases.len()), (0, 200));
+    assert_eq!(leases.next_end(), Some(Deadline::At(at(100))));
+    assert_consistent(&leases, 5);
+}
+
+/// A stream that holds very many is dropped and comes back: nothing is done for each message.
+#[test]
+fn one_expiry_stands_for_all_that_a_dropped_stream_holds() {
+    let mut leases = Leases::new(Lease::new(secs(5_000)).max_in_flight(usize::MAX));
+    let holder = leases.holder_of(1, None);
+    for seq in 1..=1_000 {
+        leases.lend(lent(seq, Some(2_000 - seq)), Some(holder), at(0));
+    }
+    leases.orphan(holder, 1, None);
+    assert_eq!(leases.expiries.len(), 1);
+    assert_eq!(leases.next_end(), Some(Deadline::At(at(1_000))));
+    assert!(leases.take_over(1_000, 2).is_some());
+    assert_eq!(leases.expiries.len(), 0);
+    leases.orphan(holder, 2, None);
+    assert_eq!(
+        ended(&mut leases, 1_001),
+        [1_000, 999].map(|seq| (seq, Reason::Dropped))
+    );
+    assert_eq!(leases.next_end(), Some(Deadline::At(at(1_002))));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Lend(Option<u64>, u64),
@@ -235,58 +283,56 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..200)
 }
 
-fn is_consistent(leases: &Leases<u64>, now: u64) {
+fn assert_consistent(leases: &Leases<u64>, now: u64) {
+    let flight = |seq: u64| leases.flights.get(seq).unwrap();
     let mut listed = 0;
-    let (mut graces, mut expiring) = (BTreeSet::new(), BTreeSet::new());
-    for (id, holder) in &leases.holders {
-        let forwards = list(leases, *id);
+    let (mut graces, mut expiries) = (BTreeSet::new(), BTreeSet::new());
+    for (id, holder) in leases.holders.iter() {
+        let id = HolderId::new(id).unwrap();
+        let forwards = list(leases, id);
         let mut backwards = Vec::new();
         let mut previous = holder.last;
         while let Some(seq) = previous {
             backwards.push(seq);
-            previous = leases.flights[&seq].previous();
+            previous = flight(seq).previous.map(NonZeroU64::get);
         }
         backwards.reverse();
         assert_eq!(forwards, backwards);
         assert_eq!(forwards.len(), holder.count);
         assert!(holder.count > 0 || holder.stream.is_some(), "left behind");
         assert!(holder.owed.is_none_or(|owed| forwards.contains(&owed)));
-        graces.extend(holder.grace.map(|grace| (grace, *id)));
-        let mut perishable = 0;
+        graces.extend(holder.grace.map(|grace| (grace, id)));
+        let mut expiring = BTreeSet::new();
         for seq in &forwards {
-            let flight = &leases.flights[seq];
-            assert_eq!(flight.holder, Some(*id));
+            let flight = flight(*seq);
+            assert_eq!(flight.holder, Some(id));
             if flight.expires != Deadline::Never {
-                perishable += 1;
-                if holder.stream.is_none() {
-                    expiring.insert((flight.expires, *seq));
-                }
+                expiring.insert((flight.expires, *seq));
             }
         }
-        assert_eq!(holder.perishable, perishable);
+        assert_eq!(holder.expiries, expiring);
+        if let Some((first, _)) = expiring.first().filter(|_| holder.stream.is_none()) {
+            expiries.insert((*first, id));
+        }
         if let Some((_, order)) = holder.departed {
-            let after = |seq: &&u64| leases.flights[*seq].order > order;
+            let after = |seq: &&u64| flight(**seq).order > order;
             assert_eq!(holder.after_departed, forwards.iter().find(after).copied());
         }
         listed += forwards.len();
     }
-    for (seq, id) in &leases.departed {
-        let departed = leases.holders[id].departed;
-        assert!(departed.is_some_and(|(departed, _)| departed == *seq));
+    for (seq, id) in leases.departed.iter() {
+        let departed = leases.holders.get(id.get()).unwrap().departed;
+        assert!(departed.is_some_and(|(departed, _)| departed == seq));
     }
-    let flights = leases.flights.values();
-    let nobodys = flights.filter(|flight| flight.holder.is_none()).count();
+    let flights = leases.flights.iter();
+    let nobodys = flights
+        .filter(|(_, flight)| flight.holder.is_none())
+        .count();
     assert_eq!(listed + nobodys, leases.flights.len());
     assert_eq!(leases.graces, graces);
-    assert_eq!(leases.expiring, expiring);
-    let ends = leases
-        .flights
-        .iter()
-        .map(|(seq, flight)| (flight.until, *seq));
-    assert_eq!(
-        leases.ends.first().map(|end| end.0),
-        ends.min().map(|end| end.0)
-    );
+    assert_eq!(leases.expiries, expiries);
+    let ends = leases.flights.iter().map(|(_, flight)| flight.until);
+    assert_eq!(leases.ends.first().map(|end| end.0), ends.min());
     assert!(
         leases.next_end().is_none_or(|end| !end.has_come(at(now))),
         "overdue"
@@ -301,9 +347,8 @@ proptest! {
         let mut holders = [None; 4];
         for step in steps {
             let any = |leases: &Leases<u64>, at: usize| {
-                let mut seqs: Vec<_> = leases.flights.keys().copied().collect();
-                seqs.sort_unstable();
-                at.checked_rem(seqs.len()).map(|at| seqs[at])
+                let at = at.checked_rem(leases.len())?;
+                leases.flights.iter().nth(at).map(|(seq, _)| seq)
             };
             match step {
                 Step::Lend(stream, lasts) => {
@@ -349,7 +394,7 @@ proptest! {
                 Step::Pass(by) => now += by,
             }
             while leases.end_due(at(now)).is_some() {}
-            is_consistent(&leases, now);
+            assert_consistent(&leases, now);
         }
     }
 }

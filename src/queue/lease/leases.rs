@@ -1,0 +1,251 @@
+//! All that is in flight, with the order in which it ends and the clients that hold it.
+
+mod holder;
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use super::deadlines::{End, Ends, Slot};
+use super::flight::{Client, Flight, HolderId, Lent};
+use super::{Lease, Reason};
+use crate::seq_map::SeqMap;
+use crate::time::Deadline;
+use holder::Holder;
+
+/// The most extended leases that one step takes from a holder whose grace is over.
+const MOST_DETACHED: usize = 64;
+
+/// What was handed out, by the number of the message.
+///
+/// Each step works on one message, however many a holder has: nothing walks a holder's list.
+#[derive(Debug)]
+pub(crate) struct Leases<T> {
+    terms: Lease,
+    flights: SeqMap<Box<Flight<T>>>,
+    ends: Ends,
+    holders: SeqMap<Box<Holder>>,
+    /// When the grace of each holder ends whose stream is gone.
+    graces: BTreeSet<(Deadline, HolderId)>,
+    /// When the first message expires of each holder whose stream is gone, if any ever does.
+    expiries: BTreeSet<(Deadline, HolderId)>,
+    /// The last message that has left each holder, by number.
+    departed: SeqMap<HolderId>,
+    last_holder: u64,
+    last_order: u64,
+}
+
+/// What a stream has taken over from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TakenOver {
+    pub(crate) holder: HolderId,
+    /// That of the message that the client saw last: see [`Leases::seen`].
+    pub(crate) order: u64,
+}
+
+impl<T> Leases<T> {
+    pub(crate) fn new(terms: Lease) -> Self {
+        Self {
+            terms,
+            flights: SeqMap::default(),
+            ends: Ends::default(),
+            holders: SeqMap::default(),
+            graces: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            departed: SeqMap::default(),
+            last_holder: 0,
+            last_order: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.flights.len()
+    }
+
+    pub(crate) fn terms(&self) -> Lease {
+        self.terms
+    }
+
+    pub(crate) fn get(&self, seq: u64) -> Option<&T> {
+        self.flights.get(seq).map(|flight| &flight.item)
+    }
+
+    /// Leases a message to a holder, or to nobody in particular. `attempts` is how often it was
+    /// handed out before.
+    pub(crate) fn lend(&mut self, lent: Lent<T>, holder: Option<HolderId>, now: SystemTime) {
+        let until = Deadline::At(now).plus(self.terms.timeout);
+        let client = lent.client.and(holder, lent.attempts);
+        if client == Client::SEVERAL {
+            // Its id does not identify the client that saw it any more.
+            self.departed.remove(lent.seq);
+        }
+        self.last_order = self.last_order.saturating_add(1);
+        let flight = Flight {
+            due: lent.due,
+            expires: lent.expires,
+            until,
+            slot: self.ends.insert((until, lent.seq)),
+            attempts: lent.attempts.saturating_add(1),
+            extended: false,
+            is_several: client == Client::SEVERAL,
+            order: self.last_order,
+            holder,
+            previous: holder.and_then(|holder| self.link(holder, lent.seq, lent.expires)),
+            next: None,
+            item: lent.item,
+        };
+        self.flights.insert(lent.seq, Box::new(flight));
+    }
+
+    /// Whether an owed message must not be sent again.
+    pub(crate) fn is_spent(&self, seq: u64, now: SystemTime) -> bool {
+        self.flights.get(seq).is_some_and(|flight| {
+            flight.attempts >= self.terms.max_attempts || flight.expires.has_come(now)
+        })
+    }
+
+    /// Leases the owed message anew.
+    pub(crate) fn lend_owed(&mut self, id: HolderId, now: SystemTime) {
+        let until = Deadline::At(now).plus(self.terms.timeout);
+        let Some(holder) = self.holders.get_mut(id.get()) else {
+            return;
+        };
+        let Some(seq) = holder.owed else {
+            return;
+        };
+        let Some(flight) = self.flights.get_mut(seq) else {
+            return;
+        };
+        flight.attempts = flight.attempts.saturating_add(1);
+        flight.extended = false;
+        holder.owed = flight.next();
+        self.move_end(seq, until, Ends::insert);
+    }
+
+    /// Ends the lease of a message and takes it out. Returns the holder that has capacity again.
+    pub(crate) fn end(&mut self, seq: u64) -> Option<(Lent<T>, Option<HolderId>)> {
+        let flight = self.flights.remove(seq)?;
+        self.ends.remove((flight.until, seq), flight.slot);
+        self.unlink(&flight.link(seq));
+        let holder = flight.holder;
+        Some((flight.lent(seq), holder))
+    }
+
+    /// Ends one lease that is over at `now`.
+    ///
+    /// Returns `None` if none is over, and also when this step has done its share without ending
+    /// one: then [`next_end`](Self::next_end) is still in the past.
+    pub(crate) fn end_due(
+        &mut self,
+        now: SystemTime,
+    ) -> Option<(Lent<T>, Option<HolderId>, Reason)> {
+        for _ in 0..MOST_DETACHED {
+            let Some(seq) = self.first_after_grace(now) else {
+                let expired = self.first_expired(now);
+                let reason = expired.map_or(Reason::LeaseEnded, |_| Reason::Dropped);
+                let (lent, holder) = self.end(expired.or_else(|| self.first_ended(now))?)?;
+                return Some((lent, holder, reason));
+            };
+            let flight = self.flights.get(seq)?;
+            if !flight.extended || flight.until.has_come(now) {
+                let (lent, holder) = self.end(seq)?;
+                return Some((lent, holder, Reason::Dropped));
+            }
+            self.detach(seq);
+        }
+        None
+    }
+
+    /// Whether a lease is over at `now`, though its message was not taken back yet.
+    pub(crate) fn is_over(&self, seq: u64, now: SystemTime) -> bool {
+        let Some(flight) = self.flights.get(seq) else {
+            return true;
+        };
+        if flight.until.has_come(now) {
+            return true;
+        }
+        let holder = flight.holder.and_then(|id| self.holders.get(id.get()));
+        let Some(orphaned) = holder.filter(|holder| holder.stream.is_none()) else {
+            return false;
+        };
+        let grace = orphaned.grace.filter(|_| !flight.extended);
+        flight.expires.has_come(now) || grace.is_some_and(|grace| grace.has_come(now))
+    }
+
+    /// When the next lease or grace ends, or the next orphan expires.
+    pub(crate) fn next_end(&self) -> Option<Deadline> {
+        let grace = self.graces.first().map(|(grace, _)| *grace);
+        let expiry = self.expiries.first().map(|(expiry, _)| *expiry);
+        let end = self.ends.first().map(|(end, _)| end);
+        grace.into_iter().chain(expiry).chain(end).min()
+    }
+
+    /// Makes a lease end later.
+    pub(crate) fn extend(&mut self, seq: u64, by: Duration) -> bool {
+        let Some(flight) = self.flights.get_mut(seq) else {
+            return false;
+        };
+        flight.extended = true;
+        let until = flight.until.plus(by);
+        self.move_end(seq, until, Ends::insert_extended);
+        true
+    }
+
+    /// Begins anew; returns what was.
+    pub(crate) fn renew(&mut self) -> Self {
+        let mut new = Self::new(self.terms);
+        new.last_holder = self.last_holder;
+        new.last_order = self.last_order;
+        core::mem::replace(self, new)
+    }
+
+    /// All that is in flight, by number.
+    pub(crate) fn into_lent(self) -> impl Iterator<Item = Lent<T>> {
+        let flights = self.flights.into_entries();
+        flights.map(|(seq, flight)| flight.lent(seq))
+    }
+
+    /// The first message of a holder whose grace is over.
+    fn first_after_grace(&self, now: SystemTime) -> Option<u64> {
+        let (grace, id) = self.graces.first()?;
+        let holder = grace.has_come(now).then(|| self.holders.get(id.get()))?;
+        holder?.first
+    }
+
+    /// A message that has expired after its stream was dropped.
+    fn first_expired(&self, now: SystemTime) -> Option<u64> {
+        let (expires, id) = self.expiries.first()?;
+        let holder = expires.has_come(now).then(|| self.holders.get(id.get()))?;
+        holder?.expiries.first().map(|(_, seq)| *seq)
+    }
+
+    fn first_ended(&self, now: SystemTime) -> Option<u64> {
+        let (until, seq) = self.ends.first()?;
+        until.has_come(now).then_some(seq)
+    }
+
+    /// Lets a message outlive its holder: it is leased to nobody in particular.
+    fn detach(&mut self, seq: u64) {
+        if let Some(flight) = self.flights.get_mut(seq) {
+            let link = flight.link(seq);
+            flight.is_several = true;
+            flight.holder = None;
+            flight.previous = None;
+            flight.next = None;
+            self.unlink(&link);
+        }
+    }
+
+    /// Moves the end of a lease to another time, which may be the same.
+    fn move_end(&mut self, seq: u64, until: Deadline, insert: fn(&mut Ends, End) -> Option<Slot>) {
+        if let Some(flight) = self.flights.get_mut(seq) {
+            self.ends.remove((flight.until, seq), flight.slot);
+            flight.until = until;
+            flight.slot = insert(&mut self.ends, (until, seq));
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
