@@ -628,6 +628,7 @@ impl Run {
         let holder = self.model.holder_of(at);
         if taken.is_empty() && leaves_it {
             // It keeps the time, and leaves what is due to the one that was woken for it.
+            self.model.take(Some(holder), 0);
             return false;
         }
         assert_eq!(taken, self.model.take(Some(holder), A_CHUNK));

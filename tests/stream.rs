@@ -287,6 +287,29 @@ fn a_promise_dies_with_its_stream_and_passes_to_the_next() {
     assert_eq!(second.data(), "x");
 }
 
+/// What a stream has promised to take at its tick it takes, however large the messages are.
+#[test]
+fn a_tick_gives_its_whole_batch_in_as_many_chunks_as_it_takes() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 2].map(|()| settled(bare(&queue, &clock).every(secs(10)).batch(3)));
+    let large = "x".repeat(60_000);
+    for _ in 0..4 {
+        queue.push(large.as_str()).unwrap();
+    }
+    assert!(streams.iter().all(|stream| stream.wakes() > 0));
+    streams.iter_mut().for_each(Task::is_pending);
+    clock.advance(secs(10));
+    for (stream, expected) in streams.iter_mut().zip([3, 1]) {
+        let mut chunks = 0;
+        while stream.poll_next().is_ready() {
+            chunks += 1;
+        }
+        assert_eq!(chunks, expected);
+    }
+    assert_eq!(queue.stats().depth, 0);
+}
+
 /// Scheduled for later, for N ticked streams: one keeps the time and wakes the rest.
 #[test]
 fn scheduled_messages_for_many_ticked_streams_wait_at_most_one_period() {

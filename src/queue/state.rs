@@ -78,8 +78,15 @@ pub(super) enum Asked {
     Wait(Option<SystemTime>),
 }
 
-/// A burst of a stream: when it began, and the number of the last message that was there.
-pub(super) type Burst = (SystemTime, u64);
+/// A burst of a stream, which goes on where a chunk could not hold all of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Burst {
+    began: SystemTime,
+    /// The number of the last message that was there.
+    last: u64,
+    /// How many messages it may still have.
+    left: usize,
+}
 
 impl State {
     pub(super) fn new(
@@ -233,18 +240,22 @@ impl State {
         if pull.registers() && chunk.is_empty() && self.abstains(ticket, holder, step.now) {
             return self.wait(ticket, holder, pull, caller, step);
         }
-        let gathered = self.gather(chunk, holder, pull.limit(), step);
+        let mut limit = pull.limit();
+        if let Some(burst) = burst.filter(|_| pull.is_batch()) {
+            limit.messages = burst.left;
+        }
+        let gathered = self.gather(chunk, holder, limit, step);
         if !chunk.is_empty() {
             if pull.registers() {
                 self.consumers.leave(ticket);
             } else {
                 self.consumers.leave_for_good(ticket, step);
             }
-            self.note_burst(burst, holder, pull, step.now);
-            return Ok(match gathered {
-                Gathered::Again => Taken::Again,
-                Gathered::Done | Gathered::Full => Taken::Chunk,
-            });
+            if let Gathered::Again = gathered {
+                return Ok(Taken::Again);
+            }
+            self.note_burst(burst, chunk.len(), holder, pull, step.now);
+            return Ok(Taken::Chunk);
         }
         match gathered {
             Gathered::Again => Ok(Taken::Again),
@@ -301,23 +312,34 @@ impl State {
         ))
     }
 
-    /// Says whether more of a burst follows this chunk.
-    #[inline]
+    /// Says whether more of a burst follows a chunk of so many messages. On a grid, a burst has as
+    /// many messages as a tick allows, in as many chunks as it takes.
     fn note_burst(
         &self,
         burst: &mut Option<Burst>,
+        messages: usize,
         holder: Option<HolderId>,
         pull: &mut Pull,
         now: SystemTime,
     ) {
-        let (began, last) = *burst.get_or_insert((now, self.backlog.last_number()));
-        let head = self.backlog.head();
-        let head = head.filter(|(key, ..)| key.due.has_come(began) && key.seq <= last);
-        let fits = |item: &Item| holder.is_none_or(|id| !item.has_id || self.capacity(id) > 0);
-        if !pull.is_batch() && head.is_some_and(|(.., item)| fits(item)) {
-            pull.more_follows();
+        let most = if pull.is_batch() {
+            pull.limit().messages
         } else {
-            *burst = None;
+            usize::MAX
+        };
+        let mut this = burst.take().unwrap_or(Burst {
+            began: now,
+            last: self.backlog.last_number(),
+            left: most,
+        });
+        this.left = this.left.saturating_sub(messages);
+        let head = self.backlog.head().filter(|(key, ..)| {
+            this.left > 0 && key.due.has_come(this.began) && key.seq <= this.last
+        });
+        let fits = |item: &Item| holder.is_none_or(|id| !item.has_id || self.capacity(id) > 0);
+        if head.is_some_and(|(.., item)| fits(item)) {
+            *burst = Some(this);
+            pull.more_follows();
         }
     }
 

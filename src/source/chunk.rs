@@ -17,6 +17,10 @@ impl Chunk {
         self.first.is_none()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        usize::from(!self.is_empty()).saturating_add(self.rest.len())
+    }
+
     /// Whether there may be one more frame, whatever its size.
     pub(crate) fn has_place(&self, limit: Limit) -> bool {
         self.is_empty() || self.rest.len().saturating_add(1) < limit.messages
