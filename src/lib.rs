@@ -73,13 +73,14 @@
 //! Pacing runs on the stream's ticker alone, and so does [keep-alive](EventStream#keep-alive), except
 //! that a topic's clock may say for how long a stream has been quiet: no jump of the wall clock
 //! stalls a stream or makes it burst. Due times and expiry are the clock's. A stream that has
-//! nothing to send is not woken, apart from its keep-alive, and apart from the one stream that wakes
-//! for the next due time, or every 30 s until then, so that a jump of the wall clock is noticed.
+//! nothing to send is not woken, apart from its keep-alive, and apart from the two streams that wake
+//! for the next due time and a second later, or every 30 s until then, so that a jump of the wall
+//! clock is noticed.
 //!
 //! # Overflow
 //!
 //! Everything is bounded, with a default. A queue holds at most
-//! [65 536 messages](QueueBuilder::capacity) and [256 MiB](QueueBuilder::capacity_bytes) of frames.
+//! [65 536 messages](QueueBuilder::capacity) and [256 MiB](QueueBuilder::capacity_bytes) of memory.
 //! When it is full, [`push`](Queue::push) hands the message back; with [`Overflow::DropOldest`] it
 //! makes room instead, and counts what it drops; [`push_when_ready`](Queue::push_when_ready) waits.
 //! A topic keeps as much, drops the oldest, and never waits for a stream. Both cap their streams at

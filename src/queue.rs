@@ -61,8 +61,23 @@ use step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 /// # Bounds
 ///
 /// A queue holds at most [`capacity`](QueueBuilder::capacity) messages and
-/// [`capacity_bytes`](QueueBuilder::capacity_bytes) of frames. What a push does beyond that is the
+/// [`capacity_bytes`](QueueBuilder::capacity_bytes) of memory. What a push does beyond that is the
 /// queue's [`Overflow`].
+///
+/// # Liveness
+///
+/// A message that is due wakes the stream that has waited longest, and further ones only for what
+/// that stream may not take. A stream that was woken but does not poll, in a `select!` whose other
+/// branch is busy, holds up the others for 1 s at most.
+///
+/// As time passes messages fall due, leases end, and what expires makes room for producers. Up to two
+/// of the streams that wait see to that: the one is woken for the next deadline, the other a second
+/// later, in case the first does not poll. They are the last to be woken for a message. A push that
+/// wakes a stream wakes one of them as well, unless it was awake within the last second. Where streams
+/// may all be busy or absent, a [driver](Self::drive) keeps the time instead of them.
+///
+/// No call pays for a crowd: one hold of the queue's lock moves at most 64 messages and wakes at most
+/// 64 tasks; the streams that were woken wake the rest.
 ///
 /// # End
 ///
@@ -156,7 +171,9 @@ impl Queue {
     /// Puts a message into the queue as soon as there is room.
     ///
     /// Those who wait get room in the order in which they were first polled, and
-    /// [`push`](Self::push) does not overtake them.
+    /// [`push`](Self::push) does not overtake them: it is refused as long as one waits, even one that
+    /// is not polled. What expires makes room as soon as a stream that waits or a
+    /// [driver](Self::drive) sees it, or by a [ticker](PushWhenReady::ticker) of the future's own.
     ///
     /// # Errors
     ///

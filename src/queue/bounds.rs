@@ -16,6 +16,7 @@ pub enum Overflow {
     /// It is refused, and the error hands the message back.
     #[default]
     Reject,
-    /// The messages that are first in order are dropped, and counted, until there is room.
+    /// The messages that are first in order are dropped, and counted, until there is room. What was
+    /// handed out before, and came back, is never dropped.
     DropOldest,
 }

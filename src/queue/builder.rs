@@ -69,15 +69,19 @@ impl QueueBuilder {
         self
     }
 
-    /// The most bytes of frames that the queue holds: 256 MiB unless set. A message that is larger
-    /// by itself is refused as [too large](crate::PushError::TooLarge).
+    /// How much memory the queue's messages may take, in bytes: 256 MiB unless set.
+    ///
+    /// Each message counts its frame and 192 bytes for what the queue keeps of it, and an id of its
+    /// own counts its length and 64 bytes. A message that is larger by itself is refused as
+    /// [too large](crate::PushError::TooLarge).
     ///
     /// # Examples
     ///
     /// ```
     /// # use sse_queue::{PushError, Queue};
-    /// let queue = Queue::builder().capacity_bytes(64).build();
-    /// assert!(matches!(queue.push("x".repeat(64)), Err(PushError::TooLarge(_))));
+    /// let queue = Queue::builder().capacity_bytes(1024).build();
+    /// assert!(matches!(queue.push("x".repeat(900)), Err(PushError::TooLarge(_))));
+    /// assert!(queue.push("x".repeat(700)).is_ok());
     /// ```
     pub fn capacity_bytes(mut self, bytes: usize) -> Self {
         self.bounds.bytes = bytes;

@@ -31,7 +31,8 @@ pub struct QueueStats {
     pub dead: usize,
     /// Messages in the queue, due or not.
     pub depth: usize,
-    /// Bytes of their frames.
+    /// What all these count towards [`capacity_bytes`](crate::QueueBuilder::capacity_bytes): waiting,
+    /// leased and dead ones.
     pub bytes: usize,
     /// Streams open.
     pub streams: usize,
