@@ -7,6 +7,7 @@
     reason = "bits of a block, and counters of what is in memory"
 )]
 
+use core::iter;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many neighbouring numbers share a block.
@@ -16,20 +17,27 @@ const BLOCK_LEN: usize = 32;
 
 /// A map by number, for numbers that mostly ascend and are removed in any order.
 ///
-/// Up to 32 neighbours share a block, and the blocks are the leaves of a tree. No operation moves more
-/// than a block and a path of the tree, however large the map is and however far apart the numbers
-/// are. A hash table is a little faster on average, but moves everything at once when it grows, and
-/// a ring keeps slots for what was removed.
+/// Up to 32 neighbours share a block. The first and the last block are at hand, so that to append
+/// and to take the first costs the same however large the map is; the others are in a tree. No
+/// operation moves more than a block and a path of the tree, however far apart the numbers are. A
+/// hash table moves everything at once when it grows, and a ring keeps slots for what was removed.
 ///
-/// Memory follows the number of values: the values of a block take at most twice their own size,
-/// except in the block with the highest numbers, which is kept for those to come.
+/// Memory follows the number of values: those of a block in the tree take at most twice their own
+/// size. The last block keeps its memory for the numbers to come, even when it is empty.
 #[derive(Debug)]
 pub(crate) struct SeqMap<T> {
-    /// By the number divided by 32. None is empty, except that the last may be.
-    blocks: BTreeMap<u64, Block<T>>,
+    /// The first block and its number. Empty only if the tree is, too.
+    front: (u64, Block<T>),
+    /// The blocks between the first and the last, by number. None is empty.
+    middle: BTreeMap<u64, Block<T>>,
+    /// The last block and its number. It may be empty, and it may be the only one.
+    back: (u64, Block<T>),
+    /// The memory of a block that has emptied, for the next one. None without blocks in the tree.
+    spare: VecDeque<T>,
     len: usize,
 }
 
+/// The values of those numbers that give the number of the block when divided by 32.
 #[derive(Debug)]
 struct Block<T> {
     /// One bit for each number that has a value.
@@ -41,7 +49,10 @@ struct Block<T> {
 impl<T> Default for SeqMap<T> {
     fn default() -> Self {
         Self {
-            blocks: BTreeMap::new(),
+            front: (0, Block::default()),
+            middle: BTreeMap::new(),
+            back: (0, Block::default()),
+            spare: VecDeque::new(),
             len: 0,
         }
     }
@@ -57,111 +68,148 @@ impl<T> SeqMap<T> {
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&T> {
-        let block = self.blocks.get(&(number / BLOCK))?;
+        let block = match number / BLOCK {
+            at if at == self.back.0 => &self.back.1,
+            at if at == self.front.0 => &self.front.1,
+            at => self.middle.get(&at)?,
+        };
         block.values.get(block.index(number)?)
     }
 
     pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
-        let block = self.blocks.get_mut(&(number / BLOCK))?;
+        let block = match number / BLOCK {
+            at if at == self.back.0 => &mut self.back.1,
+            at if at == self.front.0 => &mut self.front.1,
+            at => self.middle.get_mut(&at)?,
+        };
         let index = block.index(number)?;
         block.values.get_mut(index)
     }
 
     /// The value with the lowest number.
     pub(crate) fn first(&self) -> Option<(u64, &T)> {
-        let (block_number, block) = self.blocks.first_key_value()?;
-        let value = block.values.front()?;
-        Some((block.first_number(*block_number), value))
+        let (at, block) = if self.front.1.is_empty() {
+            &self.back
+        } else {
+            &self.front
+        };
+        Some((block.first_number(*at), block.values.front()?))
     }
 
     /// Inserts a value; returns the one that had this number before.
     pub(crate) fn insert(&mut self, number: u64, value: T) -> Option<T> {
-        let block_number = number / BLOCK;
-        let block = match self.blocks.last_entry() {
-            Some(last) if *last.key() == block_number => last.into_mut(),
-            Some(last) if *last.key() > block_number => {
-                self.blocks.entry(block_number).or_default()
-            }
-            _ => self.open(block_number),
-        };
-        let before = block.insert(number, value);
+        let at = number / BLOCK;
+        let before = self.block_for(at).insert(number, value);
         self.len += usize::from(before.is_none());
         before
     }
 
     pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
-        let block_number = number / BLOCK;
-        let block = self.blocks.get_mut(&block_number)?;
-        let value = block.remove(number)?;
+        let at = number / BLOCK;
+        let value = if at == self.back.0 {
+            self.back.1.remove(number)?
+        } else if at == self.front.0 {
+            let value = self.front.1.remove(number)?;
+            self.refill_front();
+            value
+        } else {
+            let block = self.middle.get_mut(&at)?;
+            let value = block.remove(number)?;
+            if block.is_empty() {
+                self.middle.remove(&at);
+            } else {
+                block.fit();
+            }
+            value
+        };
         self.len -= 1;
-        if block.is_half_empty() {
-            self.tidy(block_number);
-        }
         Some(value)
     }
 
     /// Removes the value with the lowest number.
     pub(crate) fn pop_first(&mut self) -> Option<(u64, T)> {
-        let is_last = self.blocks.len() == 1;
-        let mut first = self.blocks.first_entry()?;
-        let block_number = *first.key();
-        let block = first.get_mut();
-        let number = block.first_number(block_number);
-        let value = block.values.pop_front()?;
-        block.present &= block.present - 1;
+        let first = if self.front.1.is_empty() {
+            self.back.1.pop_first(self.back.0)?
+        } else {
+            let first = self.front.1.pop_first(self.front.0)?;
+            self.refill_front();
+            first
+        };
         self.len -= 1;
-        if block.values.is_empty() && !is_last {
-            first.remove();
-        } else if !is_last {
-            block.fit();
-        }
-        Some((number, value))
+        Some(first)
     }
 
     /// All values with their numbers, in order.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        let blocks = self.blocks.iter();
-        blocks.flat_map(|(block_number, block)| {
-            numbers(*block_number, block.present).zip(&block.values)
-        })
+        let middle = self.middle.iter().map(|(at, block)| (*at, block));
+        let [front, back] = [&self.front, &self.back].map(|(at, block)| (*at, block));
+        let blocks = iter::once(front).chain(middle).chain(iter::once(back));
+        blocks.flat_map(|(at, block)| numbers(at, block.present).zip(&block.values))
     }
 
     /// All values with their numbers, in order. Frees each block as it goes on to the next.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (u64, T)> {
-        let blocks = self.blocks.into_iter();
-        blocks.flat_map(|(block_number, block)| {
-            numbers(block_number, block.present).zip(block.values)
-        })
+        let [front, back] = [self.front, self.back].map(iter::once);
+        let blocks = front.chain(self.middle).chain(back);
+        blocks.flat_map(|(at, block)| numbers(at, block.present).zip(block.values))
     }
 
-    /// Adds a block above all others.
-    fn open(&mut self, block_number: u64) -> &mut Block<T> {
-        let mut block = Block::default();
-        if let Some(mut last) = self.blocks.last_entry() {
-            if last.get().values.is_empty() {
-                block = last.remove();
-            } else {
-                // It is likely to hold as many as the one before it.
-                block.values.reserve_exact(last.get().values.len());
-                last.get_mut().fit();
-            }
+    /// The block with this number, which may be a new one.
+    fn block_for(&mut self, at: u64) -> &mut Block<T> {
+        if at > self.back.0 {
+            self.open_back(at);
         }
-        self.blocks.entry(block_number).or_insert(block)
+        if at == self.back.0 {
+            return &mut self.back.1;
+        }
+        if self.front.1.is_empty() {
+            self.front.0 = at;
+        } else if at < self.front.0 {
+            let before = core::mem::replace(&mut self.front, (at, Block::default()));
+            self.put_in_middle(before);
+        }
+        if at == self.front.0 {
+            return &mut self.front.1;
+        }
+        self.middle.entry(at).or_default()
     }
 
-    /// Frees what a block does not need any more, unless it is the last.
-    fn tidy(&mut self, block_number: u64) {
-        let last = self.blocks.last_key_value();
-        if last.is_some_and(|(last, _)| *last == block_number) {
+    /// Opens a block after all others.
+    fn open_back(&mut self, at: u64) {
+        if self.back.1.is_empty() {
+            self.back.0 = at;
             return;
         }
-        if let Some(block) = self.blocks.get_mut(&block_number) {
-            if block.values.is_empty() {
-                self.blocks.remove(&block_number);
+        let mut values = core::mem::take(&mut self.spare);
+        // It is likely to hold as many as the one before it.
+        values.reserve_exact(self.back.1.values.capacity());
+        let block = Block { present: 0, values };
+        let mut before = core::mem::replace(&mut self.back, (at, block));
+        if self.front.1.is_empty() {
+            before.1.fit();
+            self.front = before;
+        } else {
+            self.put_in_middle(before);
+        }
+    }
+
+    fn put_in_middle(&mut self, (at, mut block): (u64, Block<T>)) {
+        block.fit();
+        self.middle.insert(at, block);
+    }
+
+    /// Puts the first block of the tree where the first block was, if that is empty.
+    fn refill_front(&mut self) {
+        if self.front.1.is_empty() {
+            let next = self.middle.pop_first();
+            let has_more = next.is_some();
+            let before = core::mem::replace(&mut self.front, next.unwrap_or_default());
+            self.spare = if has_more {
+                before.1.values
             } else {
-                block.fit();
-            }
+                VecDeque::new()
+            };
         }
     }
 }
@@ -188,14 +236,26 @@ impl<T> Block<T> {
         usize::try_from(below.count_ones()).unwrap_or(BLOCK_LEN)
     }
 
-    fn first_number(&self, block_number: u64) -> u64 {
-        block_number * BLOCK + u64::from(self.present.trailing_zeros()) % BLOCK
+    fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    /// The lowest number that has a value, in the block at `at`; any number if none has.
+    fn first_number(&self, at: u64) -> u64 {
+        at * BLOCK + u64::from(self.present.trailing_zeros()) % BLOCK
+    }
+
+    fn pop_first(&mut self, at: u64) -> Option<(u64, T)> {
+        let value = self.values.pop_front()?;
+        let number = self.first_number(at);
+        self.present &= self.present - 1;
+        Some((number, value))
     }
 
     fn insert(&mut self, number: u64, value: T) -> Option<T> {
         let bit = bit(number);
-        let index = self.index_of(bit);
         if self.present & bit != 0 {
+            let index = self.index_of(bit);
             let before = self.values.get_mut(index)?;
             return Some(core::mem::replace(before, value));
         }
@@ -203,23 +263,32 @@ impl<T> Block<T> {
         if len == self.values.capacity() {
             self.values.reserve_exact(len.clamp(1, BLOCK_LEN - len));
         }
+        if self.present < bit {
+            self.values.push_back(value);
+        } else {
+            self.values.insert(self.index_of(bit), value);
+        }
         self.present |= bit;
-        self.values.insert(index, value);
         None
     }
 
     fn remove(&mut self, number: u64) -> Option<T> {
-        let value = self.values.remove(self.index(number)?)?;
-        self.present &= !bit(number);
-        Some(value)
+        let bit = bit(number);
+        if self.present & bit == 0 {
+            return None;
+        }
+        let index = self.index_of(bit);
+        self.present &= !bit;
+        if index == 0 {
+            self.values.pop_front()
+        } else {
+            self.values.remove(index)
+        }
     }
 
-    fn is_half_empty(&self) -> bool {
-        self.values.len() <= self.values.capacity() / 2
-    }
-
+    /// Frees memory if half of it or more is not needed.
     fn fit(&mut self) {
-        if self.is_half_empty() {
+        if self.values.len() <= self.values.capacity() / 2 {
             self.values.shrink_to_fit();
         }
     }
@@ -229,10 +298,10 @@ fn bit(number: u64) -> u32 {
     1 << (number % BLOCK)
 }
 
-/// The numbers of a block that have a value.
-fn numbers(block_number: u64, present: u32) -> impl Iterator<Item = u64> {
+/// The numbers that have a value in the block at `at`.
+fn numbers(at: u64, present: u32) -> impl Iterator<Item = u64> {
     let bits = (0..BLOCK).filter(move |number| present & bit(*number) != 0);
-    bits.map(move |number| block_number * BLOCK + number)
+    bits.map(move |number| at * BLOCK + number)
 }
 
 #[cfg(test)]

@@ -116,15 +116,15 @@ fn a_message_takes_as_much_memory_beside_its_item_as_is_stated() {
     for (stated, due, expires, keeps) in [
         (35, due as fn(u64) -> u64, false, 1),
         (85, due, true, 1),
-        (85, in_order, false, 1),
-        (135, in_order, true, 1),
-        (85, shuffled, false, 1),
-        (135, shuffled, true, 1),
+        (130, in_order, false, 1),
+        (180, in_order, true, 1),
+        (130, shuffled, false, 1),
+        (180, shuffled, true, 1),
         // Half of the neighbours have left, and nearly all.
         (40, due, false, 2),
-        (85, shuffled, false, 2),
-        (125, due, false, 100),
-        (170, shuffled, false, 100),
+        (120, shuffled, false, 2),
+        (135, due, false, 100),
+        (130, shuffled, false, 100),
     ] {
         let overhead = overhead(due, expires, keeps);
         let is_tight = overhead <= stated && overhead + 10 >= stated;
