@@ -38,8 +38,10 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/ack_history",
             "queue/wait_queue",
             "topic/log",
+            "stream/idle",
             "stream/moment",
             "stream/pacing",
+            "stream/recheck",
             "time/system",
             "time/thread",
             "time/fake",
@@ -51,15 +53,18 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 11] = [
+const PURE: [&str; 14] = [
     "event",
     "ordered",
     "queue/lease",
     "queue/ack_history",
     "queue/wait_queue",
     "source/chunk",
+    "source/pull",
+    "stream/idle",
     "stream/moment",
     "stream/pacing",
+    "stream/recheck",
     "time/timers",
     "topic/log",
     "wakers",

@@ -14,15 +14,6 @@ pub(crate) enum Pacing {
     Every(Duration),
 }
 
-/// What the pace allows at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Take.
-    Open,
-    /// Ask whether something is due; if so, [`Pace::next_slot`] says when to take.
-    Ask,
-}
-
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
     Immediate,
@@ -107,29 +98,30 @@ impl Pace {
         }
     }
 
-    /// What a poll may do. The time is read only where it matters.
+    /// Whether the stream may take; if not, it asks whether something is due, and
+    /// [`next_slot`](Self::next_slot) or [`rest`](Self::rest) follows. The time is read only where
+    /// it matters.
     #[inline]
-    pub(crate) fn gate(&mut self, now: impl FnOnce() -> Moment) -> Gate {
-        let is_open = match self {
+    pub(crate) fn is_open(&self, now: impl FnOnce() -> Moment) -> bool {
+        match self {
             Self::Immediate => true,
             Self::Spaced(gap) => match gap.stage {
                 Stage::Burst => true,
-                Stage::JustSent => {
-                    gap.stage = Stage::Waiting;
-                    false
-                }
+                Stage::JustSent => false,
                 Stage::Waiting => gap.until <= now(),
             },
             Self::Every(grid) => grid.in_burst || grid.tick <= now(),
-        };
-        if is_open { Gate::Open } else { Gate::Ask }
+        }
     }
 
     /// Something is due at `due`, and nothing before: returns when to take it.
     pub(crate) fn next_slot(&mut self, due: Moment) -> Moment {
         match self {
             Self::Immediate => due,
-            Self::Spaced(gap) => gap.until.max(due),
+            Self::Spaced(gap) => {
+                gap.stage = Stage::Waiting;
+                gap.until.max(due)
+            }
             Self::Every(grid) => {
                 grid.tick = grid.tick_at_or_after(due);
                 grid.tick
@@ -208,10 +200,10 @@ mod tests {
     #[test]
     fn the_first_tick_is_one_period_after_the_first_poll() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        assert_eq!(pace.gate(|| at(500)), Gate::Ask);
+        assert!(!pace.is_open(|| at(500)));
         assert_eq!(pace.next_slot(at(500)), at(1500));
-        assert_eq!(pace.gate(|| at(1499)), Gate::Ask);
-        assert_eq!(pace.gate(|| at(1500)), Gate::Open);
+        assert!(!pace.is_open(|| at(1499)));
+        assert!(pace.is_open(|| at(1500)));
     }
 
     #[test]
@@ -230,21 +222,21 @@ mod tests {
         assert_eq!(pace.next_slot(at(2500)), at(2500));
         let mut pace = opened(Pacing::Every(ms(1000)));
         assert_eq!(pace.next_slot(at(2501)), at(3500));
-        assert_eq!(pace.gate(|| at(3000)), Gate::Ask, "something else may come");
-        assert_eq!(pace.gate(|| at(3500)), Gate::Open);
+        assert!(!pace.is_open(|| at(3000)), "something else may come");
+        assert!(pace.is_open(|| at(3500)));
     }
 
     #[test]
     fn a_gap_lies_between_two_bursts_but_not_within_one() {
         let mut pace = opened(Pacing::Spaced(ms(20)));
-        assert_eq!(pace.gate(|| at(500)), Gate::Open);
+        assert!(pace.is_open(|| at(500)));
         pace.sent(at(600), true);
-        assert_eq!(pace.gate(|| at(600)), Gate::Open);
+        assert!(pace.is_open(|| at(600)));
         pace.sent(at(600), false);
-        assert_eq!(pace.gate(|| panic!("reads the time")), Gate::Ask);
+        assert!(!pace.is_open(|| panic!("reads the time")));
         assert_eq!(pace.next_slot(at(619)), at(620));
-        assert_eq!(pace.gate(|| at(619)), Gate::Ask);
-        assert_eq!(pace.gate(|| at(620)), Gate::Open);
+        assert!(!pace.is_open(|| at(619)));
+        assert!(pace.is_open(|| at(620)));
     }
 
     #[test]

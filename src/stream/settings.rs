@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
+use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::hash::RandomState;
 
@@ -140,7 +141,7 @@ pub struct KeepAliveError;
 pub(super) struct Settings {
     batch: usize,
     max_chunk: usize,
-    max_messages: Option<usize>,
+    max_messages: Option<NonZeroUsize>,
     seed: u64,
     retry: Option<Duration>,
     first_bytes: bool,
@@ -169,11 +170,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    #[inline]
     pub(super) fn limit(&self, is_ticked: bool, usual: usize) -> Limit {
         let messages = if is_ticked {
             self.batch
         } else {
-            self.max_messages.unwrap_or(usual)
+            self.max_messages.map_or(usual, NonZeroUsize::get)
         };
         Limit::new(self.max_chunk, messages)
     }
@@ -365,7 +367,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_messages(mut self, messages: usize) -> Self {
-        self.settings.max_messages = Some(messages.max(1));
+        self.settings.max_messages = NonZeroUsize::new(messages).or(Some(NonZeroUsize::MIN));
         self
     }
 
