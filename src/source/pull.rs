@@ -78,11 +78,13 @@ impl Pull {
     /// The same by a stream that can take only later, within a gap of its
     /// [pacing](crate::EventStream::spaced): others come first.
     #[must_use]
-    pub fn yielding(self) -> Self {
-        Self {
-            yields: true,
-            ..self
-        }
+    pub fn yielding(mut self) -> Self {
+        self.yield_to_others();
+        self
+    }
+
+    pub(crate) fn yield_to_others(&mut self) {
+        self.yields = true;
     }
 
     /// The same by a stream that wants to know for how long it has been [idle](Self::idle_for).

@@ -103,7 +103,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let mut this = self.as_mut().project();
         if !this.pace.is_open(|| now.read(&*this.ticker)) {
             if this.pace.is_spaced() {
-                pull = pull.yielding();
+                pull.yield_to_others();
             }
             // Asked at each poll, even for what is reserved: this may be another task.
             if this.source.poll_ready(cx, &mut pull).is_pending() {
