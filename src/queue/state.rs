@@ -103,7 +103,7 @@ impl Numbered {
         if !self.needs_id {
             return frame;
         }
-        let line = "id: \n".len().saturating_add(self.id.as_str().len());
+        let line = "id: \n".len().saturating_add(self.id.as_bytes().len());
         frame.saturating_add(line)
     }
 }
@@ -268,7 +268,7 @@ impl State {
         let expires = message.expires(due);
         let attempts = message.attempts();
         if numbered.needs_id {
-            message.event_mut().put_id(numbered.id.as_str().as_bytes());
+            message.event_mut().put_id(numbered.id.as_bytes());
         }
         if let Some(own_id) = &numbered.own_id {
             self.own_ids.insert((Arc::clone(own_id), seq));
