@@ -239,7 +239,7 @@ mod wake;
 mod wakers;
 
 pub use event::{Event, EventError, Field, FrameError};
-pub use message::{EpochError, LastEventId, Message, Remaining};
+pub use message::{EpochError, LastEventId, Message, Remaining, RemainingError};
 pub use queue::{
     AckError, Confirm, DeadLetter, Drain, Lease, Overflow, PushError, PushWhenReady, Queue,
     QueueBuilder, QueueStats, QueueSubscription, Reason, Receipt,
