@@ -58,7 +58,7 @@ pub use pull::{Limit, Pull};
 pub trait Source {
     /// How many messages this source gives in one chunk, unless the stream is set up otherwise:
     /// no limit, the default. A source whose consumers compete gives few, so that one of them does
-    /// not take all.
+    /// not take all. A stream asks once, when it is made.
     fn max_messages(&self) -> usize {
         usize::MAX
     }

@@ -121,10 +121,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn new(source: S, ticker: T) -> Self {
         Self {
+            settings: Settings::new(source.max_messages()),
             source,
             ticker,
             pace: Pace::new(Pacing::Immediate),
-            settings: Settings::default(),
             phase: Phase::New,
             alarm: Alarm::new(),
             idle: Idle::new(KeepAlive::default().period),

@@ -162,6 +162,47 @@ fn a_stream_of_a_subscription_takes_as_much_as_the_hubs_own() {
 }
 
 #[test]
+fn limits_hold_whatever_the_order_in_which_they_and_the_pace_are_set() {
+    let clock = FakeClock::new();
+    let stream = || {
+        let queue = Queue::builder().clock(clock.clone()).build();
+        (0..20).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
+        queue.stream(clock.ticker()).unwrap().first_bytes(false)
+    };
+    let on_a_grid = [
+        stream().batch(2).every(secs(1)),
+        stream().every(secs(1)).batch(2),
+        stream().max_messages(5).every(secs(1)).batch(2),
+        stream()
+            .spaced(secs(1))
+            .batch(2)
+            .every(secs(1))
+            .max_messages(5),
+    ];
+    for stream in on_a_grid {
+        let mut stream = settled(stream);
+        clock.advance(secs(1));
+        assert_eq!(events(&mut stream), 2);
+    }
+    let off_the_grid = [
+        stream().max_messages(5).batch(2),
+        stream().batch(2).max_messages(5).spaced(secs(1)),
+        stream()
+            .every(secs(1))
+            .batch(2)
+            .max_messages(5)
+            .spaced(secs(1)),
+        stream()
+            .every(secs(1))
+            .max_messages(5)
+            .every(Duration::ZERO),
+    ];
+    for stream in off_the_grid {
+        assert_eq!(events(&mut Task::new(stream)), 5);
+    }
+}
+
+#[test]
 fn an_end_by_age_sends_a_retry_and_no_farewell() {
     let clock = FakeClock::new();
     let queue = Queue::builder().clock(clock.clone()).build();

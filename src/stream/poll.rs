@@ -132,9 +132,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// What the source is asked for.
     #[inline]
     fn pull(&self, by: By) -> Pull {
-        let is_ticked = self.pace.is_ticked();
-        let mut pull = Pull::new(self.settings.limit(is_ticked, self.source.max_messages()));
-        if is_ticked {
+        let mut pull = Pull::new(self.settings.limit());
+        if self.pace.is_ticked() {
             pull = pull.batched();
         }
         if by == By::Hand {
@@ -262,8 +261,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let this = self.as_mut().project();
         let mut source = this.source;
         let mut cx = Context::from_waker(Waker::noop());
-        let limit = this.settings.limit(this.pace.is_ticked(), usize::MAX);
-        let mut pull = Pull::new(limit).by_hand().leaving();
+        let mut pull = Pull::new(this.settings.limit()).by_hand().leaving();
         let left = source.as_mut().poll_chunk(&mut cx, &mut pull);
         // Whatever the source makes of that, it keeps nothing for a stream that is over.
         source.park(&mut cx);

@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
-use core::num::NonZeroUsize;
 use core::time::Duration;
 use std::hash::RandomState;
 
@@ -139,9 +138,10 @@ pub struct KeepAliveError;
 /// What can be set on a stream; rare settings are kept apart, since there is one of these for each
 /// connection.
 pub(super) struct Settings {
+    /// What the stream asks for: on a grid as many messages as the batch has, else the most.
+    limit: Limit,
     batch: usize,
-    max_chunk: usize,
-    max_messages: Option<NonZeroUsize>,
+    max_messages: usize,
     seed: u64,
     retry: Option<Duration>,
     first_bytes: bool,
@@ -155,29 +155,30 @@ struct Rare {
     max_age: Option<Duration>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl Settings {
+    /// Those of a stream that nobody sets up, from a source that gives so many messages in a chunk.
+    pub(super) fn new(max_messages: usize) -> Self {
         Self {
+            limit: Limit::new(64 * 1024, max_messages),
             batch: 1,
-            max_chunk: 64 * 1024,
-            max_messages: None,
+            max_messages,
             seed: RandomState::new().build_hasher().finish(),
             retry: None,
             first_bytes: true,
             rare: None,
         }
     }
-}
 
-impl Settings {
-    #[inline]
-    pub(super) fn limit(&self, is_ticked: bool, usual: usize) -> Limit {
-        let messages = if is_ticked {
+    pub(super) fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    fn count_for(&mut self, pace: &Pace) {
+        self.limit.messages = if pace.is_ticked() {
             self.batch
         } else {
-            self.max_messages.map_or(usual, NonZeroUsize::get)
+            self.max_messages
         };
-        Limit::new(self.max_chunk, messages)
     }
 
     /// What goes out first: the `retry` line if one is set, else a comment.
@@ -227,7 +228,7 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
-            .field("max_chunk", &self.max_chunk)
+            .field("limit", &self.limit)
             .field("retry", &self.retry)
             .field("first_bytes", &self.first_bytes)
             .finish_non_exhaustive()
@@ -271,9 +272,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\nid: e-3\ndata: c\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn spaced(mut self, gap: Duration) -> Self {
-        self.pace = Pace::new(Pacing::Spaced(gap));
-        self
+    pub fn spaced(self, gap: Duration) -> Self {
+        self.paced(Pacing::Spaced(gap))
     }
 
     /// Delivers on a grid: at most one [batch](Self::batch) at each tick.
@@ -299,9 +299,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn every(mut self, period: Duration) -> Self {
-        self.pace = Pace::new(Pacing::Every(period));
-        self
+    pub fn every(self, period: Duration) -> Self {
+        self.paced(Pacing::Every(period))
     }
 
     /// The most messages at one tick of [`every`](Self::every): 1 unless set, and at least 1.
@@ -326,6 +325,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn batch(mut self, messages: usize) -> Self {
         self.settings.batch = messages.max(1);
+        self.settings.count_for(&self.pace);
         self
     }
 
@@ -346,7 +346,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_chunk(mut self, bytes: usize) -> Self {
-        self.settings.max_chunk = bytes;
+        self.settings.limit.bytes = bytes;
         self
     }
 
@@ -367,7 +367,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_messages(mut self, messages: usize) -> Self {
-        self.settings.max_messages = NonZeroUsize::new(messages).or(Some(NonZeroUsize::MIN));
+        self.settings.max_messages = messages.max(1);
+        self.settings.count_for(&self.pace);
         self
     }
 
@@ -512,6 +513,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn farewell(mut self, event: Event) -> Self {
         self.settings.rare().farewell = Some(event.encode());
+        self
+    }
+
+    fn paced(mut self, pacing: Pacing) -> Self {
+        self.pace = Pace::new(pacing);
+        self.settings.count_for(&self.pace);
         self
     }
 }
