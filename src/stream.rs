@@ -3,11 +3,13 @@
 mod alarm;
 mod connect;
 mod idle;
+mod keep_alive;
 mod moment;
 mod pacing;
 mod poll;
 mod recheck;
 mod settings;
+mod setup;
 mod try_stream;
 
 use core::fmt;
@@ -23,7 +25,7 @@ use crate::source::Source;
 use crate::source::events::Events;
 use crate::time::Ticker;
 
-pub use settings::{KeepAlive, KeepAliveError};
+pub use keep_alive::{KeepAlive, KeepAliveError};
 pub use try_stream::TryEventStream;
 
 use alarm::Alarm;

@@ -132,7 +132,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// What the source is asked for.
     #[inline]
     fn pull(&self, by: By) -> Pull {
-        let mut pull = Pull::new(self.settings.limit());
+        let mut pull = Pull::new(self.settings.limit);
         if self.pace.is_ticked() {
             pull = pull.batched();
         }
@@ -203,7 +203,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
             // A slow client polls again much later; until then nothing is kept for this stream.
             this.source.park(cx);
         }
-        this.idle.restart(time, this.settings.seed());
+        this.idle.restart(time, this.settings.seed);
         Some(this.settings.keep_alive_frame())
     }
 
@@ -239,7 +239,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let now = Moment::new(this.ticker.now());
         *this.phase = Phase::Open;
         this.pace.open(now);
-        this.idle.restart(now, this.settings.seed());
+        this.idle.restart(now, this.settings.seed);
         if let Some(age) = this.settings.age() {
             *this.ends_at = now.plus(age);
         }
@@ -261,7 +261,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let this = self.as_mut().project();
         let mut source = this.source;
         let mut cx = Context::from_waker(Waker::noop());
-        let mut pull = Pull::new(this.settings.limit()).by_hand().leaving();
+        let mut pull = Pull::new(this.settings.limit).by_hand().leaving();
         let left = source.as_mut().poll_chunk(&mut cx, &mut pull);
         // Whatever the source makes of that, it keeps nothing for a stream that is over.
         source.park(&mut cx);
