@@ -241,7 +241,7 @@ mod wake;
 mod wakers;
 
 pub use event::{Event, EventError, Field, FrameError};
-pub use message::{EpochError, LastEventId, Message, Remaining};
+pub use message::{EpochError, LastEventId, Message, Remaining, RemainingError};
 pub use queue::{
     AckError, Confirm, DeadLetter, DeadLetters, Drain, Lease, Overflow, PushError, PushWhenReady,
     Queue, QueueBuilder, QueueDriver, QueueStats, QueueSubscription, Reason, Receipt,

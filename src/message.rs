@@ -12,7 +12,7 @@ use crate::time::Deadline;
 
 pub use id::EpochError;
 pub use last_event_id::LastEventId;
-pub use remaining::Remaining;
+pub use remaining::{Remaining, RemainingError};
 
 /// An [`Event`], plus when it falls due and how long after that it stays good.
 ///
@@ -161,8 +161,6 @@ impl Message {
         self.event
     }
 
-    /// When the message is due, pushed at `now`.
-    /// Whether it says when it falls due.
     /// The message, held before: it may bring an id that a queue or topic gave it.
     pub(crate) fn returned(mut self, attempts: u32) -> Self {
         self.returned = Some(Returned { attempts });
@@ -179,6 +177,7 @@ impl Message {
         self.returned.map_or(0, |returned| returned.attempts)
     }
 
+    /// Whether it says when it falls due.
     pub(crate) fn is_scheduled(&self) -> bool {
         self.schedule != Schedule::AtPush
     }
@@ -188,6 +187,7 @@ impl Message {
         self.is_scheduled() || self.expires_after.is_some()
     }
 
+    /// When the message is due, pushed at `now`.
     pub(crate) fn due(&self, now: SystemTime) -> Deadline {
         match self.schedule {
             Schedule::AtPush => Deadline::At(now),
@@ -196,6 +196,7 @@ impl Message {
         }
     }
 
+    /// When the message expires that falls due at `due`.
     pub(crate) fn expires(&self, due: Deadline) -> Deadline {
         self.expires_after
             .map_or(Deadline::Never, |time| due.plus(time))

@@ -3,12 +3,15 @@
 mod alarm;
 mod connect;
 mod idle;
+mod keep_alive;
 mod moment;
 mod pacing;
+mod poll;
 mod recheck;
 mod settings;
+mod setup;
+mod try_stream;
 
-use core::convert::Infallible;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -18,16 +21,18 @@ use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
 use crate::event::Event;
+use crate::source::Source;
 use crate::source::events::Events;
-use crate::source::{Pull, Source};
 use crate::time::Ticker;
 
-pub use settings::{KeepAlive, KeepAliveError};
+pub use keep_alive::{KeepAlive, KeepAliveError};
+pub use try_stream::TryEventStream;
 
 use alarm::Alarm;
 use idle::Idle;
 use moment::Moment;
-use pacing::{Gate, Pace, Pacing};
+use pacing::{Pace, Pacing};
+use poll::{By, Phase};
 use recheck::Recheck;
 use settings::Settings;
 
@@ -103,24 +108,6 @@ pin_project! {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    New,
-    Open,
-    /// Its age is reached, and only the `retry` line is left to send.
-    Leaving,
-    Ended,
-}
-
-/// Who polls.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// A task that is woken when there is more.
-    Task,
-    /// A caller that polls by itself: no waker stays anywhere.
-    Hand,
-}
-
 impl<S: Source, T: Ticker> EventStream<S, T> {
     /// A stream from any [`Source`].
     ///
@@ -136,10 +123,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn new(source: S, ticker: T) -> Self {
         Self {
+            settings: Settings::new(source.max_messages()),
             source,
             ticker,
             pace: Pace::new(Pacing::Immediate),
-            settings: Settings::default(),
             phase: Phase::New,
             alarm: Alarm::new(),
             idle: Idle::new(KeepAlive::default().period),
@@ -303,6 +290,7 @@ impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
 impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
     type Item = Bytes;
 
+    #[inline]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.poll_by(cx, By::Task)
     }
@@ -314,249 +302,6 @@ impl<S: Source, T: Ticker> FusedStream for EventStream<S, T> {
     }
 }
 
-/// The ticker's time, read when it is first needed: to read it for each chunk would cost an
-/// immediate stream as much as the chunk.
-#[derive(Clone, Copy, Default)]
-struct Now(Option<Moment>);
-
-impl Now {
-    fn read(&mut self, ticker: &impl Ticker) -> Moment {
-        *self.0.get_or_insert_with(|| Moment::new(ticker.now()))
-    }
-}
-
-/// The outcome of a poll of the source.
-enum Polled {
-    Chunk(Bytes),
-    End,
-    /// Nothing may go or is due; poll again at that time, or when woken.
-    Pending(Moment),
-}
-
-impl<S: Source, T: Ticker> EventStream<S, T> {
-    fn poll_by(mut self: Pin<&mut Self>, cx: &mut Context<'_>, by: By) -> Poll<Option<Bytes>> {
-        let mut now = Now::default();
-        match self.phase {
-            Phase::Open => {}
-            Phase::New => {
-                if let Some(bytes) = self.as_mut().open(&mut now) {
-                    return Poll::Ready(Some(bytes));
-                }
-            }
-            Phase::Leaving => return self.end_by_age(),
-            Phase::Ended => return Poll::Ready(None),
-        }
-        loop {
-            // 1. What is due goes out, unless the stream is too old.
-            if self.ends_at != Moment::NEVER && self.ends_at <= now.read(&self.ticker) {
-                return self.age_out();
-            }
-            let wake_at = match self.as_mut().poll_source(cx, by, &mut now) {
-                Polled::Chunk(chunk) => return Poll::Ready(Some(chunk)),
-                Polled::End => return self.end(),
-                Polled::Pending(wake_at) => wake_at.min(self.ends_at),
-            };
-            // 2. Unless a tick that is armed comes before anything else is due, a keep-alive goes
-            //    out, or the ticker is armed. Otherwise the time need not be read.
-            if by == By::Hand || !self.is_covered(wake_at, now) {
-                let time = now.read(&self.ticker);
-                let keep_alive_at = self.as_mut().project().idle.due(time);
-                if keep_alive_at <= time {
-                    return self.keep_alive_now(cx, by, time);
-                }
-                let this = self.as_mut().project();
-                this.alarm
-                    .set(this.ticker, wake_at.min(keep_alive_at), time);
-            }
-            // 3. When the tick comes, all that starts again.
-            if self.as_mut().poll_tick(cx, by, now).is_pending() {
-                return Poll::Pending;
-            }
-            now = Now::default();
-        }
-    }
-
-    /// Begins with the first poll.
-    fn open(self: Pin<&mut Self>, now: &mut Now) -> Option<Bytes> {
-        let this = self.project();
-        let now = now.read(&*this.ticker);
-        *this.phase = Phase::Open;
-        this.pace.open(now);
-        this.idle.restart(now, this.settings.seed());
-        if let Some(age) = this.settings.age() {
-            *this.ends_at = now.plus(age);
-        }
-        this.settings.opening()
-    }
-
-    fn poll_source(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        by: By,
-        now: &mut Now,
-    ) -> Polled {
-        let this = self.as_mut().project();
-        let usual = this.source.max_messages();
-        let limit = this.settings.limit(this.pace.is_ticked(), usual);
-        let mut pull = Pull::new(limit);
-        if this.pace.is_ticked() {
-            pull = pull.batched();
-        }
-        if by == By::Hand {
-            pull = pull.by_hand();
-        }
-        if this.idle.is_deferred() && !this.alarm.is_armed() {
-            pull = pull.asking_idle();
-        }
-        if !this.pace.is_immediate()
-            && let Some(wake_at) = self.as_mut().wait_for_slot(cx, &pull, now)
-        {
-            return Polled::Pending(wake_at);
-        }
-        let mut this = self.project();
-        match this.source.as_mut().poll_chunk(cx, &mut pull) {
-            Poll::Ready(None) => Polled::End,
-            Poll::Ready(Some(chunk)) => {
-                this.recheck.reset();
-                if !this.pace.is_immediate() {
-                    this.pace.sent(now.read(&*this.ticker), pull.has_more());
-                }
-                this.idle.sent(now.0, pull.is_dated());
-                Polled::Chunk(chunk)
-            }
-            Poll::Pending => {
-                let now = || now.read(&*this.ticker);
-                Polled::Pending(rest(&pull, this.pace, this.idle, this.recheck, now))
-            }
-        }
-    }
-
-    /// When to come back, if the pacing or the source allows no chunk now.
-    #[inline(never)]
-    fn wait_for_slot(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pull: &Pull,
-        now: &mut Now,
-    ) -> Option<Moment> {
-        let this = self.project();
-        if this.pace.gate(|| now.read(&*this.ticker)) == Gate::Open {
-            return None;
-        }
-        // Asked at each poll, even for what is reserved: this may be another task.
-        let mut ask = pull.clone().returning_within(this.pace.period());
-        if this.pace.is_spaced() {
-            ask = ask.yielding();
-        }
-        let is_pending = this.source.poll_ready(cx, &mut ask).is_pending();
-        let mut now = || now.read(&*this.ticker);
-        if is_pending {
-            return Some(rest(&ask, this.pace, this.idle, this.recheck, now));
-        }
-        if ask.is_closing() {
-            return None;
-        }
-        this.recheck.reset();
-        let time = now();
-        Some(this.pace.next_slot(time)).filter(|slot| *slot > time)
-    }
-
-    /// Whether the tick that is armed comes before anything else is due, as far as is known
-    /// without reading the ticker.
-    fn is_covered(&self, wake_at: Moment, now: Now) -> bool {
-        if now.0.is_some_and(|now| self.alarm.is_past(now)) {
-            return false;
-        }
-        let earliest = self.idle.earliest();
-        earliest.is_some_and(|keep_alive| self.alarm.covers(keep_alive.min(wake_at)))
-    }
-
-    /// Sends a keep-alive.
-    fn keep_alive_now(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        by: By,
-        now: Moment,
-    ) -> Poll<Option<Bytes>> {
-        let this = self.project();
-        if by == By::Task {
-            // A slow client polls again much later; until then nothing is kept for this stream.
-            this.source.park(cx);
-        }
-        this.idle.restart(now, this.settings.seed());
-        Poll::Ready(Some(this.settings.keep_alive_frame()))
-    }
-
-    fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>, by: By, mut now: Now) -> Poll<()> {
-        let this = self.project();
-        if by == By::Task {
-            return this.alarm.poll(this.ticker, cx);
-        }
-        if this.alarm.has_come(now.read(&*this.ticker)) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn end(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
-        let this = self.project();
-        *this.phase = Phase::Ended;
-        this.alarm.disarm(this.ticker);
-        Poll::Ready(this.settings.take_farewell())
-    }
-
-    /// Ends at [`max_age`](Self::max_age): sends what the source has taken from elsewhere and would
-    /// lose, then a `retry`, and leaves due messages to other consumers.
-    fn age_out(mut self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
-        let this = self.as_mut().project();
-        let mut source = this.source;
-        let mut cx = Context::from_waker(Waker::noop());
-        let limit = this.settings.limit(this.pace.is_ticked(), usize::MAX);
-        let mut pull = Pull::new(limit).by_hand().leaving();
-        let left = source.as_mut().poll_chunk(&mut cx, &mut pull);
-        // Whatever the source makes of that, it keeps nothing for a stream that is over.
-        source.park(&mut cx);
-        if let Poll::Ready(Some(chunk)) = left {
-            *this.phase = Phase::Leaving;
-            return Poll::Ready(Some(chunk));
-        }
-        self.end_by_age()
-    }
-
-    fn end_by_age(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
-        let this = self.project();
-        *this.phase = Phase::Ended;
-        this.alarm.disarm(this.ticker);
-        Poll::Ready(Some(this.settings.spread_retry()))
-    }
-}
-
-/// Nothing is due: when to poll the source again.
-fn rest(
-    pull: &Pull,
-    pace: &mut Pace,
-    idle: &mut Idle,
-    recheck: &mut Recheck,
-    mut now: impl FnMut() -> Moment,
-) -> Moment {
-    pace.rest();
-    if let Some(time) = pull.idle() {
-        idle.answer(time, now());
-    }
-    let Some(after) = pull.wakes_after() else {
-        recheck.reset();
-        return Moment::NEVER;
-    };
-    let now = now();
-    let due = recheck.due(after, pull.deadline(), now);
-    if pace.is_ticked() {
-        pace.next_slot(due);
-    }
-    // Not at the tick after it: other streams may rely on this one's wake-up.
-    Recheck::poll_at(due, now)
-}
-
 impl<S, T> fmt::Debug for EventStream<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventStream")
@@ -564,36 +309,5 @@ impl<S, T> fmt::Debug for EventStream<S, T> {
             .field("pace", &self.pace)
             .field("phase", &self.phase)
             .finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// An [`EventStream`] whose items are `Result<Bytes, Infallible>`.
-    ///
-    /// Made by [`EventStream::into_try_stream`].
-    #[must_use = "streams do nothing unless polled"]
-    pub struct TryEventStream<S, T> {
-        #[pin]
-        stream: EventStream<S, T>,
-    }
-}
-
-impl<S: Source, T: Ticker> Stream for TryEventStream<S, T> {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.project().stream.poll_next(cx).map(|next| next.map(Ok))
-    }
-}
-
-impl<S: Source, T: Ticker> FusedStream for TryEventStream<S, T> {
-    fn is_terminated(&self) -> bool {
-        self.stream.phase == Phase::Ended
-    }
-}
-
-impl<S, T> fmt::Debug for TryEventStream<S, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TryEventStream").field(&self.stream).finish()
     }
 }

@@ -48,8 +48,10 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/step",
             "queue/wait_queue",
             "topic/log",
+            "stream/idle",
             "stream/moment",
             "stream/pacing",
+            "stream/recheck",
             "time/system",
             "time/thread",
             "time/fake",
@@ -61,7 +63,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 22] = [
+const PURE: [&str; 25] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -79,8 +81,11 @@ const PURE: [&str; 22] = [
     "queue/wait_queue",
     "seq_map",
     "source/chunk",
+    "source/pull",
+    "stream/idle",
     "stream/moment",
     "stream/pacing",
+    "stream/recheck",
     "time/timers",
     "topic/log",
     "wakers",

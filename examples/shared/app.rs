@@ -1,5 +1,9 @@
 //! The requests, apart from how a framework routes them.
 
+use std::future::poll_fn;
+use std::mem;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +16,12 @@ use hyper::body::Body;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use sse_queue::{AckError, LastEventId, header};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::answer::{Refusal, discard, json_response};
 use super::args::Args;
-use super::hub::{Frames, Hub, Verdict};
+use super::hub::{Accepted, Frames, Hub, Verdict};
 use super::message::Kind;
 use super::site::is_cross_site;
 
@@ -30,8 +35,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
 
 /// The answer to a message that was taken in.
 #[derive(Serialize)]
-struct Accepted {
-    id: String,
+struct Answer<'a> {
+    id: &'a str,
 }
 
 /// What both servers answer from.
@@ -123,7 +128,10 @@ impl App {
     {
         let (head, mut body) = request.into_parts();
         match self.receive(&head, &mut body).await {
-            Ok(id) => json_response(StatusCode::ACCEPTED, &Accepted { id }),
+            Ok(accepted) => {
+                let id = accepted.id();
+                json_response(StatusCode::ACCEPTED, &Answer { id })
+            }
             Err(refusal) => {
                 discard(&head.headers, body);
                 refusal.into()
@@ -131,8 +139,8 @@ impl App {
         }
     }
 
-    /// Takes the message in and returns its id.
-    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<String, Refusal>
+    /// Takes the message in.
+    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Accepted, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -156,12 +164,30 @@ impl App {
         if body.size_hint().lower() > self.max_body as u64 {
             return Err(too_large());
         }
-        match timeout(BODY_TIME, Limited::new(body, self.max_body).collect()).await {
+        match in_time(Limited::new(body, self.max_body).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(error)) => Err(Refusal::BadMessage(error.to_string())),
             Err(_) => Err(Refusal::BodyTimeout(BODY_TIME)),
         }
+    }
+}
+
+/// Waits for a body, though not for ever. One that came along with its head is there at the second
+/// poll, and no timer is set for it.
+async fn in_time<F: Future>(body: F) -> Result<F::Output, Elapsed> {
+    let mut body = pin!(body);
+    let mut is_first = true;
+    let early = poll_fn(|cx| match body.as_mut().poll(cx) {
+        Poll::Pending if mem::take(&mut is_first) => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        polled => Poll::Ready(polled),
+    });
+    match early.await {
+        Poll::Ready(body) => Ok(body),
+        Poll::Pending => timeout(BODY_TIME, body).await,
     }
 }
 

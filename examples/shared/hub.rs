@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
 use sse_queue::{
-    AckError, EventStream, KeepAlive, LastEventId, Lease, Message, PublishError, PushError, Queue,
-    Source, Start, Topic,
+    AckError, EventStream, KeepAlive, LastEventId, Lease, Message, PublishError, Published,
+    PushError, Queue, Receipt, Source, Start, Topic,
 };
 use tokio::time::sleep;
 
@@ -42,6 +42,21 @@ pub(crate) enum Verdict {
     Ack,
     /// Somebody is to have it again, after a while.
     Nack(Duration),
+}
+
+/// A message that was taken in.
+pub(crate) enum Accepted {
+    Pushed(Receipt),
+    Published(Published),
+}
+
+impl Accepted {
+    pub(crate) fn id(&self) -> &str {
+        match self {
+            Self::Pushed(receipt) => receipt.id(),
+            Self::Published(published) => published.id(),
+        }
+    }
 }
 
 enum Kind {
@@ -87,11 +102,11 @@ impl Hub {
         }
     }
 
-    /// Takes a message in and returns its id.
-    pub(crate) fn send(&self, message: Message) -> Result<String, Refusal> {
+    /// Takes a message in.
+    pub(crate) fn send(&self, message: Message) -> Result<Accepted, Refusal> {
         match &self.kind {
             Kind::Queue(queue) => match queue.push(message) {
-                Ok(receipt) => Ok(receipt.id().to_owned()),
+                Ok(receipt) => Ok(Accepted::Pushed(receipt)),
                 Err(error @ PushError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
                 Err(error @ PushError::DuplicateId(_)) => {
                     Err(Refusal::DuplicateId(error.to_string()))
@@ -105,7 +120,7 @@ impl Hub {
                 Err(error) => Err(Refusal::Unavailable(error.to_string())),
             },
             Kind::Topic(topic) => match topic.publish(message) {
-                Ok(published) => Ok(published.id().to_owned()),
+                Ok(published) => Ok(Accepted::Published(published)),
                 Err(error @ PublishError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
                 Err(
                     error @ (PublishError::ReservedId(_)

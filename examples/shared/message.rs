@@ -23,12 +23,16 @@ impl Kind {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let mut parts = value.unwrap_or_default().split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-        match essence.as_str() {
-            _ if headers.contains_key(CONTENT_ENCODING) => Err(Refusal::UnsupportedType),
-            "text/plain" if parts.all(is_not_foreign_charset) => Ok(Self::Text),
-            "application/json" => Ok(Self::Json),
-            _ => Err(Refusal::UnsupportedType),
+        let essence = parts.next().unwrap_or_default();
+        let is = |name| essence.eq_ignore_ascii_case(name);
+        if headers.contains_key(CONTENT_ENCODING) {
+            Err(Refusal::UnsupportedType)
+        } else if is("text/plain") && parts.all(is_not_foreign_charset) {
+            Ok(Self::Text)
+        } else if is("application/json") {
+            Ok(Self::Json)
+        } else {
+            Err(Refusal::UnsupportedType)
         }
     }
 

@@ -12,8 +12,10 @@ use thiserror::Error;
 use crate::event::Decimal;
 
 const LONGEST_EPOCH: usize = 16;
-/// An epoch, a hyphen, a letter and twenty digits.
-const LONGEST: usize = 38;
+/// At least an epoch, a hyphen, a letter and twenty digits: 38.
+const LONGEST: usize = 40;
+/// So many bytes are checked at a time: see [`Id::as_str`].
+const BLOCK: usize = 16;
 
 /// What tells one queue's numbers from another's, also across restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,25 +75,27 @@ impl Epoch {
     }
 
     pub(crate) fn id(&self, seq: u64) -> Id {
-        self.write(&[b"-", Decimal::new(seq).as_bytes()])
-    }
-
-    fn write(&self, parts: &[&[u8]]) -> Id {
-        let mut text = [0; LONGEST];
-        let mut len = 0_usize;
-        for part in [self.as_bytes()].iter().chain(parts) {
-            let end = len.saturating_add(part.len());
-            if let Some(place) = text.get_mut(len..end) {
-                place.copy_from_slice(part);
-            }
-            len = end;
-        }
-        Id(Text::Issued { text, len })
+        self.write(b"-", seq)
     }
 
     /// The id of a message that is not in the log yet, from a series of its own.
     pub(crate) fn delayed_id(&self, seq: u64) -> Id {
-        self.write(&[b"-d", Decimal::new(seq).as_bytes()])
+        self.write(b"-d", seq)
+    }
+
+    fn write<const N: usize>(&self, mark: &[u8; N], number: u64) -> Id {
+        let digits = Decimal::new(number);
+        let mut text = Aligned([0; LONGEST]);
+        // The whole array, whose length is known here: what follows is written over its zeros.
+        put(&mut text, 0, &self.text);
+        put(&mut text, self.len, mark);
+        let start = self.len.saturating_add(N);
+        put(&mut text, start, digits.as_bytes());
+        let len = start.saturating_add(digits.as_bytes().len());
+        Id(Text::Issued {
+            text,
+            len: u8::try_from(len).unwrap_or_default(),
+        })
     }
 
     /// The number of an id of this epoch, written as [`id`](Self::id) writes it.
@@ -130,10 +134,6 @@ impl Epoch {
         const AROUND: usize = "id: -d18446744073709551615\n".len();
         AROUND.saturating_add(self.len)
     }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.text.get(..self.len).unwrap_or_default()
-    }
 }
 
 /// What an id says.
@@ -155,8 +155,24 @@ pub(crate) struct Id(Text);
 
 #[derive(Clone)]
 enum Text {
-    Issued { text: [u8; LONGEST], len: usize },
+    /// ASCII; zeros follow.
+    Issued {
+        text: Aligned,
+        len: u8,
+    },
     Own(Arc<str>),
+}
+
+/// Aligned, so that it is checked a word at a time.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Aligned([u8; LONGEST]);
+
+fn put(text: &mut Aligned, at: usize, part: &[u8]) {
+    let end = at.saturating_add(part.len());
+    if let Some(slot) = text.0.get_mut(at..end) {
+        slot.copy_from_slice(part);
+    }
 }
 
 impl Id {
@@ -164,14 +180,24 @@ impl Id {
         Self(Text::Own(id))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// Without the check that it is text, which costs as much as writing it.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            // What was issued is ASCII.
-            Text::Issued { text, len } => {
-                core::str::from_utf8(text.get(..*len).unwrap_or_default()).unwrap_or_default()
-            }
-            Text::Own(id) => id,
+            Text::Issued { text, len } => text.0.get(..usize::from(*len)).unwrap_or_default(),
+            Text::Own(id) => id.as_bytes(),
         }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let (text, len) = match &self.0 {
+            Text::Issued { text, len } => (&text.0, usize::from(*len)),
+            Text::Own(id) => return id,
+        };
+        // Whole blocks are checked five times as fast as what is left of one.
+        let blocks = len.next_multiple_of(BLOCK).min(LONGEST);
+        let text = text.get(..blocks).unwrap_or_default();
+        let text = core::str::from_utf8(text).unwrap_or_default();
+        text.get(..len).unwrap_or_default()
     }
 }
 
@@ -183,7 +209,7 @@ impl fmt::Debug for Id {
 
 impl PartialEq for Id {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -200,6 +226,20 @@ mod tests {
         let longest = epoch.id(u64::MAX);
         assert_eq!(longest.as_str(), format!("abcdefghijklmn09-{}", u64::MAX));
         assert_eq!(epoch.seq(longest.as_str()), Some(u64::MAX));
+    }
+
+    #[test]
+    fn an_issued_id_reads_the_same_whatever_its_length() {
+        for len in 1..=LONGEST_EPOCH {
+            let epoch = Epoch::new(&"abcdefghijklmn09"[..len]).unwrap();
+            for number in (0..20).map(|digits| 10_u64.pow(digits)) {
+                let (id, delayed) = (epoch.id(number), epoch.delayed_id(number));
+                let text = &"abcdefghijklmn09"[..len];
+                assert_eq!(id.as_str(), format!("{text}-{number}"));
+                assert_eq!(delayed.as_str(), format!("{text}-d{number}"));
+                assert_eq!(id.as_bytes(), id.as_str().as_bytes());
+            }
+        }
     }
 
     #[test]
@@ -236,7 +276,7 @@ mod tests {
     fn no_two_epochs_are_the_same() {
         let epochs = [(); 2].map(|()| Epoch::unique(SystemTime::UNIX_EPOCH));
         assert_ne!(epochs[0], epochs[1]);
-        let text = core::str::from_utf8(epochs[0].as_bytes()).unwrap();
+        let text = core::str::from_utf8(&epochs[0].text[..epochs[0].len]).unwrap();
         assert_eq!(Epoch::new(text), Ok(epochs[0]));
     }
 }

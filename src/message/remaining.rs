@@ -5,16 +5,18 @@ use core::time::Duration;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use thiserror::Error;
 
-use crate::event::{Event, Fields};
+use crate::event::{Event, EventError, Fields, FrameError};
 use crate::message::Message;
 use crate::message::id::Id;
 use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.
 ///
-/// It can be pushed again, and then keeps its id, due time and expiry.
-#[derive(Clone)]
+/// It can be pushed again, and then keeps its id, due time, expiry and attempts. To keep it over a
+/// restart, store its parts, and rebuild it by [`from_parts`](Self::from_parts).
+#[derive(Clone, PartialEq, Eq)]
 pub struct Remaining {
     frame: Bytes,
     id: Id,
@@ -40,6 +42,66 @@ impl Remaining {
         }
     }
 
+    /// Rebuilds a message from the parts that were stored before a restart.
+    ///
+    /// The parts are what the accessors gave: [`frame`](Self::frame), [`id`](Self::id),
+    /// [`due`](Self::due), [`expires`](Self::expires) and [`attempts`](Self::attempts). Pushed, the
+    /// message keeps them all; a queue goes on to count its attempts.
+    ///
+    /// `id` may be `None` where the frame says it or there is none. The id of a comment is not in its
+    /// frame: pushed, it gets another one. So in a queue of the same epoch comments and new messages
+    /// come after all that bring their ids, lest they take the number of one of these.
+    ///
+    /// # Errors
+    ///
+    /// [`RemainingError`] if the parts do not belong together: see its variants.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Message, Queue, Remaining};
+    ///
+    /// let queue = Queue::builder().epoch("monday")?.build();
+    /// queue.push(Message::from("x").expires_after(Duration::from_secs(60)))?;
+    /// let taken = queue.take_remaining().remove(0);
+    /// let row = (taken.frame().to_vec(), taken.id().to_owned(), taken.due(), taken.expires());
+    ///
+    /// // After the restart:
+    /// let (frame, id, due, expires) = row;
+    /// let message = Remaining::from_parts(frame, Some(&id), due, expires, 0)?;
+    /// assert_eq!(message, taken);
+    /// let queue = Queue::builder().epoch("tuesday")?.build();
+    /// assert_eq!(queue.push(message)?.id(), "monday-1");
+    /// assert_eq!(queue.next_ready().unwrap(), "id: monday-1\ndata: x\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_parts(
+        frame: impl Into<Bytes>,
+        id: Option<&str>,
+        due: Option<SystemTime>,
+        expires: Option<SystemTime>,
+        attempts: u32,
+    ) -> Result<Self, RemainingError> {
+        let event = Event::from_frame(frame)?;
+        let id = match (event.event_id(), id) {
+            (Some(own), Some(id)) if own != id => return Err(RemainingError::OtherId),
+            (Some(own), _) => Id::own(own.into()),
+            (None, None | Some("")) => Id::own("".into()),
+            (None, Some(_)) if event.has_data => return Err(RemainingError::OtherId),
+            (None, Some(id)) => {
+                Event::new("").id(id)?;
+                Id::own(id.into())
+            }
+        };
+        let or_never = |time: Option<_>| time.map_or(Deadline::Never, Deadline::At);
+        let (due, expires) = (or_never(due), or_never(expires));
+        if expires < due {
+            return Err(RemainingError::ExpiresBeforeDue);
+        }
+        Ok(Self::new(event.encode(), id, due, expires, attempts))
+    }
+
     /// The encoded event.
     ///
     /// # Examples
@@ -55,7 +117,7 @@ impl Remaining {
         &self.frame
     }
 
-    /// The id under which it was pushed.
+    /// The id under which it was pushed: empty if it had none.
     ///
     /// # Examples
     ///
@@ -115,6 +177,36 @@ impl Remaining {
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
+}
+
+/// Why a message could not be rebuilt from its parts.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::{FrameError, Remaining, RemainingError};
+///
+/// let rebuild = |frame, id| Remaining::from_parts(frame, Some(id), None, None, 0);
+/// let error = rebuild("id: a\ndata: x\n", "a").unwrap_err();
+/// assert_eq!(error, RemainingError::Frame(FrameError::Unfinished));
+/// let error = rebuild("id: a\ndata: x\n\n", "b").unwrap_err();
+/// assert_eq!(error.to_string(), "id is not the one that the frame sets");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RemainingError {
+    /// The frame is not one event.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The id of a comment is none that a queue or topic gives or takes.
+    #[error(transparent)]
+    Id(#[from] EventError),
+    /// The id is not the one that the frame sets, or the frame has data and sets none.
+    #[error("id is not the one that the frame sets")]
+    OtherId,
+    /// The message expires before it is due, or is never due and expires all the same.
+    #[error("message expires before it is due")]
+    ExpiresBeforeDue,
 }
 
 impl From<Remaining> for Message {

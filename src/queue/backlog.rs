@@ -77,7 +77,7 @@ impl Numbered {
     pub(super) fn cost(&self, push: &Push) -> usize {
         let mut frame = push.message.event().frame().len();
         if self.needs_id {
-            let line = "id: \n".len().saturating_add(self.id.as_str().len());
+            let line = "id: \n".len().saturating_add(self.id.as_bytes().len());
             frame = frame.saturating_add(line);
         }
         Item::cost_of(frame, self.own_id.as_deref())
@@ -185,7 +185,7 @@ impl Backlog {
         let expires = message.expires(due);
         let attempts = message.attempts();
         if numbered.needs_id {
-            message.event_mut().put_id(numbered.id.as_str().as_bytes());
+            message.event_mut().put_id(numbered.id.as_bytes());
         }
         if let Some(own_id) = &numbered.own_id {
             self.own_ids.insert((Arc::clone(own_id), numbered.number));

@@ -1,3 +1,5 @@
+//! From a queue or topic to a stream of it.
+
 use super::EventStream;
 use crate::event::EventError;
 use crate::message::LastEventId;

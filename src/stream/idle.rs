@@ -9,15 +9,13 @@ use super::moment::Moment;
 pub(super) struct Idle {
     /// When the last byte went out, or a moment before that.
     since: Moment,
-    /// When a keep-alive is due that counts from there.
-    due: Moment,
-    last: Last,
-    /// The period, before it is shortened; [`Moment::NEVER`] if there is none.
+    /// How long after that a keep-alive is due: the period, shortened.
+    length: Moment,
+    /// The period; [`Moment::NEVER`] if there is none.
     period: Moment,
-    /// By how many thousandths the present period is shortened.
-    cut: u8,
     /// How many periods have been drawn.
     draws: u32,
+    last: Last,
 }
 
 /// What is known of the last byte.
@@ -35,11 +33,10 @@ impl Idle {
     pub(super) fn new(period: Option<Duration>) -> Self {
         Self {
             since: Moment::ZERO,
-            due: Moment::NEVER,
-            last: Last::Known,
+            length: Moment::NEVER,
             period: period.map_or(Moment::NEVER, Moment::new),
-            cut: 0,
             draws: 0,
+            last: Last::Known,
         }
     }
 
@@ -52,7 +49,8 @@ impl Idle {
     pub(super) fn restart(&mut self, now: Moment, seed: u64) {
         self.draws = self.draws.wrapping_add(1);
         let random = mix(seed.wrapping_add(u64::from(self.draws) << 32));
-        self.cut = u8::try_from(random % 101).unwrap_or_default();
+        let thousandths = u8::try_from(random % 101).unwrap_or_default();
+        self.length = self.period.shortened_by(thousandths);
         self.count_from(now);
     }
 
@@ -82,10 +80,10 @@ impl Idle {
     /// A moment before which no keep-alive is due, if that is known without reading the ticker.
     #[inline]
     pub(super) fn earliest(&self) -> Option<Moment> {
-        if self.period != Moment::NEVER && self.last == Last::Undated {
+        if self.last == Last::Undated && self.length != Moment::NEVER {
             return None;
         }
-        Some(self.due)
+        Some(self.since.later_by(self.length))
     }
 
     /// When a keep-alive is due, as far as is known at `now`.
@@ -93,14 +91,13 @@ impl Idle {
         if self.last == Last::Undated {
             self.count_from(now);
         }
-        self.due
+        self.since.later_by(self.length)
     }
 
     #[inline]
     fn count_from(&mut self, since: Moment) {
         self.since = since;
         self.last = Last::Known;
-        self.due = since.later_by(self.period, self.cut);
     }
 }
 
@@ -118,6 +115,13 @@ mod tests {
 
     fn at(secs: u64) -> Moment {
         Moment::new(Duration::from_secs(secs))
+    }
+
+    fn unshortened() -> Idle {
+        Idle {
+            length: at(10),
+            ..Idle::new(Some(Duration::from_secs(10)))
+        }
     }
 
     #[test]
@@ -138,7 +142,7 @@ mod tests {
     #[test]
     fn the_sources_answer_lies_between_the_last_date_and_now() {
         for (idle, since) in [(0, 30), (5, 25), (100, 10)] {
-            let mut own = Idle::new(Some(Duration::from_secs(10)));
+            let mut own = unshortened();
             own.sent(Some(at(10)), false);
             own.sent(None, true);
             assert!(own.is_deferred());
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_undated_chunk_counts_from_the_next_poll_that_reads_the_ticker() {
-        let mut idle = Idle::new(Some(Duration::from_secs(10)));
+        let mut idle = unshortened();
         idle.sent(None, false);
         assert_eq!(idle.earliest(), None);
         assert_eq!(idle.due(at(3)), at(13));

@@ -23,14 +23,19 @@ impl Moment {
         Self(self.0.saturating_sub(nanos(before)))
     }
 
-    /// Later by a time that is as long as `span` is after zero, less so many thousandths of it.
+    /// Later by as long as `span` is after zero.
     #[inline]
-    pub(crate) fn later_by(self, span: Self, thousandths: u8) -> Self {
-        if span == Self::NEVER {
-            return span;
+    pub(crate) fn later_by(self, span: Self) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+
+    /// So many thousandths nearer to zero; what never comes stays so.
+    pub(crate) fn shortened_by(self, thousandths: u8) -> Self {
+        if self == Self::NEVER {
+            return self;
         }
-        let less = (span.0 / 1000).saturating_mul(thousandths.into());
-        Self(self.0.saturating_add(span.0.saturating_sub(less)))
+        let less = (self.0 / 1000).saturating_mul(thousandths.into());
+        Self(self.0.saturating_sub(less))
     }
 
     /// How long after `earlier` this is.

@@ -14,17 +14,21 @@ pub(crate) enum Pacing {
     Every(Duration),
 }
 
-/// What the pace allows at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Take.
-    Open,
-    /// Ask whether something is due; if so, [`Pace::next_slot`] says when to take.
-    Ask,
+/// How a stream is paced, and how far it has come.
+///
+/// | `opens` | an immediate stream | a spaced one | one on a grid |
+/// |---|---|---|---|
+/// | zero | takes | takes: nothing went before, or the burst goes on | takes: the burst goes on |
+/// | a moment | | takes from the end of its gap on | takes from that tick on |
+/// | never | | asks: it has just sent | asks: nothing was due |
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    opens: Moment,
+    kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Pace {
+enum Kind {
     Immediate,
     Spaced(Gap),
     Every(Grid),
@@ -32,116 +36,98 @@ pub(crate) enum Pace {
 
 /// A gap between two bursts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Gap {
-    length: Duration,
+struct Gap {
+    length: Moment,
     /// Nothing goes before.
     until: Moment,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// The last chunk was not all of its burst.
-    Burst,
-    /// The last poll sent the end of a burst: the next one is within the gap, or makes no haste.
-    JustSent,
-    Waiting,
 }
 
 /// A grid of ticks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Grid {
+struct Grid {
     period: NonZeroU64,
     /// When the stream was first polled.
     origin: Moment,
     /// Ticks up to here are used.
     used: Moment,
-    /// The tick at which this stream takes.
-    tick: Moment,
-    in_burst: bool,
 }
 
 impl Pace {
     pub(crate) fn new(pacing: Pacing) -> Self {
-        match pacing {
-            Pacing::Spaced(gap) if !gap.is_zero() => Self::Spaced(Gap {
-                length: gap,
+        let kind = match pacing {
+            Pacing::Spaced(gap) if !gap.is_zero() => Kind::Spaced(Gap {
+                length: Moment::new(gap),
                 until: Moment::ZERO,
-                stage: Stage::Waiting,
             }),
             Pacing::Every(period) => {
                 let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
-                NonZeroU64::new(nanos).map_or(Self::Immediate, |period| {
-                    Self::Every(Grid {
+                NonZeroU64::new(nanos).map_or(Kind::Immediate, |period| {
+                    Kind::Every(Grid {
                         period,
                         origin: Moment::ZERO,
                         used: Moment::ZERO,
-                        tick: Moment::NEVER,
-                        in_burst: false,
                     })
                 })
             }
-            Pacing::Immediate | Pacing::Spaced(_) => Self::Immediate,
-        }
+            Pacing::Immediate | Pacing::Spaced(_) => Kind::Immediate,
+        };
+        let opens = match kind {
+            Kind::Immediate | Kind::Spaced(_) => Moment::ZERO,
+            Kind::Every(_) => Moment::NEVER,
+        };
+        Self { opens, kind }
     }
 
     #[inline]
     pub(crate) fn is_immediate(&self) -> bool {
-        matches!(self, Self::Immediate)
+        matches!(self.kind, Kind::Immediate)
     }
 
     #[inline]
     pub(crate) fn is_ticked(&self) -> bool {
-        matches!(self, Self::Every(_))
+        matches!(self.kind, Kind::Every(_))
     }
 
     #[inline]
     pub(crate) fn is_spaced(&self) -> bool {
-        matches!(self, Self::Spaced(_))
+        matches!(self.kind, Kind::Spaced(_))
     }
 
     /// A message that is ready is taken within this time.
     pub(crate) fn period(&self) -> Duration {
-        match self {
-            Self::Immediate => Duration::ZERO,
-            Self::Spaced(gap) => gap.length,
-            Self::Every(grid) => Duration::from_nanos(grid.period.get()),
+        match &self.kind {
+            Kind::Immediate => Duration::ZERO,
+            Kind::Spaced(gap) => gap.length.since(Moment::ZERO),
+            Kind::Every(grid) => Duration::from_nanos(grid.period.get()),
         }
     }
 
     /// Begins the grid. Its first tick is a period later.
     pub(crate) fn open(&mut self, now: Moment) {
-        if let Self::Every(grid) = self {
+        if let Kind::Every(grid) = &mut self.kind {
             (grid.origin, grid.used) = (now, now);
         }
     }
 
-    /// What a poll may do. The time is read only where it matters.
+    /// Whether the stream may take; if not, it asks whether something is due, and
+    /// [`next_slot`](Self::next_slot) or [`rest`](Self::rest) follows. The time is read only where
+    /// it matters.
     #[inline]
-    pub(crate) fn gate(&mut self, now: impl FnOnce() -> Moment) -> Gate {
-        let is_open = match self {
-            Self::Immediate => true,
-            Self::Spaced(gap) => match gap.stage {
-                Stage::Burst => true,
-                Stage::JustSent => {
-                    gap.stage = Stage::Waiting;
-                    false
-                }
-                Stage::Waiting => gap.until <= now(),
-            },
-            Self::Every(grid) => grid.in_burst || grid.tick <= now(),
-        };
-        if is_open { Gate::Open } else { Gate::Ask }
+    pub(crate) fn is_open(&self, now: impl FnOnce() -> Moment) -> bool {
+        self.opens == Moment::ZERO || (self.opens != Moment::NEVER && self.opens <= now())
     }
 
     /// Something is due at `due`, and nothing before: returns when to take it.
     pub(crate) fn next_slot(&mut self, due: Moment) -> Moment {
-        match self {
-            Self::Immediate => due,
-            Self::Spaced(gap) => gap.until.max(due),
-            Self::Every(grid) => {
-                grid.tick = grid.tick_at_or_after(due);
-                grid.tick
+        match &self.kind {
+            Kind::Immediate => due,
+            Kind::Spaced(gap) => {
+                self.opens = gap.until;
+                gap.until.max(due)
+            }
+            Kind::Every(grid) => {
+                self.opens = grid.tick_at_or_after(due);
+                self.opens
             }
         }
     }
@@ -149,29 +135,26 @@ impl Pace {
     /// Nothing is due. A burst of which the rest has expired ended with its last chunk.
     #[inline]
     pub(crate) fn rest(&mut self) {
-        match self {
-            Self::Immediate => {}
-            Self::Spaced(gap) => gap.stage = Stage::Waiting,
-            Self::Every(grid) => (grid.tick, grid.in_burst) = (Moment::NEVER, false),
+        match &self.kind {
+            Kind::Immediate => {}
+            Kind::Spaced(gap) => self.opens = gap.until,
+            Kind::Every(_) => self.opens = Moment::NEVER,
         }
     }
 
     /// A chunk went out, and more of its burst follows or does not.
+    #[inline]
     pub(crate) fn sent(&mut self, now: Moment, more_follows: bool) {
-        match self {
-            Self::Immediate => {}
-            Self::Spaced(gap) => {
-                gap.until = now.plus(gap.length);
-                gap.stage = if more_follows {
-                    Stage::Burst
-                } else {
-                    Stage::JustSent
-                };
-            }
-            Self::Every(grid) => {
-                (grid.used, grid.tick, grid.in_burst) = (now, Moment::NEVER, more_follows);
-            }
+        match &mut self.kind {
+            Kind::Immediate => return,
+            Kind::Spaced(gap) => gap.until = now.later_by(gap.length),
+            Kind::Every(grid) => grid.used = now,
         }
+        self.opens = if more_follows {
+            Moment::ZERO
+        } else {
+            Moment::NEVER
+        };
     }
 }
 
@@ -217,10 +200,10 @@ mod tests {
     #[test]
     fn the_first_tick_is_one_period_after_the_first_poll() {
         let mut pace = opened(Pacing::Every(ms(1000)));
-        assert_eq!(pace.gate(|| at(500)), Gate::Ask);
+        assert!(!pace.is_open(|| at(500)));
         assert_eq!(pace.next_slot(at(500)), at(1500));
-        assert_eq!(pace.gate(|| at(1499)), Gate::Ask);
-        assert_eq!(pace.gate(|| at(1500)), Gate::Open);
+        assert!(!pace.is_open(|| at(1499)));
+        assert!(pace.is_open(|| at(1500)));
     }
 
     #[test]
@@ -239,21 +222,21 @@ mod tests {
         assert_eq!(pace.next_slot(at(2500)), at(2500));
         let mut pace = opened(Pacing::Every(ms(1000)));
         assert_eq!(pace.next_slot(at(2501)), at(3500));
-        assert_eq!(pace.gate(|| at(3000)), Gate::Ask, "something else may come");
-        assert_eq!(pace.gate(|| at(3500)), Gate::Open);
+        assert!(!pace.is_open(|| at(3000)), "something else may come");
+        assert!(pace.is_open(|| at(3500)));
     }
 
     #[test]
     fn a_gap_lies_between_two_bursts_but_not_within_one() {
         let mut pace = opened(Pacing::Spaced(ms(20)));
-        assert_eq!(pace.gate(|| at(500)), Gate::Open);
+        assert!(pace.is_open(|| at(500)));
         pace.sent(at(600), true);
-        assert_eq!(pace.gate(|| at(600)), Gate::Open);
+        assert!(pace.is_open(|| at(600)));
         pace.sent(at(600), false);
-        assert_eq!(pace.gate(|| panic!("reads the time")), Gate::Ask);
+        assert!(!pace.is_open(|| panic!("reads the time")));
         assert_eq!(pace.next_slot(at(619)), at(620));
-        assert_eq!(pace.gate(|| at(619)), Gate::Ask);
-        assert_eq!(pace.gate(|| at(620)), Gate::Open);
+        assert!(!pace.is_open(|| at(619)));
+        assert!(pace.is_open(|| at(620)));
     }
 
     #[test]

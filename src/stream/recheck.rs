@@ -17,8 +17,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Recheck {
     deadline: Option<SystemTime>,
-    /// The deadline by the ticker.
+    /// The deadline by the ticker; [`Moment::NEVER`] if there is none.
     due: Moment,
+    /// How often it came too early, while there is one.
     early: u8,
 }
 
@@ -34,7 +35,6 @@ impl Recheck {
     #[inline]
     pub(super) fn reset(&mut self) {
         self.due = Moment::NEVER;
-        self.early = 0;
     }
 
     /// The source's `deadline` lies `after` from `now`: when it comes, by the ticker.
@@ -45,7 +45,8 @@ impl Recheck {
         now: Moment,
     ) -> Moment {
         // A source that names none may mean another one if it is far away.
-        let is_same = self.deadline == deadline
+        let is_same = self.due != Moment::NEVER
+            && self.deadline == deadline
             && (deadline.is_some() || after < Duration::from_millis(1 << self.early));
         if !is_same {
             self.early = 0;

@@ -171,6 +171,11 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
+        // Nothing has come since it began to wait with this waker.
+        let is_called = this.waits_since != this.shared.calls.load(Ordering::Relaxed);
+        if !is_called && pull.registers() && this.keeps(cx.waker()) {
+            return Poll::Pending;
+        }
         // From now on it may wait with another waker.
         this.waits_since = NEVER;
         let is_ready = this.owes != Owes::Nothing;

@@ -11,8 +11,10 @@
 //! runs itself under callgrind, once with few repetitions and once with many, so that the difference
 //! holds only these. A name selects, `--smoke` counts fewer repetitions.
 
+use core::cell::Cell;
 use core::hint::black_box;
-use core::task::Waker;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::env;
@@ -24,7 +26,7 @@ use std::process::{Command, ExitCode};
 use broadcast::Reading;
 use costs::{drain, leased, poll, queue_stream, roomy, ticked, topic_stream};
 use sse_queue::{
-    Event, EventStream, FakeClock, Message, Start, Topic, TopicBuilder, TopicSubscription,
+    Event, EventStream, FakeClock, Message, Start, Ticker, Topic, TopicBuilder, TopicSubscription,
 };
 
 type Live = EventStream<TopicSubscription, Reading>;
@@ -48,6 +50,12 @@ const WORKS: &[(&str, Work)] = &[
         publish(times, Topic::builder(), None, 64);
     }),
     ("topic-no-keep-alive-100-polls", publish_quiet),
+    ("topic-still-ticker-100-polls", |times| {
+        publish_still(times, None);
+    }),
+    ("topic-spaced-100-polls", |times| {
+        publish_still(times, Some(Duration::from_nanos(1)));
+    }),
     ("topic-own-id-publish-100-polls", publish_own),
     ("topic-one-expiring-100-polls", |times| {
         let message = Message::from("x").expires_after(DAY);
@@ -78,7 +86,28 @@ const BARS: &[(&str, &str, f64)] = &[
         1.3,
     ),
     ("topic-age-bound-100-polls", "topic-publish-100-polls", 1.3),
+    (
+        "topic-spaced-100-polls",
+        "topic-still-ticker-100-polls",
+        1.05,
+    ),
 ];
+
+/// Without the reading of a clock, a nanosecond later each time.
+struct Still(Cell<u32>);
+
+impl Ticker for Still {
+    fn now(&self) -> Duration {
+        self.0.set(self.0.get() + 1);
+        Duration::new(0, self.0.get())
+    }
+
+    fn arm(self: Pin<&mut Self>, _: Option<Duration>) {}
+
+    fn poll_tick(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// An event of about 150 bytes.
@@ -288,6 +317,24 @@ fn publish_quiet(times: u32) {
     });
 }
 
+/// Each message to streams that wait, after the gap of those that are spaced: these read their
+/// ticker once for each burst. What a ticker costs that reads a clock is the ticker's.
+fn publish_still(times: u32, gap: Option<Duration>) {
+    let topic = Topic::new();
+    let data = "x".repeat(DATA);
+    let stream = |_| {
+        let stream = topic.stream(Start::Now, Still(Cell::new(0)));
+        let stream = stream.expect("no cap is reached").first_bytes(false);
+        match gap {
+            Some(gap) => stream.spaced(gap),
+            None => stream,
+        }
+    };
+    rounds(times, (0..100).map(stream).collect(), || {
+        topic.publish(data.as_str()).expect("it is open");
+    });
+}
+
 /// A hundred streams with a keep-alive.
 fn live(topic: &Topic) -> Vec<Live> {
     let stream = |_| {
@@ -297,7 +344,11 @@ fn live(topic: &Topic) -> Vec<Live> {
     (0..100).map(stream).collect()
 }
 
-fn rounds(times: u32, mut streams: Vec<Live>, mut publish: impl FnMut()) {
+fn rounds<T: Ticker + Unpin>(
+    times: u32,
+    mut streams: Vec<EventStream<TopicSubscription, T>>,
+    mut publish: impl FnMut(),
+) {
     for stream in &mut streams {
         drain(stream, Waker::noop());
     }

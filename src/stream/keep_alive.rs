@@ -1,0 +1,124 @@
+//! What goes out while nothing else does.
+
+use core::time::Duration;
+
+use thiserror::Error;
+
+use crate::event::Event;
+
+/// How a stream shows that it is alive while nothing is to be sent.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, KeepAlive, Queue};
+///
+/// let clock = FakeClock::new();
+/// let queue = Queue::new();
+/// let period = Duration::from_secs(30);
+/// let mut stream = queue.stream(clock.ticker())?.keep_alive(KeepAlive::every(period));
+/// assert_eq!(stream.next_ready().unwrap(), ":\n", "the first bytes");
+/// clock.advance(period);
+/// assert_eq!(stream.next_ready().unwrap(), ":\n");
+/// # Ok::<(), sse_queue::TooManyStreams>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    pub(super) period: Option<Duration>,
+    pub(super) event: Option<Event>,
+}
+
+impl KeepAlive {
+    /// A comment line after each `period` without a byte. No blank line follows it, because some
+    /// widely used clients would dispatch an empty event for that.
+    ///
+    /// Zero and `Duration::MAX` switch it off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::KeepAlive;
+    ///
+    /// assert_eq!(KeepAlive::every(Duration::ZERO), KeepAlive::off());
+    /// ```
+    #[must_use]
+    pub fn every(period: Duration) -> Self {
+        let is_on = period != Duration::ZERO && period != Duration::MAX;
+        Self {
+            period: is_on.then_some(period),
+            event: None,
+        }
+    }
+
+    /// No keep-alive. A departed client then is noticed when the next message is sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, KeepAlive, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let mut stream = Queue::new().stream(clock.ticker())?.keep_alive(KeepAlive::off());
+    /// stream.next_ready();
+    /// assert_eq!(clock.next_deadline(), None);
+    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// ```
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            period: None,
+            event: None,
+        }
+    }
+
+    /// An event after each `period` without a byte, for pages whose scripts must see it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeepAliveError`] if the event has an id: it would move the point from which a client
+    /// resumes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Event, FakeClock, KeepAlive, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::new();
+    /// let keep_alive = KeepAlive::event(Duration::from_secs(5), Event::new("").name("ping")?)?;
+    /// let mut stream = queue.stream(clock.ticker())?.keep_alive(keep_alive);
+    /// stream.next_ready();
+    /// clock.advance(Duration::from_secs(5));
+    /// assert_eq!(stream.next_ready().unwrap(), "event: ping\ndata: \n\n");
+    ///
+    /// let with_id = Event::new("").id("7")?;
+    /// assert!(KeepAlive::event(Duration::from_secs(5), with_id).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn event(period: Duration, event: Event) -> Result<Self, KeepAliveError> {
+        if event.event_id().is_some() {
+            return Err(KeepAliveError);
+        }
+        Ok(Self {
+            event: Some(event),
+            ..Self::every(period)
+        })
+    }
+}
+
+/// A comment line after 15 seconds without a byte.
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self::every(Duration::from_secs(15))
+    }
+}
+
+/// A keep-alive event must not have an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("keep-alive event has an id")]
+#[non_exhaustive]
+pub struct KeepAliveError;
