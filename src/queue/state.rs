@@ -322,6 +322,10 @@ impl State {
         pull: &mut Pull,
         now: SystemTime,
     ) {
+        if self.backlog.len() == 0 {
+            *burst = None;
+            return;
+        }
         let most = if pull.is_batch() {
             pull.limit().messages
         } else {
@@ -578,8 +582,9 @@ impl State {
             delivery.settle(is_over, step);
         }
         self.consumers.release();
+        let anyone_waits = self.consumers.anyone_waits();
         let is_any_full = self.consumers.anyone_is_full();
-        if self.consumers.anyone_waits() {
+        if anyone_waits {
             self.backlog.count_due(self.horizon(step.now));
             let due = self.backlog.due();
             if due > 0 {
