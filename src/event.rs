@@ -19,7 +19,7 @@ use field::lines;
 
 /// Free bytes in front of a frame: enough for an id of a queue and a short name, so that a frame
 /// is written into the buffer that it leaves in.
-const ROOM: usize = 80;
+const HEADROOM: usize = 80;
 
 /// One Server-Sent Event: data, event name, id, reconnection time, or a comment alone.
 ///
@@ -28,8 +28,8 @@ const ROOM: usize = 80;
 /// event is one buffer, and encoding it moves nothing.
 ///
 /// Data may be any UTF-8 text. CR, LF and CRLF are each *one* line end; a client gets the text back
-/// with every line end as LF and nothing else changed. Who needs carriage returns to survive
-/// encodes them, in JSON for example. Empty data dispatches an empty event; leading spaces,
+/// with every line end as LF and nothing else changed. Encode carriage returns that must
+/// survive, in JSON for example. Empty data dispatches an empty event; leading spaces,
 /// trailing line ends, NULs and U+FEFF arrive. (Firefox drops NULs from what its scripts see.)
 ///
 /// More data can be appended with [`fmt::Write`]. A field that is set twice keeps its last value.
@@ -66,12 +66,15 @@ enum Wire {
 }
 
 impl Event {
-    /// An event without any field, in a buffer that has room for `frame` bytes more.
-    pub(crate) fn with_room(frame: usize) -> Self {
-        let mut buf = Vec::with_capacity(frame.saturating_add(ROOM));
-        buf.extend_from_slice(&[0; ROOM]);
+    /// An event without fields, in a buffer with capacity for `frame` more bytes.
+    pub(crate) fn with_capacity(frame: usize) -> Self {
+        let mut buf = Vec::with_capacity(frame.saturating_add(HEADROOM));
+        buf.extend_from_slice(&[0; HEADROOM]);
         Self {
-            wire: Wire::Own { buf, start: ROOM },
+            wire: Wire::Own {
+                buf,
+                start: HEADROOM,
+            },
             has_data: false,
             fields: Fields::default(),
             after_cr: false,
@@ -103,7 +106,7 @@ impl Event {
     /// ```
     #[must_use]
     pub fn reconnection_time(duration: Duration) -> Self {
-        Self::with_room(0).retry(duration)
+        Self::with_capacity(0).retry(duration)
     }
 
     /// Sets the event's name: the type under which a page's listeners hear it.
@@ -261,7 +264,7 @@ impl Event {
         buf.extend_from_slice(self.frame());
     }
 
-    /// The frame as it stands.
+    /// The encoded frame.
     pub(crate) fn frame(&self) -> &[u8] {
         match &self.wire {
             Wire::Own { buf, start } => buf.get(*start..).unwrap_or_default(),
@@ -269,7 +272,7 @@ impl Event {
         }
     }
 
-    /// Sets the id without a look at it; `id` holds no CR, LF or NUL.
+    /// Sets the id without checking it: `id` holds no CR, LF or NUL.
     pub(crate) fn put_id(&mut self, id: &[u8]) {
         self.remove(Field::Id);
         self.prepend(&[b"id: ", id, b"\n"]);
@@ -284,18 +287,18 @@ impl Event {
             Wire::Shared(frame) => (Some(&**frame), 0),
         };
         let frame = frame.unwrap_or_default();
-        let start = start.saturating_add(more).saturating_add(ROOM);
+        let start = start.saturating_add(more).saturating_add(HEADROOM);
         let mut buf = Vec::with_capacity(start.saturating_add(frame.len()));
         buf.resize(start, 0);
         buf.extend_from_slice(frame);
         self.wire = Wire::Own { buf, start };
     }
 
-    /// The buffer to append data lines to. What stands there ends in a data line.
+    /// The buffer to append data lines to. It ends in a data line.
     pub(crate) fn data_end(&mut self) -> &mut Vec<u8> {
         if let Wire::Shared(frame) = &self.wire {
             // A foreign frame may have its fields in any order: data goes last.
-            let mut buf = vec![0; ROOM];
+            let mut buf = vec![0; HEADROOM];
             for data in [false, true] {
                 for line in lines(frame).filter(|line| line.starts_with(b"data") == data) {
                     // What is written behind an empty value must not change the field's name, nor
@@ -306,7 +309,10 @@ impl Event {
                 }
             }
             buf.extend_from_slice(if self.has_data { b"\n" } else { b"" });
-            self.wire = Wire::Own { buf, start: ROOM };
+            self.wire = Wire::Own {
+                buf,
+                start: HEADROOM,
+            };
         }
         match &mut self.wire {
             Wire::Own { buf, .. } => buf,
@@ -318,7 +324,7 @@ impl Event {
         if !self.has_data {
             return Err(EventError::NoData { field });
         }
-        // Nothing above CR is refused, so one pass finds whether a closer look is needed.
+        // Nothing above CR is refused, so one pass finds whether anything can be refused.
         if value.bytes().fold(u8::MAX, u8::min) > b'\r' {
             return Ok(());
         }
@@ -343,8 +349,8 @@ impl Event {
             let mut at = *start;
             for part in parts {
                 let end = at.saturating_add(part.len());
-                if let Some(place) = buf.get_mut(at..end) {
-                    place.copy_from_slice(part);
+                if let Some(slot) = buf.get_mut(at..end) {
+                    slot.copy_from_slice(part);
                 }
                 at = end;
             }
@@ -356,8 +362,8 @@ impl Event {
         if !self.fields.remove(field) {
             return;
         }
-        let mut kept = Vec::with_capacity(self.frame().len().saturating_add(ROOM));
-        kept.resize(ROOM, 0);
+        let mut kept = Vec::with_capacity(self.frame().len().saturating_add(HEADROOM));
+        kept.resize(HEADROOM, 0);
         let rest = lines(self.frame()).filter(|line| value_of(line, field).is_none());
         for line in rest {
             kept.extend_from_slice(line);
@@ -366,7 +372,7 @@ impl Event {
         kept.extend_from_slice(if self.has_data { b"\n" } else { b"" });
         self.wire = Wire::Own {
             buf: kept,
-            start: ROOM,
+            start: HEADROOM,
         };
     }
 

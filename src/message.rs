@@ -1,4 +1,4 @@
-//! An event, plus when it falls due and how long it stays good.
+//! An event, plus when it falls due and how long it stays valid.
 
 pub(crate) mod id;
 mod last_event_id;
@@ -14,7 +14,7 @@ pub use id::EpochError;
 pub use last_event_id::LastEventId;
 pub use remaining::{Remaining, RemainingError};
 
-/// An [`Event`], plus when it falls due and how long after that it stays good.
+/// An [`Event`], plus when it falls due and how long after that it stays valid.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ pub struct Message {
     returned: Option<Returned>,
 }
 
-/// Where a message comes from that a queue or topic has held before.
+/// What is known of a message that a queue or topic has held before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Returned {
     /// How often it was handed out.
@@ -117,7 +117,7 @@ impl Message {
         self
     }
 
-    /// Makes the message expire `time` after it falls due; from then on nobody gets it.
+    /// Makes the message expire `time` after it falls due; from then on it is not delivered.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl Message {
         self.event
     }
 
-    /// The message, held before: it may bring an id that a queue or topic gave it.
+    /// Marks the message as held before: it may bring an id that a queue or topic gave it.
     pub(crate) fn returned(mut self, attempts: u32) -> Self {
         self.returned = Some(Returned { attempts });
         self
@@ -177,12 +177,12 @@ impl Message {
         self.returned.map_or(0, |returned| returned.attempts)
     }
 
-    /// Whether it says when it falls due.
+    /// Whether its due time is set.
     pub(crate) fn is_scheduled(&self) -> bool {
         self.schedule != Schedule::AtPush
     }
 
-    /// Whether the time makes any difference to it.
+    /// Whether it is scheduled or expires.
     pub(crate) fn is_timed(&self) -> bool {
         self.is_scheduled() || self.expires_after.is_some()
     }

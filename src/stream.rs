@@ -176,8 +176,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// Takes what is ready now, without an executor: `None` if nothing is, or the stream
     /// [has ended](Self::is_terminated).
     ///
-    /// It takes nobody's wake-up: no waker stays in the source, which counts on no later poll of
-    /// this stream. A task that waits for the stream must poll it again after this call.
+    /// It never takes another stream's wake-up: no waker stays in the source, which relies on no
+    /// later poll of this stream. A task that waits for the stream must poll it again after this call.
     ///
     /// # Examples
     ///

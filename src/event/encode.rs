@@ -14,7 +14,7 @@ use core::fmt;
 
 use crate::event::Event;
 
-/// What stands between two lines of data, and of a comment.
+/// The bytes between two lines of data, and of a comment.
 const DATA: &[u8; 7] = b"\ndata: ";
 const COMMENT: &[u8; 3] = b"\n: ";
 
@@ -36,12 +36,12 @@ impl Event {
     pub fn new(data: impl AsRef<str>) -> Self {
         let data = data.as_ref().as_bytes();
         let text = Text::new(data);
-        // The first line has no LF in front, and two behind the last one end the frame.
+        // The first line has no LF in front, and two after the last one end the frame.
         let len = text
             .len_of(DATA)
             .saturating_add(DATA.len())
             .saturating_add(1);
-        let mut event = Self::with_room(len);
+        let mut event = Self::with_capacity(len);
         let buf = event.data_end();
         buf.extend_from_slice(b"data: ");
         text.append_to(buf, DATA);
@@ -93,12 +93,12 @@ impl Event {
     pub fn comment(text: impl AsRef<str>) -> Self {
         let text = text.as_ref().as_bytes();
         if text.is_empty() {
-            let mut event = Self::with_room(2);
+            let mut event = Self::with_capacity(2);
             event.data_end().extend_from_slice(b":\n");
             return event;
         }
         let text = Text::new(text);
-        let mut event = Self::with_room(text.len_of(COMMENT).saturating_add(COMMENT.len()));
+        let mut event = Self::with_capacity(text.len_of(COMMENT).saturating_add(COMMENT.len()));
         let buf = event.data_end();
         buf.extend_from_slice(b": ");
         text.append_to(buf, COMMENT);
@@ -181,14 +181,14 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The length of the text with `between` in place of each line end.
+    /// The length of the text with each line end replaced by `between`.
     fn len_of(&self, between: &[u8]) -> usize {
         let breaks = self.ends.saturating_sub(self.pairs);
         let text = self.bytes.len().saturating_sub(self.ends);
         text.saturating_add(between.len().saturating_mul(breaks))
     }
 
-    /// Appends the text with `between` in place of each line end.
+    /// Appends the text with each line end replaced by `between`.
     ///
     /// `end-of-line = ( cr lf / cr / lf )`, and nothing else: neither U+0085 nor U+2028.
     fn append_to<const N: usize>(&self, buf: &mut Vec<u8>, between: &[u8; N]) {
@@ -198,65 +198,65 @@ impl<'a> Text<'a> {
         }
         let start = buf.len();
         buf.resize(start.saturating_add(self.len_of(between)), 0);
-        let room = buf.get_mut(start..).unwrap_or_default();
+        let out = buf.get_mut(start..).unwrap_or_default();
         if self.has_cr {
-            copy_lines::<N, true>(self.bytes, room, between);
+            copy_lines::<N, true>(self.bytes, out, between);
         } else {
-            copy_lines::<N, false>(self.bytes, room, between);
+            copy_lines::<N, false>(self.bytes, out, between);
         }
     }
 }
 
-/// Copies a text with `between` in place of each line end, into room of the right size.
+/// Copies a text with each line end replaced by `between`, into a buffer of exactly the right size.
 fn copy_lines<const N: usize, const CR: bool>(
     mut text: &[u8],
-    mut room: &mut [u8],
+    mut out: &mut [u8],
     between: &[u8; N],
 ) {
     loop {
-        (text, room) = copy_line::<CR>(text, room);
+        (text, out) = copy_line::<CR>(text, out);
         text = match text {
             [b'\r', b'\n', behind @ ..] | [_, behind @ ..] => behind,
             [] => return,
         };
-        // `len_of` made the room for it.
-        let Some((place, rest)) = room.split_first_chunk_mut::<N>() else {
+        // `len_of` counted it.
+        let Some((slot, rest)) = out.split_first_chunk_mut::<N>() else {
             return;
         };
-        *place = *between;
-        room = rest;
+        *slot = *between;
+        out = rest;
     }
 }
 
-/// Copies up to the first line end; returns the rest of the text, and of the room.
+/// Copies up to the first line end; returns the rest of the text and of the buffer.
 ///
-/// Whole chunks are copied without a look at where the line ends in them: what is too much is
+/// Whole chunks are copied wherever the line ends in them: what is too much is
 /// overwritten next. That spares a call of `memcpy` for each short line.
 #[inline]
 fn copy_line<'t, 'r, const CR: bool>(
     mut text: &'t [u8],
-    mut room: &'r mut [u8],
+    mut out: &'r mut [u8],
 ) -> (&'t [u8], &'r mut [u8]) {
-    while let (Some((chunk, behind)), Some(place)) = (
+    while let (Some((chunk, behind)), Some(slot)) = (
         text.split_first_chunk::<CHUNK>(),
-        room.first_chunk_mut::<CHUNK>(),
+        out.first_chunk_mut::<CHUNK>(),
     ) {
-        *place = *chunk;
+        *slot = *chunk;
         if let Some(at) = find_end::<CR>(chunk) {
             let text = text.get(at..).unwrap_or_default();
-            return (text, room.get_mut(at..).unwrap_or_default());
+            return (text, out.get_mut(at..).unwrap_or_default());
         }
         text = behind;
-        room = core::mem::take(&mut room)
+        out = core::mem::take(&mut out)
             .get_mut(CHUNK..)
             .unwrap_or_default();
     }
     let end = text.iter().position(|byte| is_end(*byte));
     let end = end.unwrap_or(text.len());
-    match (text.split_at_checked(end), room.split_at_mut_checked(end)) {
-        (Some((line, text)), Some((place, room))) => {
-            place.copy_from_slice(line);
-            (text, room)
+    match (text.split_at_checked(end), out.split_at_mut_checked(end)) {
+        (Some((line, text)), Some((slot, out))) => {
+            slot.copy_from_slice(line);
+            (text, out)
         }
         _ => (&[], &mut []),
     }
@@ -293,7 +293,7 @@ fn may_have_end<const N: usize>(bytes: &[u8; N]) -> bool {
     bytes.iter().fold(u8::MAX, |low, byte| low.min(*byte)) <= b'\r'
 }
 
-/// Where the first CR or LF stands, in two words.
+/// The index of the first CR or LF in two words.
 #[inline]
 fn find_end<const CR: bool>(chunk: &[u8; CHUNK]) -> Option<usize> {
     let ([first, second], []) = chunk.as_chunks::<8>() else {

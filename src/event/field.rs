@@ -144,14 +144,14 @@ impl EventError {
     }
 }
 
-/// The lines of a frame, its final blank line left out.
+/// The lines of a frame, without its final blank line.
 pub(super) fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
     frame
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
 }
 
-/// The value of a line that sets `field`: what stands behind the colon and one space.
+/// The value of a line that sets `field`: what follows the colon and one space.
 pub(crate) fn value_of(line: &[u8], field: Field) -> Option<&[u8]> {
     match line.strip_prefix(field.on_the_wire())? {
         [] => Some(&[]),

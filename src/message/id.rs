@@ -17,7 +17,7 @@ const LONGEST: usize = 40;
 /// So many bytes are checked at a time: see [`Id::as_str`].
 const BLOCK: usize = 16;
 
-/// What tells one queue's numbers from another's, also across restarts.
+/// Distinguishes the numbers of one hub from those of another, including after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch {
     text: [u8; LONGEST_EPOCH],
@@ -40,7 +40,7 @@ pub(crate) struct Epoch {
 pub struct EpochError;
 
 impl Epoch {
-    /// An epoch that no other queue has, in this process or another; it is no secret.
+    /// An epoch that no other hub has, in this process or another. It is not secret.
     ///
     /// The hasher's seeds differ by process, the counter by queue, and `now` by restart should the
     /// seeds ever repeat.
@@ -51,10 +51,10 @@ impl Epoch {
         let mut rest = RandomState::new().hash_one((now, count));
         let mut text = [0; LONGEST_EPOCH];
         // Twelve digits of base 36: 62 bits.
-        for place in text.iter_mut().take(12) {
+        for slot in text.iter_mut().take(12) {
             let digit = u8::try_from(rest % 36).unwrap_or_default();
             let first = if digit < 10 { b'0' } else { b'a' - 10 };
-            *place = first.saturating_add(digit);
+            *slot = first.saturating_add(digit);
             rest /= 36;
         }
         Self { text, len: 12 }
@@ -69,8 +69,8 @@ impl Epoch {
             text: [0; LONGEST_EPOCH],
             len: text.len(),
         };
-        let place = epoch.text.get_mut(..text.len()).ok_or(EpochError)?;
-        place.copy_from_slice(text.as_bytes());
+        let slot = epoch.text.get_mut(..text.len()).ok_or(EpochError)?;
+        slot.copy_from_slice(text.as_bytes());
         Ok(epoch)
     }
 
@@ -106,7 +106,7 @@ impl Epoch {
         }
     }
 
-    /// What an id says, whoever wrote it. Numbers saturate.
+    /// Parses an id that anybody may have written. Numbers saturate.
     pub(crate) fn read(&self, id: &str) -> Read {
         let Some((epoch, rest)) = id.split_once('-') else {
             return Read::Other;
@@ -136,7 +136,7 @@ impl Epoch {
     }
 }
 
-/// What an id says.
+/// The meaning of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// `EPOCH-SEQ` of this epoch.

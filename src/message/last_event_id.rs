@@ -1,4 +1,4 @@
-//! What a client that comes back says it saw last.
+//! What a reconnecting client says it saw last.
 
 /// What a reconnecting client says it saw last.
 ///
@@ -26,15 +26,14 @@
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastEventId(
-    /// `None` where the value is malformed.
+    /// `None` if the value is malformed.
     Option<Box<str>>,
 );
 
 impl LastEventId {
     /// The longest value that is not malformed, in bytes.
     ///
-    /// Servers cap a header or all of them at a few KiB. Whoever makes ids longer than this could
-    /// not count on getting them back.
+    /// Servers cap a header or all of them at a few KiB. Ids longer than this might never come back.
     pub const MAX_LEN: usize = 1024;
 
     /// An id that did not come in a request, such as one kept by a test or another protocol.

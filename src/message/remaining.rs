@@ -1,4 +1,4 @@
-//! What a queue or topic takes along when it is given up.
+//! Messages that outlive their queue or topic.
 
 use core::fmt;
 use core::time::Duration;
@@ -48,9 +48,9 @@ impl Remaining {
     /// [`due`](Self::due), [`expires`](Self::expires) and [`attempts`](Self::attempts). Pushed, the
     /// message keeps them all; a queue goes on to count its attempts.
     ///
-    /// `id` may be `None` where the frame says it or there is none. The id of a comment is not in its
+    /// `id` may be `None` if the frame contains it or there is none. The id of a comment is not in its
     /// frame: pushed, it gets another one. So in a queue of the same epoch comments and new messages
-    /// come after all that bring their ids, lest they take the number of one of these.
+    /// must be pushed after all messages that keep their ids, or they take one of their numbers.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ pub enum RemainingError {
 impl From<Remaining> for Message {
     fn from(remaining: Remaining) -> Self {
         let has_data = remaining.frame.ends_with(b"\n\n");
-        // What a queue holds was checked when it came in.
+        // The frame was checked when the message was pushed or rebuilt.
         let event = Event::from_frame(remaining.frame.clone())
             .unwrap_or_else(|_| Event::checked(remaining.frame, has_data, Fields::default()));
         let message = match remaining.due {

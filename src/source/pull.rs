@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::SystemTime;
 
-/// One poll of a [`Source`]: what the stream asks for, and what the source adds to its answer.
+/// One poll of a [`Source`](crate::Source): what the stream asks for, and what the source adds to its answer.
 ///
 /// # Examples
 ///
@@ -175,7 +175,7 @@ impl Pull {
     }
 }
 
-/// What the source says.
+/// What the source answers.
 impl Pull {
     /// Nothing is due, and this stream must be polled again after that time without being woken.
     pub fn wake_after(&mut self, after: Duration) {
@@ -263,7 +263,7 @@ impl Pull {
     }
 }
 
-/// How much a [`Source`] may give in one chunk.
+/// How much a [`Source`](crate::Source) may give in one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limit {

@@ -135,7 +135,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
         }
     }
 
-    /// How the client is told of a gap: see [`TopicSubscription::gap_event`].
+    /// How a gap is reported to the client: see [`TopicSubscription::gap_event`].
     ///
     /// # Errors
     ///

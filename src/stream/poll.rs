@@ -52,8 +52,8 @@ enum Polled {
     Pending(Moment),
 }
 
-/// Each poll of an immediate stream that has no age takes the short way: what is rare lies in
-/// functions of its own, and the ticker is not read.
+/// Most polls are of immediate streams without a maximum age: they read no ticker, and rare cases
+/// are in functions that are not inlined.
 impl<S: Source, T: Ticker> EventStream<S, T> {
     #[inline]
     pub(super) fn poll_by(
@@ -264,7 +264,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut pull = Pull::new(this.settings.limit).by_hand().leaving();
         let left = source.as_mut().poll_chunk(&mut cx, &mut pull);
-        // Whatever the source makes of that, it keeps nothing for a stream that is over.
+        // Even a source that ignores this keeps nothing for a stream that has ended.
         source.park(&mut cx);
         if let Poll::Ready(Some(chunk)) = left {
             *this.phase = Phase::Leaving;
@@ -302,6 +302,6 @@ fn answered(
     if pace.is_ticked() {
         pace.next_slot(due);
     }
-    // Not at the tick after it: other streams may rely on this one's wake-up.
+    // At the deadline, not at the next tick: other streams may rely on this one's wake-up.
     Recheck::poll_at(due, now)
 }

@@ -37,7 +37,7 @@ impl Recheck {
         self.due = Moment::NEVER;
     }
 
-    /// The source's `deadline` lies `after` from `now`: when it comes, by the ticker.
+    /// Converts the source's `deadline`, which is `after` from `now`, to the ticker's time.
     pub(super) fn due(
         &mut self,
         after: Duration,
