@@ -38,6 +38,16 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/ack_history",
             "queue/wait_queue",
             "topic/log",
+            "topic/drivers",
+            "topic/effects",
+            "topic/listeners",
+            "topic/publish",
+            "topic/resume",
+            "topic/state",
+            "topic/status",
+            "topic/store",
+            "topic/timekeepers",
+            "topic/wait_set",
             "stream/moment",
             "stream/pacing",
             "time/system",
@@ -51,7 +61,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 11] = [
+const PURE: [&str; 21] = [
     "event",
     "ordered",
     "queue/lease",
@@ -61,7 +71,17 @@ const PURE: [&str; 11] = [
     "stream/moment",
     "stream/pacing",
     "time/timers",
+    "topic/drivers",
+    "topic/effects",
+    "topic/listeners",
     "topic/log",
+    "topic/publish",
+    "topic/resume",
+    "topic/state",
+    "topic/status",
+    "topic/store",
+    "topic/timekeepers",
+    "topic/wait_set",
     "wakers",
 ];
 
