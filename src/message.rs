@@ -183,6 +183,11 @@ impl Message {
         self.schedule != Schedule::AtPush
     }
 
+    /// Whether the time makes any difference to it.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.is_scheduled() || self.expires_after.is_some()
+    }
+
     pub(crate) fn due(&self, now: SystemTime) -> Deadline {
         match self.schedule {
             Schedule::AtPush => Deadline::At(now),

@@ -148,9 +148,7 @@ impl Topic {
             let line = self.handle.shared.epoch().longest_line();
             message.event_mut().reserve_front(line);
         }
-        self.handle
-            .shared
-            .with(|state, step| state.publish(message, step))
+        self.handle.shared.publish(message)
     }
 
     /// Takes a message back that is not due yet, the newest where several have this id; returns

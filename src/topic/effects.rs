@@ -27,7 +27,7 @@ impl Step {
 /// What is woken and dropped outside the lock, since both run code of others.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    pub(super) batch: Batch,
+    pub(super) batch: Option<Batch>,
     drivers: Vec<Waker>,
     /// A waker that was replaced or removed.
     displaced: Option<Waker>,
@@ -64,10 +64,13 @@ impl Effects {
         self.drivers.extend(drivers);
     }
 
-    /// Wakes; returns whether there are wakers to give back.
-    pub(super) fn wake(&mut self) -> bool {
-        self.batch.wake();
+    /// Wakes; returns the wakers to give back.
+    pub(super) fn wake(&mut self) -> Option<Batch> {
+        let batch = self.batch.take();
+        if let Some(batch) = &batch {
+            batch.wake();
+        }
         self.drivers.drain(..).for_each(wake);
-        !self.batch.is_empty()
+        batch
     }
 }

@@ -174,6 +174,17 @@ impl Listeners {
         self.is_end_announced = false;
     }
 
+    /// Whether messages have come since the last announcement.
+    #[inline]
+    pub(super) fn has_news(&self, next: u64) -> bool {
+        self.announced < next
+    }
+
+    /// Whether streams may wait for messages.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.set.has_waiting()
+    }
+
     /// Announces what has come since the last step: streams are yet to be woken.
     pub(super) fn announce(&mut self, agenda: Agenda, step: &mut Step) {
         let mut is_woken = false;
@@ -229,13 +240,14 @@ impl Listeners {
     }
 
     /// Takes the next streams that are to be woken.
-    pub(super) fn next_batch(&mut self) -> Batch {
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
         if !self.set.has_pending() {
-            return Batch::default();
+            return None;
         }
         // After the end all are woken for the last time: a task whose waker is kept could keep
         // itself alive.
-        self.set.next_batch(!self.is_end_announced)
+        let batch = self.set.next_batch(!self.is_end_announced);
+        Some(batch)
     }
 
     /// Puts wakers back; returns whether the caller must take the next batch.

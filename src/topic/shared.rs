@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::effects::Step;
-use super::publish::PublishError;
+use super::publish::{PublishError, Published};
 use super::state::State;
 use super::store::Bounds;
 use crate::message::id::{Epoch, Read};
@@ -78,27 +78,36 @@ impl Shared {
         }
     }
 
+    /// Publishes a message. A message without a time needs the clock only if streams wait for it:
+    /// their keep-alive counts from then.
+    pub(super) fn publish(&self, message: Message) -> Result<Published, PublishError> {
+        let now = message.is_timed().then(|| self.clock.now());
+        let needs_clock = |state: &State| state.is_timed() || state.has_waiting();
+        self.step(now, needs_clock, |state, step| state.publish(message, step))
+    }
+
     /// Works on a state that is up to the time, then wakes and drops outside the lock.
     ///
     /// What falls due or is evicted may be much: the lock is let go of in between.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
-        self.step(Some(self.clock.now()), work)
+        self.step(Some(self.clock.now()), State::is_timed, work)
     }
 
     /// As [`with`](Self::with), but the clock is read only where time plays a part: in most topics it
     /// does not, and reading it would cost more than all the rest.
     pub(super) fn with_lazy_clock<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
-        self.step(None, work)
+        self.step(None, State::is_timed, work)
     }
 
     fn step<R>(
         &self,
         mut now: Option<SystemTime>,
+        needs_clock: impl Fn(&State) -> bool,
         work: impl FnOnce(&mut State, &mut Step) -> R,
     ) -> R {
         loop {
             let mut state = self.state.lock();
-            if now.is_none() && state.is_timed() {
+            if now.is_none() && needs_clock(&state) {
                 drop(state);
                 now = Some(self.clock.now());
                 continue;
@@ -119,11 +128,13 @@ impl Shared {
         state.settle(&mut step);
         self.signal.store(state.signal(), Ordering::Relaxed);
         drop(state);
-        if step.effects.wake() {
-            self.state
-                .lock()
-                .listeners()
-                .give_back(&mut step.effects.batch);
+        while let Some(mut batch) = step.effects.wake() {
+            let mut state = self.state.lock();
+            if state.listeners().give_back(&mut batch) {
+                step.effects.batch = state.listeners().next_batch();
+                self.signal.store(state.signal(), Ordering::Relaxed);
+            }
+            drop(state);
         }
     }
 }

@@ -407,7 +407,14 @@ impl State {
     }
 
     fn announce(&mut self, step: &mut Step) {
-        self.listeners.announce(self.agenda(), step);
+        if self.listeners.has_news(self.store.log().next()) || self.is_over() {
+            self.listeners.announce(self.agenda(), step);
+        }
+    }
+
+    /// Whether streams may wait for messages.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.listeners.has_waiting()
     }
 
     pub(super) fn listeners(&mut self) -> &mut Listeners {

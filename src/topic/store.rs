@@ -181,20 +181,19 @@ impl Store {
         message: Message,
         step: &mut Step,
     ) -> Result<Id, PublishError> {
-        let plan = match self.plan(&message, step.now) {
+        let mut plan = match self.plan(&message, step.now) {
             Ok(plan) => plan,
             Err(refuse) => return Err(refuse(message)),
         };
-        let id = plan.id.clone();
         if let Some(ReadId::Delayed(number)) = plan.returned {
             self.last_delayed = self.last_delayed.max(number);
         }
         if plan.due.has_come(step.now) {
-            self.append(message, plan, step);
+            self.append(message, &mut plan, step);
         } else {
-            self.schedule(message, plan, step.now);
+            self.schedule(message, &mut plan, step.now);
         }
-        Ok(id)
+        Ok(plan.id)
     }
 
     /// What becomes of a message, or why it is refused.
@@ -259,21 +258,22 @@ impl Store {
         }
     }
 
-    fn append(&mut self, message: Message, plan: Plan, step: &mut Step) {
+    fn append(&mut self, message: Message, plan: &mut Plan, step: &mut Step) {
         self.tail = None;
         if let Some(ReadId::Numbered(number)) = plan.returned {
             self.log.skip_to(number);
         }
         let expires = message.expires(plan.due);
         let parts = [plan.line.as_bytes(), message.event().frame()];
-        self.log.append(parts, plan.own_id, expires, step.now);
+        self.log
+            .append(parts, plan.own_id.take(), expires, step.now);
         self.newest_at = step.now;
         // If more than that is beyond the bounds, the next step goes on with it.
         self.log.trim(step.now);
         step.effects.drop_frame(message.into_event().encode());
     }
 
-    fn schedule(&mut self, mut message: Message, plan: Plan, now: SystemTime) {
+    fn schedule(&mut self, mut message: Message, plan: &mut Plan, now: SystemTime) {
         if let Some(ReadId::Numbered(number)) = plan.returned {
             // No other message gets this number while it waits.
             self.log.skip_to(number.saturating_add(1));
@@ -286,7 +286,8 @@ impl Store {
             message.event_mut().put_id(plan.id.as_str().as_bytes());
         }
         let expires = message.expires(plan.due);
-        let id = plan.own_id.unwrap_or_else(|| Arc::from(plan.id.as_str()));
+        let own_id = plan.own_id.take();
+        let id = own_id.unwrap_or_else(|| Arc::from(plan.id.as_str()));
         let frame = message.into_event().encode();
         self.scheduled_bytes = self.scheduled_bytes.saturating_add(plan.len);
         self.arrivals = self.arrivals.saturating_add(1);

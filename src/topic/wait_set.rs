@@ -18,12 +18,13 @@ use core::task::Waker;
 
 use crate::wake::wake_by_ref;
 
-/// The most streams that are woken in one step.
-pub(super) const MOST_WAKES: usize = 64;
+/// The most streams that are woken in one step. Under loom a crowd is small.
+pub(super) const MOST_WAKES: usize = if cfg!(loom) { 1 } else { 64 };
 /// The most empty blocks that are dropped in one step.
 const MOST_DROPPED: usize = 256;
-/// Slots in a block: the bits of a word.
-const SLOTS: usize = 64;
+/// Slots in a block, at most the bits of a word.
+const SLOTS: usize = MOST_WAKES;
+const FULL: u64 = if SLOTS == 64 { u64::MAX } else { 1 };
 
 /// Slots for streams, each with a waker.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(super) struct WaitSet {
     blocks: Vec<Block>,
     /// All blocks before this one are full.
     lowest: usize,
+    /// Some may wait for the next message.
+    has_waiting: bool,
     /// How many slots are pending.
     pending: usize,
     /// The block that the next batch begins with: each gets its turn.
@@ -91,7 +94,7 @@ impl WaitSet {
     pub(super) fn open(&mut self) -> usize {
         let from = self.lowest.min(self.blocks.len());
         let blocks = self.blocks.iter().skip(from);
-        let found = blocks.take_while(|block| block.used == u64::MAX).count();
+        let found = blocks.take_while(|block| block.used == FULL).count();
         self.lowest = from.saturating_add(found);
         if self.lowest == self.blocks.len() {
             self.blocks.push(Block::default());
@@ -148,6 +151,7 @@ impl WaitSet {
         let Some(block) = block else {
             return false;
         };
+        self.has_waiting = true;
         block.waiting |= bit;
         block.parked &= !bit;
         match how {
@@ -194,9 +198,14 @@ impl WaitSet {
         block.wakers.get_mut(at)?.take()
     }
 
+    /// Whether some may wait for the next message.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.has_waiting
+    }
+
     /// All that wait are to be woken; returns whether any do.
     pub(super) fn announce(&mut self) -> bool {
-        self.pend(|block| block.waiting)
+        core::mem::take(&mut self.has_waiting) && self.pend(|block| block.waiting)
     }
 
     /// All that wait or park are to be woken.
@@ -415,10 +424,6 @@ impl Block {
 }
 
 impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.singles.is_empty()
-    }
-
     /// Wakes all.
     pub(super) fn wake(&self) {
         for out in &self.blocks {
