@@ -164,6 +164,13 @@ impl Id {
         Self(Text::Own(id))
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Issued { text, len } => text.get(..*len).unwrap_or_default(),
+            Text::Own(id) => id.as_bytes(),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         match &self.0 {
             // What was issued is ASCII.

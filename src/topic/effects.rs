@@ -70,7 +70,9 @@ impl Effects {
         if let Some(batch) = &batch {
             batch.wake();
         }
-        self.drivers.drain(..).for_each(wake);
+        if !self.drivers.is_empty() {
+            self.drivers.drain(..).for_each(wake);
+        }
         batch
     }
 }

@@ -175,18 +175,27 @@ impl Listeners {
     }
 
     /// Whether messages have come since the last announcement.
-    #[inline]
     pub(super) fn has_news(&self, next: u64) -> bool {
         self.announced < next
     }
 
     /// Whether streams may wait for messages.
+    #[inline]
     pub(super) fn has_waiting(&self) -> bool {
         self.set.has_waiting()
     }
 
     /// Announces what has come since the last step: streams are yet to be woken.
+    #[inline]
     pub(super) fn announce(&mut self, agenda: Agenda, step: &mut Step) {
+        if agenda.is_over || self.set.has_waiting() {
+            self.announce_to_all(agenda, step);
+        } else {
+            self.announced = agenda.next;
+        }
+    }
+
+    fn announce_to_all(&mut self, agenda: Agenda, step: &mut Step) {
         let mut is_woken = false;
         if agenda.is_over && !self.is_end_announced {
             self.is_end_announced = true;
@@ -240,6 +249,7 @@ impl Listeners {
     }
 
     /// Takes the next streams that are to be woken.
+    #[inline]
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         if !self.set.has_pending() {
             return None;

@@ -125,14 +125,14 @@ impl Shared {
 
     /// Lets go of the lock, then wakes and drops.
     pub(super) fn finish(&self, mut state: MutexGuard<'_, State>, mut step: Step) {
-        state.settle(&mut step);
-        self.signal.store(state.signal(), Ordering::Relaxed);
+        let signal = state.settle(&mut step);
+        self.signal.store(signal, Ordering::Relaxed);
         drop(state);
         while let Some(mut batch) = step.effects.wake() {
             let mut state = self.state.lock();
-            if state.listeners().give_back(&mut batch) {
-                step.effects.batch = state.listeners().next_batch();
-                self.signal.store(state.signal(), Ordering::Relaxed);
+            if let Some((next, signal)) = state.give_back(&mut batch) {
+                step.effects.batch = next;
+                self.signal.store(signal, Ordering::Relaxed);
             }
             drop(state);
         }

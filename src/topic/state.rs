@@ -13,6 +13,7 @@ use super::publish::{PublishError, Published};
 use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
 use super::store::{Bounds, First, Scheduled, Store};
+use super::wait_set::Batch;
 use crate::message::Message;
 use crate::message::id::Epoch;
 use crate::ordered::Ordered;
@@ -123,8 +124,8 @@ impl State {
             match self.store.enter_first(step) {
                 First::NotDue => {
                     let has_more = self.store.trim(step.now);
-                    if !has_more {
-                        self.announce(step);
+                    if !has_more && self.listeners.has_news(self.store.log().next()) {
+                        self.listeners.announce(self.agenda(), step);
                     }
                     return has_more;
                 }
@@ -395,21 +396,18 @@ impl State {
         }
     }
 
-    /// Wakes streams that must act on the last step.
-    pub(super) fn settle(&mut self, step: &mut Step) {
-        self.announce(step);
-        self.listeners.keep_time(self.agenda(), step);
+    /// Wakes streams that must act on the last step; returns what waiting streams compare: see
+    /// [`Listeners::signal`].
+    pub(super) fn settle(&mut self, step: &mut Step) -> u64 {
+        let agenda = self.agenda();
+        self.listeners.announce(agenda, step);
+        self.listeners.keep_time(agenda, step);
         step.effects.batch = self.listeners.next_batch();
         if self.listeners.has_drivers() {
             let next = self.next_change();
             self.listeners.wake_drivers(next, step);
         }
-    }
-
-    fn announce(&mut self, step: &mut Step) {
-        if self.listeners.has_news(self.store.log().next()) || self.is_over() {
-            self.listeners.announce(self.agenda(), step);
-        }
+        self.listeners.signal(agenda)
     }
 
     /// Whether streams may wait for messages.
@@ -417,13 +415,13 @@ impl State {
         self.listeners.has_waiting()
     }
 
-    pub(super) fn listeners(&mut self) -> &mut Listeners {
-        &mut self.listeners
-    }
-
-    /// What waiting streams compare: see [`Listeners::signal`].
-    pub(super) fn signal(&self) -> u64 {
-        self.listeners.signal(self.agenda())
+    /// Puts wakers back. Returns the next to wake, if only the caller can, and the signal then.
+    pub(super) fn give_back(&mut self, batch: &mut Batch) -> Option<(Option<Batch>, u64)> {
+        if !self.listeners.give_back(batch) {
+            return None;
+        }
+        let next = self.listeners.next_batch();
+        Some((next, self.listeners.signal(self.agenda())))
     }
 
     /// The signal with nothing to do besides reading.

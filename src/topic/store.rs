@@ -80,7 +80,8 @@ pub(super) enum First {
 struct Plan {
     id: Id,
     own_id: Option<Arc<str>>,
-    line: IdLine,
+    /// The frame has no id yet.
+    needs_line: bool,
     /// Of the frame with its id.
     len: u64,
     due: Deadline,
@@ -225,9 +226,12 @@ impl Store {
             // It gets the number that its id says.
             own_id = None;
         }
-        let line = IdLine::new(if needs_line { id.as_str() } else { "" });
-        let len = message.event().frame().len();
-        let len = len.saturating_add(line.as_bytes().len());
+        let line = if needs_line {
+            IdLine::len_of(id.as_bytes())
+        } else {
+            0
+        };
+        let len = message.event().frame().len().saturating_add(line);
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         if len > self.bounds.retention.bytes {
             return Err(PublishError::TooLarge);
@@ -240,7 +244,7 @@ impl Store {
         Ok(Plan {
             id,
             own_id,
-            line,
+            needs_line,
             len,
             due,
             returned,
@@ -264,7 +268,12 @@ impl Store {
             self.log.skip_to(number);
         }
         let expires = message.expires(plan.due);
-        let parts = [plan.line.as_bytes(), message.event().frame()];
+        let line = IdLine::new(if plan.needs_line {
+            plan.id.as_bytes()
+        } else {
+            b""
+        });
+        let parts = [line.as_bytes(), message.event().frame()];
         self.log
             .append(parts, plan.own_id.take(), expires, step.now);
         self.newest_at = step.now;
@@ -282,8 +291,8 @@ impl Store {
         if plan.own_id.is_none() {
             self.last_delayed = self.last_delayed.saturating_add(1);
         }
-        if !plan.line.as_bytes().is_empty() {
-            message.event_mut().put_id(plan.id.as_str().as_bytes());
+        if plan.needs_line {
+            message.event_mut().put_id(plan.id.as_bytes());
         }
         let expires = message.expires(plan.due);
         let own_id = plan.own_id.take();

@@ -199,6 +199,7 @@ impl WaitSet {
     }
 
     /// Whether some may wait for the next message.
+    #[inline]
     pub(super) fn has_waiting(&self) -> bool {
         self.has_waiting
     }

@@ -8,13 +8,13 @@ pub(super) struct IdLine {
 }
 
 impl IdLine {
-    pub(super) fn new(id: &str) -> Self {
+    pub(super) fn new(id: &[u8]) -> Self {
         let mut line = [0; 48];
         let mut len = 0_usize;
         let parts: [&[u8]; 3] = if id.is_empty() {
             [b""; 3]
         } else {
-            [b"id: ", id.as_bytes(), b"\n"]
+            [b"id: ", id, b"\n"]
         };
         for part in parts {
             let end = len.saturating_add(part.len());
@@ -24,6 +24,11 @@ impl IdLine {
             len = end;
         }
         Self { line, len }
+    }
+
+    /// The length of the line for an id.
+    pub(super) fn len_of(id: &[u8]) -> usize {
+        id.len().saturating_add("id: \n".len())
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
