@@ -186,6 +186,23 @@ mod keep_alive {
         is_alive_after(&clock, &mut stream, 5);
     }
 
+    /// The same where another stream has read the chunk before, and the topic was used since.
+    #[test]
+    fn a_stream_that_shares_a_chunk_late_counts_from_when_it_was_woken() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 2].map(|()| lively(&topic, &clock));
+        send(&topic, &mut streams, "a");
+        clock.advance(secs(2));
+        topic.publish("b").unwrap();
+        assert_eq!(streams[0].data(), "b");
+        clock.advance(secs(10));
+        assert_eq!(topic.stats().streams, 2);
+        assert_eq!(streams[1].data(), "b");
+        streams.iter_mut().for_each(Task::is_pending);
+        is_alive_after(&clock, &mut streams, 5);
+    }
+
     /// The topic's clock jumps, or stands still, after the message at 10 s.
     #[test]
     fn a_clock_that_jumps_moves_a_keep_alive_by_less_than_a_period() {
