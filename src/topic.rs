@@ -1,9 +1,11 @@
 //! Broadcast: each stream has a cursor of its own into one shared log.
 
 mod builder;
+mod cursor;
 mod drive;
 mod drivers;
 mod effects;
+mod gap_event;
 mod listeners;
 mod log;
 mod publish;

@@ -38,8 +38,10 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/ack_history",
             "queue/wait_queue",
             "topic/log",
+            "topic/cursor",
             "topic/drivers",
             "topic/effects",
+            "topic/gap_event",
             "topic/listeners",
             "topic/publish",
             "topic/resume",
@@ -61,7 +63,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 21] = [
+const PURE: [&str; 23] = [
     "event",
     "ordered",
     "queue/lease",
@@ -71,8 +73,10 @@ const PURE: [&str; 21] = [
     "stream/moment",
     "stream/pacing",
     "time/timers",
+    "topic/cursor",
     "topic/drivers",
     "topic/effects",
+    "topic/gap_event",
     "topic/listeners",
     "topic/log",
     "topic/publish",

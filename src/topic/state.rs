@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::cursor::{Ask, Cursor, Polled, Taken};
 use super::effects::Step;
 use super::listeners::{Agenda, Listeners};
 use super::publish::{PublishError, Published};
@@ -20,65 +21,6 @@ use crate::ordered::Ordered;
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::topic::log::MOST_AT_ONCE;
-
-/// What one stream keeps of itself. Its position in the log is all there is: nothing is queued for it.
-#[derive(Debug)]
-pub(super) struct Cursor {
-    /// While the stream is open no other has this slot.
-    slot: usize,
-    /// The number of the message that it reads next.
-    position: u64,
-    /// Where the burst ends that it is reading: what was there when it began.
-    target: u64,
-    /// When the newest message of the last chunk that it took had entered.
-    chunk_came: SystemTime,
-}
-
-impl Cursor {
-    /// Whether the burst that it is reading goes on.
-    pub(super) fn is_in_burst(&self) -> bool {
-        self.position < self.target
-    }
-
-    /// When the newest message of the last chunk had entered the log.
-    pub(super) fn chunk_came(&self) -> SystemTime {
-        self.chunk_came
-    }
-}
-
-/// What a stream asks for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ask {
-    pub(super) limit: Limit,
-    pub(super) is_batch: bool,
-    /// A task polls, which is woken when there is more.
-    pub(super) registers: bool,
-}
-
-/// What a stream gets.
-#[derive(Debug)]
-pub(super) enum Taken {
-    Chunk(Bytes),
-    /// This many messages were evicted before the stream read them.
-    Lagged(u64),
-    /// Whatever was read had expired; there may be more.
-    Again,
-    Nothing,
-    End,
-    /// The waker of the stream's task is needed: nothing was done.
-    NeedsWaker,
-}
-
-/// What a stream gets, and how it waits.
-#[derive(Debug)]
-pub(super) struct Polled {
-    pub(super) taken: Taken,
-    /// The [signal](State::quiet_signal) as it began to wait, unless it must come to the lock in its
-    /// next poll.
-    pub(super) waits_since: Option<u64>,
-    /// When it must poll without being woken.
-    pub(super) wake_at: Option<SystemTime>,
-}
 
 /// All that is behind the lock.
 ///
@@ -181,12 +123,7 @@ impl State {
             count(&mut counters.gaps, 1);
         }
         counters.streams = counters.streams.saturating_add(1);
-        let cursor = Cursor {
-            slot: self.listeners.open(),
-            position,
-            target: position,
-            chunk_came: self.latest,
-        };
+        let cursor = Cursor::new(self.listeners.open(), position, self.latest);
         Ok((cursor, resumption))
     }
 
@@ -258,15 +195,7 @@ impl State {
             };
         }
         let before = cursor.position;
-        if cursor.target <= before {
-            // On a grid, a burst has as many messages as a tick allows.
-            let batch = u64::try_from(ask.limit.messages.max(1)).unwrap_or(u64::MAX);
-            let most = if ask.is_batch { batch } else { u64::MAX };
-            cursor.target = before.saturating_add(most).min(next);
-        }
-        let left = cursor.target.saturating_sub(before);
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let limit = Limit::new(ask.limit.bytes, left.min(ask.limit.messages));
+        let limit = cursor.limit(next, ask);
         let Some(read) = self.store.read(&mut cursor.position, limit) else {
             return Taken::Again;
         };
@@ -309,8 +238,7 @@ impl State {
         if !(is_here && fits && is_kept && is_good && self.listeners.wait_ahead(cursor.slot)) {
             return None;
         }
-        cursor.position = tail.from.saturating_add(tail.messages);
-        cursor.target = cursor.position;
+        cursor.pass(tail.messages);
         cursor.chunk_came = self.store.newest_at();
         count(&mut self.status.counters.delivered, tail.messages);
         Some(tail.chunk.clone())

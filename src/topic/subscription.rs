@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::cursor::{Ask, Cursor, Polled, Taken};
 use super::effects::Step;
+use super::gap_event::GapEvent;
 use super::listeners::is_woken_between;
 use super::resume::{GapCause, Lag, Resumption, Start};
 use super::shared::Shared;
-use super::state::{Ask, Cursor, Polled, Taken};
-use crate::event::{Event, EventError};
+use crate::event::EventError;
 use crate::source::{Limit, Pull, Source, TooManyStreams};
 
 /// One stream's position in a topic's log: the [`Source`] of a topic's streams.
@@ -47,14 +48,6 @@ enum Notice {
 
 /// A signal that never comes.
 const NEVER: u64 = u64::MAX;
-
-/// How a client is told of a gap.
-enum GapEvent {
-    /// By an event named `gap`.
-    Usual,
-    /// By one of that name, or by none. It is rare, so it is kept small.
-    Set(Box<Option<Box<str>>>),
-}
 
 impl TopicSubscription {
     pub(super) fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
@@ -140,25 +133,13 @@ impl TopicSubscription {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
-        if let Some(name) = name {
-            Event::new("").name(name)?;
-        }
-        self.gap_event = GapEvent::Set(Box::new(name.map(Box::from)));
+        self.gap_event = GapEvent::named(name)?;
         Ok(self)
     }
 
     /// Whether the stream's slot has this waker.
     fn keeps(&self, waker: &Waker) -> bool {
         self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
-    }
-
-    /// A waker for the stream's slot, if that has another one; cloned here, outside the lock.
-    fn fresh_waker(&mut self, waker: &Waker) -> Option<Waker> {
-        if self.keeps(waker) {
-            return None;
-        }
-        self.waker = Some(waker.clone());
-        Some(waker.clone())
     }
 
     /// Works on the topic with the waker of the stream's task in its slot: `work` comes to nothing
@@ -168,19 +149,27 @@ impl TopicSubscription {
         waker: &Waker,
         mut work: impl FnMut(&mut Self, &mut Option<Waker>) -> Option<R>,
     ) -> R {
-        let mut fresh = self.fresh_waker(waker);
-        loop {
+        let mut fresh = None;
+        if !self.keeps(waker) {
+            self.waker = None;
+            fresh = Some(waker.clone());
+        }
+        let result = loop {
             if let Some(result) = work(self, &mut fresh) {
-                return result;
+                break result;
             }
             // It is being woken at this moment, by another thread.
             fresh = Some(waker.clone());
+        };
+        if self.waker.is_none() {
+            self.waker = Some(waker.clone());
         }
+        result
     }
 
     /// How long ago the chunk came that this stream took last.
     fn idle(&self) -> Duration {
-        let since = self.shared.now().duration_since(self.cursor.chunk_came());
+        let since = self.shared.now().duration_since(self.cursor.chunk_came);
         since.unwrap_or_default()
     }
 
@@ -249,25 +238,9 @@ impl TopicSubscription {
             return None;
         }
         match self.resumption {
-            Resumption::Gap { missed, cause } => self.gap_frame(missed, cause),
+            Resumption::Gap { missed, cause } => self.gap_event.frame(missed, cause),
             _ => None,
         }
-    }
-
-    /// The event that reports a gap, if that is not switched off.
-    fn gap_frame(&self, missed: Option<u64>, cause: GapCause) -> Option<Bytes> {
-        let name = match &self.gap_event {
-            GapEvent::Usual => "gap",
-            GapEvent::Set(name) => name.as_deref()?,
-        };
-        let event = match missed {
-            Some(missed) => {
-                Event::display(format_args!(r#"{{"missed":{missed},"cause":"{cause}"}}"#))
-            }
-            None => Event::display(format_args!(r#"{{"missed":null,"cause":"{cause}"}}"#)),
-        };
-        // The name was checked when it was set.
-        event.name(name).ok().map(Event::encode)
     }
 }
 
@@ -358,7 +331,7 @@ impl Source for TopicSubscription {
                 }
                 Taken::Lagged(_) if this.lag == Lag::End => this.notice = Notice::LagEnd,
                 Taken::Lagged(missed) => {
-                    if let Some(frame) = this.gap_frame(Some(missed), GapCause::Evicted) {
+                    if let Some(frame) = this.gap_event.frame(Some(missed), GapCause::Evicted) {
                         return Poll::Ready(Some(frame));
                     }
                 }

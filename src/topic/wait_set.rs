@@ -14,7 +14,11 @@
 //! The wakers of a block go out all together, by a pointer. A stream that is announced to while its
 //! waker is out is woken by the one that gives the block back.
 
+mod block;
+
 use core::task::Waker;
+
+use block::{Block, OutBlock, bits, lowest_bits, ones};
 
 use crate::wake::wake_by_ref;
 
@@ -42,42 +46,12 @@ pub(super) struct WaitSet {
     spare: Vec<OutBlock>,
 }
 
-/// The slots of a block, a bit each.
-#[derive(Debug, Default)]
-struct Block {
-    wakers: Vec<Option<Waker>>,
-    /// A stream has this slot.
-    used: u64,
-    /// It waits for the next message.
-    waiting: u64,
-    /// Of those that wait: it registered while it had a chunk to send, which can take long.
-    busy: u64,
-    /// It waits for the end alone.
-    parked: u64,
-    /// It is to be woken.
-    pending: u64,
-    /// The wakers are in a batch.
-    is_out: bool,
-    /// The slot's waker in that batch is stale: the slot has got another one since, or none.
-    stale: u64,
-}
-
 /// Wakers taken out, to be woken and [given back](WaitSet::give_back).
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     blocks: Vec<OutBlock>,
     /// Wakers that do not come back.
     singles: Vec<Waker>,
-}
-
-/// The wakers of a block.
-#[derive(Debug)]
-struct OutBlock {
-    /// None if they do not come back.
-    index: Option<usize>,
-    wakers: Vec<Option<Waker>>,
-    /// Those that are woken.
-    woken: u64,
 }
 
 /// Whether a waiting stream has done with what it was given before.
@@ -351,79 +325,6 @@ impl WaitSet {
     }
 }
 
-impl Block {
-    #[inline]
-    fn holds(&self, at: usize) -> bool {
-        matches!(self.wakers.get(at), Some(Some(_)))
-    }
-
-    /// These are to be woken; returns how many of them were not yet.
-    fn pend(&mut self, woken: u64) -> usize {
-        let new = woken & !self.pending;
-        self.pending |= woken;
-        self.waiting &= !woken;
-        self.busy &= !woken;
-        self.parked &= !woken;
-        ones(new)
-    }
-
-    /// The slot's waker that is out must not come back.
-    fn leave(&mut self, bit: u64) {
-        if self.is_out {
-            self.stale |= bit;
-        }
-    }
-
-    /// Takes out the wakers of those that are pending; returns how many are to be woken.
-    fn take_out(&mut self, index: usize, keeps: bool, batch: &mut Batch) -> usize {
-        let woken = core::mem::take(&mut self.pending);
-        if !self.is_out {
-            self.is_out = keeps;
-            batch.blocks.push(OutBlock {
-                index: keeps.then_some(index),
-                wakers: core::mem::take(&mut self.wakers),
-                woken,
-            });
-            return ones(woken);
-        }
-        // Some have waited again while theirs are out. For the others, the batch that holds theirs is
-        // followed by another one.
-        let mut count = 0_usize;
-        for at in bits(woken) {
-            match self.wakers.get_mut(at).and_then(Option::take) {
-                Some(waker) => {
-                    batch.singles.push(waker);
-                    count = count.saturating_add(1);
-                }
-                None => self.pending |= 1 << at,
-            }
-        }
-        count
-    }
-
-    /// Takes the wakers back, except those that are stale.
-    fn put_back(&mut self, mut wakers: Vec<Option<Waker>>, stale: &mut Vec<Waker>) {
-        self.is_out = false;
-        for at in bits(core::mem::take(&mut self.stale)) {
-            stale.extend(wakers.get_mut(at).and_then(Option::take));
-        }
-        if self.wakers.is_empty() {
-            self.wakers = wakers;
-            return;
-        }
-        // Some have waited again meanwhile, or for the first time.
-        let len = self.wakers.len().max(wakers.len());
-        self.wakers.resize_with(len, || None);
-        for (own, back) in self.wakers.iter_mut().zip(wakers) {
-            if own.is_none() {
-                *own = back;
-            } else {
-                stale.extend(back);
-            }
-        }
-    }
-}
-
 impl Batch {
     /// Wakes all.
     pub(super) fn wake(&self) {
@@ -438,37 +339,11 @@ impl Batch {
     }
 }
 
-fn ones(bits: u64) -> usize {
-    usize::try_from(bits.count_ones()).unwrap_or_default()
-}
-
-/// The indices of the bits that are set.
-fn bits(mut bits: u64) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let at = usize::try_from(bits.trailing_zeros()).unwrap_or_default();
-        let is_set = bits != 0;
-        bits &= bits.wrapping_sub(1);
-        is_set.then_some(at)
-    })
-}
-
 /// The block of a slot, its index there, and its bit.
 #[inline]
 fn split(slot: usize) -> (usize, usize, u64) {
     let at = slot % SLOTS;
     (slot / SLOTS, at, 1 << at)
-}
-
-/// The lowest bits that are set, so many at most.
-fn lowest_bits(bits: u64, most: usize) -> u64 {
-    if ones(bits) <= most {
-        return bits;
-    }
-    let mut rest = bits;
-    for _ in 0..most {
-        rest &= rest.wrapping_sub(1);
-    }
-    bits & !rest
 }
 
 #[cfg(test)]
