@@ -238,7 +238,6 @@ mod sync;
 mod time;
 mod topic;
 mod wake;
-mod wakers;
 
 pub use event::{Event, EventError, Field, FrameError};
 pub use message::{EpochError, LastEventId, Message, Remaining, RemainingError};
@@ -250,8 +249,8 @@ pub use source::{Events, Limit, Pull, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
 pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
 pub use topic::{
-    GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder, TopicStats,
-    TopicSubscription,
+    Drive, GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder,
+    TopicStats, TopicSubscription,
 };
 
 /// The code in the README, compiled and run.

@@ -1,31 +1,41 @@
 //! Broadcast: each stream has a cursor of its own into one shared log.
 
 mod builder;
+mod cursor;
+mod drive;
+mod drivers;
+mod effects;
+mod gap_event;
+mod listeners;
 mod log;
 mod publish;
 mod resume;
+mod shared;
 mod state;
+mod status;
+mod store;
 mod subscription;
+mod timekeepers;
+mod wait_set;
 
 use core::fmt;
-use core::time::Duration;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use crate::message::id::{Epoch, Id};
+use crate::message::Message;
+use crate::message::id::Id;
 use crate::message::remaining::Remaining;
-use crate::message::{LastEventId, Message};
 use crate::source::TooManyStreams;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use crate::time::Clock;
+use crate::time::Ticker;
 
 pub use builder::TopicBuilder;
+pub use drive::Drive;
 pub use publish::{PublishError, Published};
 pub use resume::{GapCause, Lag, Resumption, Start};
+pub use status::TopicStats;
 pub use subscription::TopicSubscription;
 
-use crate::message::id::Read;
-use state::{Effects, State};
+use shared::Shared;
+use state::State;
 
 /// Broadcast: each stream sees each message, in the same order, from a log of bounded length.
 ///
@@ -137,18 +147,10 @@ impl Topic {
             }
         } else if message.event().has_data && message.is_scheduled() {
             // The id is written under the lock; the space for its line is made here.
-            let line = self.handle.shared.epoch.longest_line();
+            let line = self.handle.shared.epoch().longest_line();
             message.event_mut().reserve_front(line);
         }
-        if message.is_timed() {
-            let publish = |state: &mut State, now, effects: &mut Effects| {
-                state.publish(message, now, effects)
-            };
-            return self.handle.shared.with(publish);
-        }
-        self.handle
-            .shared
-            .look(|state, now, effects| state.publish(message, now, effects))
+        self.handle.shared.publish(message)
     }
 
     /// Takes a message back that is not due yet, the newest where several have this id; returns
@@ -170,7 +172,7 @@ impl Topic {
     pub fn cancel(&self, id: &str) -> bool {
         self.handle
             .shared
-            .with(|state, _, effects| state.cancel(id, effects))
+            .with(|state, step| state.cancel(id, step))
     }
 
     /// Ends the topic: publishing is refused, streams give what was due at this moment, without
@@ -196,7 +198,7 @@ impl Topic {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) {
-        self.handle.shared.with(|state, _, _| state.close());
+        self.handle.shared.with(State::close);
     }
 
     /// Ends the topic at once: as [`close`](Self::close), but streams give nothing more, except
@@ -217,7 +219,7 @@ impl Topic {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn abort(&self) {
-        self.handle.shared.with(|state, _, _| state.abort());
+        self.handle.shared.with(State::abort);
     }
 
     /// Whether the topic was closed or aborted.
@@ -233,7 +235,7 @@ impl Topic {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.handle.shared.state.lock().is_closed()
+        self.handle.shared.lock().is_closed()
     }
 
     /// Takes out whatever has not entered the log yet, in order of the due times.
@@ -255,10 +257,7 @@ impl Topic {
     /// ```
     #[must_use = "the messages are gone from the topic"]
     pub fn take_remaining(&self) -> Vec<Remaining> {
-        let mut store = self
-            .handle
-            .shared
-            .with(|state, _, _| state.take_scheduled());
+        let mut store = self.handle.shared.with(|state, _| state.take_scheduled());
         core::iter::from_fn(|| store.pop())
             .map(|(key, expires, message)| {
                 Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
@@ -280,7 +279,7 @@ impl Topic {
     /// ```
     #[must_use]
     pub fn stats(&self) -> TopicStats {
-        self.handle.shared.with(|state, now, _| state.stats(now))
+        self.handle.shared.with(|state, step| state.stats(step.now))
     }
 
     /// Joins the topic, for an [`EventStream`](crate::EventStream) with settings of your own
@@ -301,8 +300,52 @@ impl Topic {
     /// assert!(topic.subscribe(Start::Now).is_err());
     /// # Ok::<(), sse_queue::TooManyStreams>(())
     /// ```
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a start is made for one stream"
+    )]
     pub fn subscribe(&self, start: Start) -> Result<TopicSubscription, TooManyStreams> {
-        TopicSubscription::new(&self.handle.shared, start)
+        TopicSubscription::new(&self.handle.shared, &start)
+    }
+
+    /// A future that keeps the time of the topic, whichever of its streams are polled.
+    ///
+    /// Without a driver, streams take that role: one that waits arms its ticker for the next message
+    /// that falls due, and another one for a second later. With a driver no stream does. Messages
+    /// enter the log when they are due, those that expire or age leave it then, and a crowd that
+    /// waits is woken to the last stream, even while no stream is polled and nobody calls the topic.
+    ///
+    /// The future completes when the topic was closed, or its last handle dropped, and nothing is
+    /// left to do. It holds no handle. It is the driver from its first poll until it is dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// When it is dropped, streams keep the time again. Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Topic};
+    ///
+    /// let clock = FakeClock::new();
+    /// let topic = Topic::builder().clock(clock.clone()).build();
+    /// let mut driver = pin!(topic.drive(clock.ticker()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(driver.as_mut().poll(&mut cx).is_pending());
+    ///
+    /// topic.publish(Message::from("x").after(Duration::from_secs(5)))?;
+    /// assert!(driver.as_mut().poll(&mut cx).is_pending());
+    /// assert_eq!(clock.next_deadline(), Some(Duration::from_secs(5)));
+    ///
+    /// topic.close();
+    /// assert!(driver.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::PublishError>(())
+    /// ```
+    pub fn drive<T: Ticker>(&self, ticker: T) -> Drive<T> {
+        Drive::new(Arc::clone(&self.handle.shared), ticker)
     }
 }
 
@@ -327,9 +370,6 @@ impl fmt::Debug for Topic {
     }
 }
 
-/// The highest number that a message may bring back: numbers go on after it, and must not run out.
-const HIGHEST_RETURNED: u64 = 1 << 48;
-
 /// What all handles share, and streams do not: its drop says that the last handle is gone.
 struct Handle {
     shared: Arc<Shared>,
@@ -337,134 +377,6 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.with(|state, _, _| state.drop_handles());
+        self.shared.with(State::drop_handles);
     }
-}
-
-/// What handles and streams share.
-struct Shared {
-    clock: Arc<dyn Clock>,
-    epoch: Epoch,
-    state: Mutex<State>,
-    /// How often waiting streams have been woken; it changes under the lock. A stream that finds it
-    /// unchanged since it began to wait need not take the lock to know that nothing has come. No
-    /// other memory hangs on it, and a stream that was woken sees the count of that.
-    calls: AtomicU64,
-    /// When they were woken to read the last time, in nanoseconds since the topic began. A stream
-    /// asks long after, and only to know for how long it has been quiet.
-    told_at: AtomicU64,
-    began: SystemTime,
-}
-
-impl Shared {
-    /// Why an event may not bring this id, if so.
-    fn refuses(&self, id: &str, is_returned: bool) -> Option<fn(Message) -> PublishError> {
-        if id.is_empty() {
-            return Some(PublishError::EmptyId);
-        }
-        if id.len() > LastEventId::MAX_LEN {
-            return Some(PublishError::IdTooLong);
-        }
-        match self.epoch.read(id) {
-            // A message that waited here, or in a topic of the same epoch, keeps its id.
-            Read::Delayed(number) if is_returned && number <= HIGHEST_RETURNED => None,
-            Read::Numbered(_) | Read::Delayed(_) => Some(PublishError::ReservedId),
-            Read::Foreign | Read::Other => None,
-        }
-    }
-
-    /// Works on a state that is up to the time, then wakes and drops outside the lock.
-    ///
-    /// What falls due or is evicted may be much: the lock is let go of in between.
-    fn with<R>(&self, work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R) -> R {
-        self.step(Some(self.clock.now()), work)
-    }
-
-    /// As [`with`](Self::with), for a look at the log: it reads the clock only where time plays a
-    /// part. In most topics it does not, and reading it would cost more than all the rest.
-    fn look<R>(&self, work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R) -> R {
-        self.step(None, work)
-    }
-
-    fn step<R>(
-        &self,
-        mut now: Option<SystemTime>,
-        work: impl FnOnce(&mut State, SystemTime, &mut Effects) -> R,
-    ) -> R {
-        loop {
-            let mut effects = Effects::default();
-            let mut state = self.state.lock();
-            if now.is_none() && state.is_timed() {
-                drop(state);
-                now = Some(self.clock.now());
-                continue;
-            }
-            let now = state.time(now);
-            if state.catch_up(now, &mut effects) {
-                self.finish(state, &mut effects);
-                continue;
-            }
-            let result = work(&mut state, now, &mut effects);
-            self.finish(state, &mut effects);
-            return result;
-        }
-    }
-
-    /// How long ago waiting streams were woken to read the last time.
-    fn since_told(&self) -> Duration {
-        let since = self
-            .age()
-            .saturating_sub(self.told_at.load(Ordering::Relaxed));
-        Duration::from_nanos(since)
-    }
-
-    fn age(&self) -> u64 {
-        let age = self.clock.now().duration_since(self.began);
-        u64::try_from(age.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    /// Lets go of the lock, then wakes and drops.
-    fn finish(&self, mut state: MutexGuard<'_, State>, effects: &mut Effects) {
-        state.settle(effects);
-        if effects.wakes_streams() {
-            self.calls.fetch_add(1, Ordering::Relaxed);
-        }
-        drop(state);
-        if effects.has_news {
-            // Two publishers may come here in the other order.
-            self.told_at.fetch_max(self.age(), Ordering::Relaxed);
-        }
-        if let Some(list) = effects.run() {
-            let old = self.state.lock().give_back(list);
-            drop(old);
-        }
-    }
-}
-
-/// A topic's counters at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TopicStats {
-    /// Messages that were accepted.
-    pub published: u64,
-    /// Messages that were read, summed over all streams.
-    pub delivered: u64,
-    /// Scheduled messages that had expired when they fell due.
-    pub expired: u64,
-    /// Scheduled messages taken back by [`Topic::cancel`] or [`Topic::take_remaining`].
-    pub withdrawn: u64,
-    /// How often a stream fell behind what is kept.
-    pub lagged: u64,
-    /// How many streams began with a gap.
-    pub gaps: u64,
-    /// Messages that are kept.
-    pub retained: u64,
-    /// Bytes of their frames.
-    pub bytes: u64,
-    /// Messages that wait to fall due.
-    pub scheduled: usize,
-    /// How long until the next of them does.
-    pub next_due: Option<Duration>,
-    /// Streams open.
-    pub streams: usize,
 }

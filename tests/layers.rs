@@ -22,13 +22,13 @@ use std::path::Path;
 /// 4  stream  header                 the only poll that faces the user; the only user of `http`
 /// 3  queue  topic  topics  relay    a lock around pure parts
 /// 2  the pure parts of these, and real and fake time
-/// 1  event  message  source  time  ordered  seq_map  wakers  sync
+/// 1  event  message  source  time  ordered  seq_map  wake  sync
 /// ```
 const LAYERS: [(u8, &[&str]); 5] = [
     (
         1,
         &[
-            "event", "message", "source", "time", "ordered", "seq_map", "wake", "wakers", "sync",
+            "event", "message", "source", "time", "ordered", "seq_map", "wake", "sync",
         ],
     ),
     (
@@ -48,6 +48,18 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/step",
             "queue/wait_queue",
             "topic/log",
+            "topic/cursor",
+            "topic/drivers",
+            "topic/effects",
+            "topic/gap_event",
+            "topic/listeners",
+            "topic/publish",
+            "topic/resume",
+            "topic/state",
+            "topic/status",
+            "topic/store",
+            "topic/timekeepers",
+            "topic/wait_set",
             "stream/idle",
             "stream/moment",
             "stream/pacing",
@@ -63,7 +75,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 25] = [
+const PURE: [&str; 36] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -87,8 +99,19 @@ const PURE: [&str; 25] = [
     "stream/pacing",
     "stream/recheck",
     "time/timers",
+    "topic/cursor",
+    "topic/drivers",
+    "topic/effects",
+    "topic/gap_event",
+    "topic/listeners",
     "topic/log",
-    "wakers",
+    "topic/publish",
+    "topic/resume",
+    "topic/state",
+    "topic/status",
+    "topic/store",
+    "topic/timekeepers",
+    "topic/wait_set",
 ];
 
 /// What a pure file does not name.
@@ -371,8 +394,8 @@ fn a_planted_import_is_found() {
             "use crate::message::M;",
             "time uses itself by way of others",
         ),
-        ("wakers", "use crate::sync::Mutex;", "wakers uses sync"),
-        ("wakers", "use std::sync::Mutex;", "wakers names Mutex"),
+        ("seq_map", "use crate::sync::Mutex;", "seq_map uses sync"),
+        ("seq_map", "use std::sync::Mutex;", "seq_map names Mutex"),
         (
             "topic/log",
             "fn f(clock: &dyn Clock) {}",
@@ -394,10 +417,7 @@ fn a_new_file_needs_no_entry() {
             "queue/outlet",
             "use super::{Queue, step::Step}; use crate::sync::Mutex;",
         ),
-        (
-            "topic/listeners",
-            "use crate::wakers::WakerList; use super::state::State;",
-        ),
+        ("topic/listeners", "use super::state::State;"),
         ("relay/window", "use crate::source::{Pull, Source};"),
         ("topic/log/new", "pub(super) fn f() {}"),
         (

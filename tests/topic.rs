@@ -186,6 +186,23 @@ mod keep_alive {
         is_alive_after(&clock, &mut stream, 5);
     }
 
+    /// The same where another stream has read the chunk before, and the topic was used since.
+    #[test]
+    fn a_stream_that_shares_a_chunk_late_counts_from_when_it_was_woken() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 2].map(|()| lively(&topic, &clock));
+        send(&topic, &mut streams, "a");
+        clock.advance(secs(2));
+        topic.publish("b").unwrap();
+        assert_eq!(streams[0].data(), "b");
+        clock.advance(secs(10));
+        assert_eq!(topic.stats().streams, 2);
+        assert_eq!(streams[1].data(), "b");
+        streams.iter_mut().for_each(Task::is_pending);
+        is_alive_after(&clock, &mut streams, 5);
+    }
+
     /// The topic's clock jumps, or stands still, after the message at 10 s.
     #[test]
     fn a_clock_that_jumps_moves_a_keep_alive_by_less_than_a_period() {
@@ -255,6 +272,23 @@ mod keep_alive {
         assert_eq!(stream[0].data(), "b");
         stream[0].is_pending();
         is_alive_after(&clock, &mut stream, 15);
+    }
+
+    /// Nobody gets those that the topic publishes and that expire at once.
+    #[test]
+    fn messages_that_expire_unread_do_not_put_the_sign_of_life_off() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = [lively(&topic, &clock)];
+        (0..3).for_each(|_| send(&topic, &mut stream, "a"));
+        let mut quiet = 0;
+        while stream[0].poll_next().is_pending() {
+            clock.advance(secs(1));
+            quiet += 1;
+            let stale = Message::from("stale").expires_after(Duration::ZERO);
+            topic.publish(stale).unwrap();
+        }
+        assert!((13..=15).contains(&quiet), "{quiet}");
     }
 
     /// Counts how often it is read.
@@ -1575,13 +1609,13 @@ mod waking {
     }
 
     #[test]
-    fn one_waiting_stream_arms_for_what_falls_due() {
+    fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
         let clock = FakeClock::new();
         let topic = topic(&clock);
         let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
         topic.publish(later("x", secs(5))).unwrap();
         let woken: usize = streams.iter().map(Task::wakes).sum();
-        assert_eq!(woken, 1, "to be told of the due time");
+        assert_eq!(woken, 2, "to arm for the due time");
         streams.iter_mut().for_each(Task::is_pending);
         clock.advance(secs(5));
         assert_eq!(clock.wakes(), 1);
@@ -1611,10 +1645,10 @@ mod waking {
         clock.advance(secs(2));
         topic.publish(later("five", secs(3))).unwrap();
         let woken: usize = streams.iter().map(Task::wakes).sum();
-        assert_eq!(woken, 2, "one for each message");
+        assert_eq!(woken, 4, "both timekeepers for each message");
         streams.iter_mut().for_each(Task::is_pending);
         for (due, data) in [(3, "five"), (4, "nine")] {
-            assert_eq!(clock.advance_to_next(), Some(secs(due)));
+            clock.advance(secs(due));
             for stream in &mut streams {
                 assert_eq!(stream.data(), data);
                 stream.is_pending();
@@ -1990,5 +2024,552 @@ mod end {
         topic.close();
         assert_eq!(stream.wakes(), 1);
         stream.is_over();
+    }
+}
+
+/// Streams that wait in their thousands are woken by the dozen, by the streams themselves.
+mod crowds {
+    use super::*;
+
+    /// The most streams that one call wakes.
+    const BATCH: usize = 64;
+
+    fn crowd(topic: &Topic, clock: &FakeClock, count: usize) -> Vec<Task<TopicStream>> {
+        (0..count).map(|_| waiting(topic, clock)).collect()
+    }
+
+    fn woken(streams: &[Task<TopicStream>]) -> usize {
+        streams.iter().map(Task::wakes).sum()
+    }
+
+    #[test]
+    fn a_publish_wakes_64_streams_and_each_poll_the_next_64() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = crowd(&topic, &clock, 300);
+        publish_all(&topic, &["a"]);
+        assert_eq!(woken(&streams), BATCH);
+        assert_eq!(streams[0].data(), "a");
+        assert_eq!(woken(&streams), BATCH);
+        streams[0].is_pending();
+        assert_eq!(woken(&streams), BATCH);
+        assert_eq!(streams[1].data(), "a");
+        assert_eq!(woken(&streams), BATCH);
+        assert_eq!(streams[2].data(), "a");
+        assert_eq!(woken(&streams), 300 - 4 * BATCH);
+    }
+
+    #[test]
+    fn each_stream_is_woken_though_only_those_poll_that_were() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = crowd(&topic, &clock, 1_000);
+        for data in ["a", "b", "c"] {
+            publish_all(&topic, &[data]);
+            let mut seen = 0;
+            while let Some(stream) = streams.iter_mut().find(|stream| stream.wakes() > 0) {
+                assert_eq!(stream.data(), data);
+                stream.is_pending();
+                seen += 1;
+            }
+            assert_eq!(seen, 1_000);
+        }
+    }
+
+    #[test]
+    fn a_close_wakes_64_streams_and_each_that_ends_the_next_64() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = crowd(&topic, &clock, 200);
+        topic.close();
+        let mut ended = 0;
+        assert_eq!(woken(&streams), BATCH);
+        for stream in &mut streams {
+            stream.is_over();
+            ended += 1;
+        }
+        assert_eq!(ended, 200);
+        let mut streams = crowd(&super::topic(&clock), &clock, 200);
+        assert_eq!(woken(&streams), BATCH, "the last handle is gone");
+        drop(streams.drain(..3));
+        assert_eq!(
+            woken(&streams),
+            200 - BATCH,
+            "those that are dropped hand on, too"
+        );
+    }
+
+    #[test]
+    fn a_stream_that_was_yet_to_be_woken_for_two_messages_is_woken_once() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = crowd(&topic, &clock, 200);
+        publish_all(&topic, &["a", "b"]);
+        assert_eq!(woken(&streams), 2 * BATCH);
+        publish_all(&topic, &["c", "d"]);
+        assert_eq!(woken(&streams), 200 - 2 * BATCH);
+        assert!(streams.iter_mut().all(|stream| stream.data() == "a,b,c,d"));
+    }
+
+    /// ```text
+    /// s    0          1
+    ///      64 woken, one of them polls
+    ///                 it polls again, and wakes the rest
+    /// ```
+    #[test]
+    fn a_stream_that_waits_while_a_crowd_is_pending_goes_on_after_a_second() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = crowd(&topic, &clock, 250);
+        publish_all(&topic, &["a"]);
+        assert_eq!(streams[0].data(), "a");
+        streams[0].is_pending();
+        assert_eq!(woken(&streams), 3 * BATCH);
+        assert_eq!(clock.next_deadline(), Some(secs(1)));
+        clock.advance(secs(1));
+        assert_eq!(streams[0].wakes(), 1);
+        streams[0].is_pending();
+        assert_eq!(woken(&streams), 250 - 3 * BATCH);
+        assert_eq!(clock.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_stream_that_came_before_its_wake_up_is_not_woken() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = crowd(&topic, &clock, 100);
+        publish_all(&topic, &["a"]);
+        let last = streams.last_mut().unwrap();
+        assert_eq!(last.data(), "a");
+        assert_eq!(last.wakes(), 0);
+        publish_all(&topic, &["b"]);
+        publish_all(&topic, &["c"]);
+        assert!(streams.iter_mut().all(|stream| stream.wakes() > 0));
+    }
+}
+
+/// A message that falls due and a stream that waits for it meet, whichever streams are not polled.
+mod liveness {
+    use std::task::Poll;
+
+    use sse_queue::{Clock, Drive};
+
+    use super::*;
+
+    /// ```text
+    /// s      0     1          2
+    /// first        woken
+    /// second                  woken, and all others
+    /// ```
+    #[test]
+    fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        let first = waiting(&topic, &clock);
+        let [mut second, mut third] = [(); 2].map(|()| waiting(&topic, &clock));
+        clock.advance(secs(1));
+        assert_eq!([first.wakes(), second.wakes(), third.wakes()], [1, 0, 0]);
+        clock.advance(secs(1));
+        assert_eq!((second.wakes(), second.data()), (1, "x".into()));
+        assert_eq!((third.wakes(), third.data()), (1, "x".into()));
+    }
+
+    #[test]
+    fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_again() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(1))).unwrap();
+        let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
+        for stuck in 0..2 {
+            clock.advance(secs(2));
+            for stream in &mut streams[stuck + 1..] {
+                assert_eq!(stream.data(), "x");
+                stream.is_pending();
+            }
+            topic.publish(later("x", secs(1))).unwrap();
+            streams[stuck + 1..].iter_mut().for_each(Task::is_pending);
+        }
+    }
+
+    #[test]
+    fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
+        topic.publish(later("x", secs(5))).unwrap();
+        let woken = streams.each_ref().map(Task::wakes);
+        assert_eq!(woken.iter().sum::<usize>(), 2);
+        clock.advance(secs(1));
+        topic.publish(later("y", secs(60))).unwrap();
+        for (stream, wakes) in streams.iter_mut().zip(woken) {
+            assert_eq!(stream.wakes(), 1 - wakes, "the others are asked");
+            if wakes == 0 {
+                stream.is_pending();
+            }
+        }
+        clock.advance(secs(4));
+        assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 1);
+    }
+
+    /// All have read what was there, and wait without having asked since.
+    #[test]
+    fn streams_that_keep_up_keep_the_time() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
+        for _ in 0..3 {
+            publish_all(&topic, &["a"]);
+            for stream in &mut streams {
+                assert_eq!(stream.data(), "a");
+                stream.is_pending();
+            }
+        }
+        topic.publish(later("x", secs(5))).unwrap();
+        for stream in streams.iter_mut().filter(|stream| stream.wakes() > 0) {
+            stream.is_pending();
+        }
+        publish_all(&topic, &["b"]);
+        for stream in &mut streams {
+            assert_eq!(stream.data(), "b");
+            stream.is_pending();
+        }
+        assert_eq!(clock.next_deadline(), Some(secs(5)));
+        clock.advance(secs(5));
+        let keeper = streams
+            .iter_mut()
+            .find(|stream| stream.wakes() > 0)
+            .unwrap();
+        assert_eq!(keeper.data(), "x");
+        assert!(streams.iter_mut().all(|stream| drain(stream) != "b"));
+    }
+
+    fn driver(topic: &Topic, clock: &FakeClock) -> Task<Drive<FakeTicker>> {
+        let mut driver = Task::new(topic.drive(clock.ticker()));
+        assert!(driver.poll().is_pending());
+        driver
+    }
+
+    #[test]
+    fn with_a_driver_no_stream_keeps_the_time() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut driver = driver(&topic, &clock);
+        let mut streams = [(); 3].map(|()| waiting(&topic, &clock));
+        topic.publish(later("x", secs(5))).unwrap();
+        assert!(streams.iter().all(|stream| stream.wakes() == 0));
+        assert_eq!(driver.wakes(), 1, "to arm for the due time");
+        assert!(driver.poll().is_pending());
+        assert_eq!(clock.next_deadline(), Some(secs(5)));
+        clock.advance(secs(5));
+        assert_eq!(driver.wakes(), 1);
+        assert!(driver.poll().is_pending());
+        for stream in &mut streams {
+            assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+        }
+    }
+
+    #[test]
+    fn streams_keep_the_time_again_when_the_driver_is_dropped() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let driver = driver(&topic, &clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        let mut stream = waiting(&topic, &clock);
+        drop(driver);
+        assert_eq!(stream.wakes(), 1);
+        stream.is_pending();
+        clock.advance(secs(5));
+        assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    }
+
+    #[test]
+    fn a_driver_wakes_a_crowd_to_the_last_though_no_stream_is_polled() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut driver = driver(&topic, &clock);
+        let streams: Vec<_> = (0..300).map(|_| waiting(&topic, &clock)).collect();
+        publish_all(&topic, &["a"]);
+        while driver.wakes() > 0 {
+            assert!(driver.poll().is_pending());
+        }
+        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    }
+
+    /// ```text
+    /// s       0    2         10
+    /// a       |----expired
+    /// b       |--------------aged
+    /// ```
+    #[test]
+    fn a_driver_frees_what_expires_and_what_ages() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history_age(secs(10)).build();
+        let mut driver = driver(&topic, &clock);
+        let short = Message::from("a").expires_after(secs(2));
+        topic.publish(short).unwrap();
+        publish_all(&topic, &["b"]);
+        for _ in 0..2 {
+            assert_eq!(driver.wakes(), 1);
+            assert!(driver.poll().is_pending());
+            clock.advance(clock.next_deadline().unwrap());
+        }
+        assert!(driver.poll().is_pending());
+        assert_eq!(
+            clock.next_deadline(),
+            None,
+            "nothing is left that passes with time"
+        );
+        assert!(clock.now() > SystemTime::UNIX_EPOCH + secs(10));
+    }
+
+    #[test]
+    fn a_driver_ends_with_the_topic() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut closed = driver(&topic, &clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        topic.close();
+        assert!(closed.wakes() > 0);
+        assert!(closed.poll().is_ready());
+        assert_eq!(clock.next_deadline(), None);
+
+        let topic = super::topic(&clock);
+        let mut left = driver(&topic, &clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        drop(topic);
+        assert!(left.poll().is_pending(), "a message is still to come");
+        clock.advance(secs(5));
+        assert!(left.poll().is_ready());
+    }
+
+    /// Uses its topic when it is woken and when it is dropped.
+    struct Nosy(Topic);
+
+    impl std::task::Wake for Nosy {
+        fn wake(self: std::sync::Arc<Self>) {
+            assert!(self.0.stats().streams > 0);
+        }
+    }
+
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            let _ = self.0.stats();
+        }
+    }
+
+    #[test]
+    fn wakers_may_use_the_topic_as_they_are_woken_and_dropped() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let nosy = || std::task::Waker::from(std::sync::Arc::new(Nosy(topic.clone())));
+        let mut stream = Box::pin(bare(&topic, &clock, Start::Now));
+        let mut driver = Box::pin(topic.drive(clock.ticker()));
+        for _ in 0..3 {
+            let waker = nosy();
+            let mut cx = std::task::Context::from_waker(&waker);
+            assert!(stream.as_mut().poll_next(&mut cx).is_pending());
+            assert!(driver.as_mut().poll(&mut cx).is_pending());
+        }
+        publish_all(&topic, &["a"]);
+        let waker = nosy();
+        let mut cx = std::task::Context::from_waker(&waker);
+        assert!(matches!(
+            stream.as_mut().poll_next(&mut cx),
+            Poll::Ready(Some(_))
+        ));
+        assert_eq!(stream.as_mut().next_ready_pinned(), None);
+    }
+}
+
+/// What has to do with time costs nothing to what has not.
+mod timed {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sse_queue::Clock;
+
+    use super::*;
+
+    /// Counts how often it is read.
+    #[derive(Clone)]
+    struct Counting {
+        clock: FakeClock,
+        reads: Arc<AtomicUsize>,
+    }
+
+    impl Clock for Counting {
+        fn now(&self) -> SystemTime {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.clock.now()
+        }
+    }
+
+    /// How often the clock is read for ten messages to fifty streams.
+    fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Message) -> usize {
+        let clock = FakeClock::new();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counting = Counting {
+            clock: clock.clone(),
+            reads: Arc::clone(&reads),
+        };
+        let topic = builder.clock(counting).build();
+        if let Some(held) = held {
+            topic.publish(held).unwrap();
+        }
+        let mut streams: Vec<_> = (0..50).map(|_| waiting(&topic, &clock)).collect();
+        let mut round = || {
+            topic.publish(message()).unwrap();
+            for stream in &mut streams {
+                assert_eq!(stream.data(), "m");
+                stream.is_pending();
+            }
+        };
+        (0..3).for_each(|_| round());
+        let before = reads.load(Ordering::Relaxed);
+        (0..10).for_each(|_| round());
+        reads.load(Ordering::Relaxed) - before
+    }
+
+    #[test]
+    fn a_delivery_reads_no_clock_whatever_else_the_topic_holds() {
+        let plain = || Message::from("m");
+        let day = secs(86_400);
+        assert_eq!(
+            reads(Topic::builder(), None, plain),
+            10,
+            "once for a publish"
+        );
+        let expiring = Message::from("x").expires_after(day);
+        let aged = Topic::builder().history_age(day);
+        // The first stream that reads, and the two timekeepers.
+        for (builder, held, most) in [
+            (Topic::builder(), Some(expiring), 20),
+            (aged, None, 20),
+            (Topic::builder(), Some(later("x", day)), 50),
+        ] {
+            let reads = reads(builder, held, plain);
+            assert!(reads <= most, "{reads}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_in_which_a_message_expires_is_dated_by_each_stream_that_takes_it() {
+        let expiring = || Message::from("m").expires_after(secs(60));
+        assert!(reads(Topic::builder(), None, expiring) >= 500);
+    }
+
+    #[test]
+    fn what_has_fallen_due_comes_with_the_chunk_before_it_though_no_stream_keeps_the_time() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
+        for _ in 0..3 {
+            publish_all(&topic, &["a"]);
+            for stream in &mut streams {
+                assert_eq!(drain(stream), "a");
+            }
+        }
+        topic.publish(later("x", secs(1))).unwrap();
+        publish_all(&topic, &["b"]);
+        assert_eq!(streams[0].data(), "b");
+        clock.advance(secs(1));
+        assert_eq!(drain(&mut streams[1]), "b,x");
+    }
+}
+
+/// Messages that come back keep their ids, and numbers go on after the highest.
+mod returning {
+    use super::*;
+
+    /// Messages with the ids `e-1` to `e-5`, as a queue of the same epoch gives them back.
+    fn returned() -> Vec<Message> {
+        let queue = Queue::builder().epoch("e").unwrap().clock(FakeClock::new());
+        let queue = queue.build();
+        for data in ["1", "2", "3", "4", "5"] {
+            queue.push(data).unwrap();
+        }
+        queue
+            .take_remaining()
+            .into_iter()
+            .map(Message::from)
+            .collect()
+    }
+
+    fn publish(topic: &Topic, message: &Message) -> Result<String, PublishError> {
+        topic
+            .publish(message.clone())
+            .map(|published| published.id().to_owned())
+    }
+
+    #[test]
+    fn a_number_that_comes_back_is_kept_and_those_below_it_were_not_missed() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = waiting(&topic, &clock);
+        let returned = returned();
+        assert_eq!(publish(&topic, &returned[3]).unwrap(), "e-4");
+        assert_eq!(topic.publish("x").unwrap().id(), "e-5");
+        assert_eq!(drain(&mut stream), "4,x");
+        let resumed = topic.subscribe(after("e-4")).unwrap();
+        assert_eq!(resumed.resumption(), Resumption::Exact);
+        assert_eq!(topic.stats().lagged, 0);
+    }
+
+    #[test]
+    fn a_number_that_was_skipped_comes_back_as_an_id_of_its_own() {
+        let topic = topic(&FakeClock::new());
+        let returned = returned();
+        publish(&topic, &returned[3]).unwrap();
+        assert_eq!(publish(&topic, &returned[1]).unwrap(), "e-2");
+        assert_eq!(topic.publish("x").unwrap().id(), "e-6", "its position is 5");
+        assert_eq!(replay(&topic, after("e-2")), "x");
+        assert_eq!(replay(&topic, Start::Oldest), "4,2,x");
+    }
+
+    #[test]
+    fn a_number_whose_message_is_here_is_a_duplicate() {
+        let topic = topic(&FakeClock::new());
+        let returned = returned();
+        publish_all(&topic, &["a"]);
+        for message in [&returned[0], &returned[2], &returned[2]] {
+            let before = topic.stats().published;
+            let published = publish(&topic, message);
+            if topic.stats().published == before {
+                assert!(matches!(published, Err(PublishError::DuplicateId(_))));
+            }
+        }
+        assert_eq!(topic.stats().published, 2);
+        assert_eq!(replay(&topic, Start::Oldest), "a,3");
+    }
+
+    #[test]
+    fn no_other_message_gets_the_number_of_one_that_waits_to_fall_due() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let third = returned().swap_remove(2).after(secs(5));
+        assert_eq!(publish(&topic, &third).unwrap(), "e-3");
+        assert_eq!(topic.publish("x").unwrap().id(), "e-4");
+        assert!(matches!(
+            publish(&topic, &third),
+            Err(PublishError::DuplicateId(_))
+        ));
+        clock.advance(secs(5));
+        assert_eq!(replay(&topic, Start::Oldest), "x,3");
+        assert_eq!(replay(&topic, after("e-4")), "3");
+    }
+
+    #[test]
+    fn a_topic_begins_with_its_first_number() {
+        let clock = FakeClock::new();
+        let topic = builder(&clock).first_number(1_000).build();
+        let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+        assert_eq!(resume("e-999"), Resumption::Exact);
+        assert_eq!(resume("e-998"), gap(None, GapCause::Evicted));
+        assert_eq!(resume("e-1000"), gap(None, GapCause::Future));
+        let mut stream = waiting(&topic, &clock);
+        assert_eq!(topic.publish("a").unwrap().id(), "e-1000");
+        assert_eq!(stream.data(), "a");
+        assert_eq!(replay(&topic, Start::Last(5)), "a");
     }
 }

@@ -174,3 +174,28 @@ fn a_topic_gives_back_what_ten_thousand_streams_took() {
         again.bytes_current
     );
 }
+
+/// Whatever order they leave in.
+#[test]
+fn a_topic_shrinks_again_after_a_crowd_of_ten_thousand() {
+    for is_reversed in [false, true] {
+        let topic = topic();
+        drop(waiting(&topic));
+        publish(&topic, "x");
+        let left = measure(|| {
+            let mut streams: Vec<_> = (0..STREAMS).map(|_| waiting(&topic)).collect();
+            publish(&topic, "x");
+            for stream in &mut streams {
+                assert!(poll(stream).is_ready());
+                assert!(poll(stream).is_pending());
+            }
+            if is_reversed {
+                streams.reverse();
+            }
+            streams.drain(..).for_each(drop);
+            drop(waiting(&topic));
+        });
+        println!("{} bytes", left.bytes_current);
+        assert!(left.bytes_current < 8 * 1024, "{}", left.bytes_current);
+    }
+}

@@ -16,6 +16,7 @@
     reason = "a test that panics fails, as it should"
 )]
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -190,12 +191,13 @@ fn streams_that_keep_up_end() {
             let reading = thread::spawn(move || two.drain());
             end(&topic);
             drop(topic);
+            // It may be woken first, and has to hand that on.
+            assert_eq!(one.drain(), "");
             let seen = reading.join().unwrap();
             assert!(
                 ["", "id: e-3\ndata: m\n\n"].contains(&seen.as_str()),
                 "{seen}"
             );
-            assert_eq!(one.drain(), "");
         });
     }
 }
@@ -298,6 +300,104 @@ fn the_last_handle_dropped_ends_a_stream_that_waits() {
         drop(topic);
         dropping.join().unwrap();
         assert_eq!(reading.join().unwrap(), "");
+    });
+}
+
+/// A publish wakes one stream, and leaves the other to that one's poll: under loom, one is a crowd.
+#[test]
+fn a_stream_that_polls_hands_the_wake_up_on_to_the_next() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut tasks = [(); 2].map(|()| Task::new(stream(&topic, &clock, Start::Now)));
+        assert!(tasks.iter_mut().all(|task| task.poll().is_pending()));
+        let [mut one, mut two] = tasks;
+        let publishing = thread::spawn(move || drop(topic.publish("a").unwrap()));
+        let reading = thread::spawn(move || (one.read(1), one));
+        assert_eq!(two.read(1), "id: e-1\ndata: a\n\n");
+        publishing.join().unwrap();
+        reading.join().unwrap();
+    });
+}
+
+/// The first stream is woken, and dropped instead of polled: the second is woken all the same.
+#[test]
+fn a_stream_that_is_dropped_while_its_waker_is_out_leaves_nothing_behind() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut tasks = [(); 2].map(|()| Task::new(stream(&topic, &clock, Start::Now)));
+        assert!(tasks.iter_mut().all(|task| task.poll().is_pending()));
+        let [one, mut two] = tasks;
+        let alarm = Arc::clone(&one.alarm);
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
+        let leaving = thread::spawn(move || drop(one));
+        assert_eq!(two.read(1), "id: e-1\ndata: a\n\n");
+        publishing.join().unwrap();
+        leaving.join().unwrap();
+        assert_eq!(Arc::strong_count(&alarm), 1, "no waker is kept");
+        assert_eq!(topic.stats().streams, 1);
+    });
+}
+
+/// Two threads publish, and each may announce what the other one has to wake.
+#[test]
+fn a_stream_that_waits_again_while_its_waker_is_out_sees_what_comes_next() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut task = Task::new(stream(&topic, &clock, Start::Now));
+        assert!(task.poll().is_pending());
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || drop(publisher.publish("a").unwrap()));
+        let other = thread::spawn(move || drop(topic.publish("b").unwrap()));
+        task.read(2);
+        publishing.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+/// The driver is armed, or woken to arm, for whatever is scheduled while it begins to wait.
+#[test]
+fn a_driver_keeps_the_time_of_what_is_published_meanwhile() {
+    loom::model(|| {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(Arc::clone(&alarm));
+        let mut driver = Box::pin(topic.drive(clock.ticker()));
+        let publisher = topic.clone();
+        let publishing = thread::spawn(move || {
+            let later = Message::from("a").after(Duration::from_secs(1));
+            drop(publisher.publish(later).unwrap());
+        });
+        loop {
+            let mut cx = Context::from_waker(&waker);
+            assert!(driver.as_mut().poll(&mut cx).is_pending());
+            if clock.next_deadline().is_some() {
+                break;
+            }
+            alarm.sleep();
+        }
+        publishing.join().unwrap();
+        clock.advance_to_next();
+        alarm.sleep();
+        assert!(
+            driver
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        let closing = thread::spawn(move || topic.close());
+        while driver
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
+            alarm.sleep();
+        }
+        closing.join().unwrap();
     });
 }
 

@@ -1,11 +1,13 @@
+//! Settings for a new topic.
+
 use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::state::{Bounds, State};
-use super::{Handle, Shared, Topic};
+use super::shared::{HIGHEST_RETURNED, Shared};
+use super::store::Bounds;
+use super::{Handle, Topic};
 use crate::message::id::{Epoch, EpochError};
-use crate::sync::{AtomicU64, Mutex};
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 use crate::topic::log::Retention;
@@ -32,6 +34,7 @@ pub struct TopicBuilder {
     bounds: Bounds,
     clock: Option<Arc<dyn Clock>>,
     epoch: Option<Epoch>,
+    first: u64,
 }
 
 impl TopicBuilder {
@@ -48,6 +51,7 @@ impl TopicBuilder {
             },
             clock: None,
             epoch: None,
+            first: 1,
         }
     }
 
@@ -176,6 +180,29 @@ impl TopicBuilder {
         Ok(self)
     }
 
+    /// The number of the first message: 1 unless set, and at most 2^48.
+    ///
+    /// A topic that takes the place of another one with the same epoch, after a restart for example,
+    /// begins after the last number of that one. A client that has seen the last message then goes on
+    /// exactly; one that has not is told of a gap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sse_queue::{GapCause, LastEventId, Resumption, Start, Topic};
+    /// let topic = Topic::builder().epoch("e")?.first_number(8).build();
+    /// let resume = |id| Start::After(LastEventId::new(id));
+    /// assert_eq!(topic.subscribe(resume("e-7"))?.resumption(), Resumption::Exact);
+    /// let gap = Resumption::Gap { missed: None, cause: GapCause::Evicted };
+    /// assert_eq!(topic.subscribe(resume("e-6"))?.resumption(), gap);
+    /// assert_eq!(topic.publish("x")?.id(), "e-8");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn first_number(mut self, number: u64) -> Self {
+        self.first = number.clamp(1, HIGHEST_RETURNED);
+        self
+    }
+
     /// Makes the topic.
     ///
     /// # Panics
@@ -191,16 +218,8 @@ impl TopicBuilder {
     #[must_use]
     pub fn build(self) -> Topic {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let now = clock.now();
-        let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
-        let shared = Arc::new(Shared {
-            clock,
-            epoch,
-            state: Mutex::new(State::new(self.bounds, epoch, now)),
-            calls: AtomicU64::new(0),
-            told_at: AtomicU64::new(0),
-            began: now,
-        });
+        let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(clock.now()));
+        let shared = Arc::new(Shared::new(clock, epoch, self.bounds, self.first));
         Topic {
             handle: Arc::new(Handle { shared }),
         }

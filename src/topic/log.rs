@@ -49,6 +49,8 @@ pub(crate) struct Retention {
 pub(crate) struct Read {
     pub(crate) chunk: Bytes,
     pub(crate) messages: u64,
+    /// When the first of them expires.
+    pub(crate) expires: Deadline,
 }
 
 /// Frames in the order of their numbers, a bounded number of the last ones.
@@ -142,10 +144,6 @@ impl Log {
     }
 
     /// When [`trim`](Self::trim) next has something to do only because time passes.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for a topic that reads its clock only then")
-    )]
     pub(crate) fn next_change(&self) -> Deadline {
         let expiry = self.by_expiry.first().map(|(time, _)| *time);
         let age = self.retention.age.zip(self.oldest_came());
@@ -162,10 +160,6 @@ impl Log {
     }
 
     /// Gives the next message this number; those between were never given.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for messages that keep their ids")
-    )]
     pub(crate) fn skip_to(&mut self, number: u64) {
         if number <= self.next {
             return;
@@ -292,10 +286,30 @@ impl Log {
             }
             (kept.freeze(), messages)
         };
-        (messages > 0).then_some(Read {
+        (messages > 0).then(|| Read {
             chunk,
             messages: to_u64(messages),
+            expires: self.first_expiry(first, *position),
         })
+    }
+
+    /// When the first of the messages from `first` to before `end` expires.
+    fn first_expiry(&self, first: u64, end: u64) -> Deadline {
+        if self.expiring.is_empty() {
+            return Deadline::Never;
+        }
+        let times = self.expiring.range(first..end).map(|(_, time)| *time);
+        times.min().map_or(Deadline::Never, Deadline::At)
+    }
+
+    /// Whether the message with this number is kept, under that number as its id.
+    pub(crate) fn is_numbered(&self, number: u64) -> bool {
+        let is_kept = (self.oldest..self.next).contains(&number)
+            && !self.gone.contains(&number)
+            && !self.own_ids_by_number.contains_key(&number);
+        let block = self.block_of(number).filter(|_| is_kept);
+        let block = block.and_then(|index| self.blocks.get(index));
+        block.is_some_and(|block| number < block.number(block.ends.len()))
     }
 
     /// The block that is read at a position, which moves over numbers that no block has.

@@ -1,3 +1,5 @@
+//! What becomes of a message that is published.
+
 use thiserror::Error;
 
 use crate::message::Message;

@@ -1,3 +1,5 @@
+//! Where a stream begins, and what it does when it falls behind.
+
 use core::fmt;
 
 use crate::message::LastEventId;

@@ -1,69 +1,69 @@
+//! One stream's position in a topic's log.
+
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::Shared;
+use super::cursor::{Ask, Cursor, Polled, Taken};
+use super::effects::Step;
+use super::gap_event::GapEvent;
+use super::listeners::is_woken_between;
 use super::resume::{GapCause, Lag, Resumption, Start};
-use super::state::{Cursor, State, Taken};
-use crate::event::{Event, EventError};
-use crate::source::{Pull, Source, TooManyStreams};
-use crate::sync::Ordering;
+use super::shared::Shared;
+use crate::event::EventError;
+use crate::source::{Limit, Pull, Source, TooManyStreams};
 
-/// One stream's place in a topic's log: the [`Source`] of a topic's streams.
+/// One stream's position in a topic's log: the [`Source`] of a topic's streams.
 ///
 /// It queues nothing for itself. Dropping it leaves the topic at once.
 #[must_use = "dropping a subscription leaves the topic"]
 pub struct TopicSubscription {
     shared: Arc<Shared>,
     cursor: Cursor,
-    /// The waker that it waits with, and the count of calls since when: see [`Shared::calls`].
+    /// The waker of the task that polled last, if it registered: its slot in the topic has the same.
     waker: Option<Waker>,
+    /// The [signal](Shared::signal) as this stream began to wait.
     waits_since: u64,
+    /// It has taken a chunk: before that, what the stream knows of its last byte counts.
+    has_read: bool,
     resumption: Resumption,
-    owes: Owes,
+    notice: Notice,
     lag: Lag,
     gap_event: GapEvent,
 }
 
 /// What comes before anything else is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Owes {
-    Nothing,
-    /// The client has not been told yet of the gap with which it began.
+enum Notice {
+    None,
+    /// The gap with which the stream began.
     Gap,
-    /// It fell behind and was to end then.
-    End,
+    /// It fell behind, and ends for it.
+    LagEnd,
 }
 
-/// A count of calls that is never reached.
+/// A signal that never comes.
 const NEVER: u64 = u64::MAX;
 
-/// How a client is told of a gap.
-enum GapEvent {
-    /// By an event named `gap`.
-    Usual,
-    /// By one of that name, or by none. It is rare, so its place is small.
-    Set(Box<Option<Box<str>>>),
-}
-
 impl TopicSubscription {
-    pub(super) fn new(shared: &Arc<Shared>, start: Start) -> Result<Self, TooManyStreams> {
-        let (cursor, resumption) = shared.with(|state, _, _| state.subscribe(start))?;
-        let owes = match resumption {
-            Resumption::Gap { .. } => Owes::Gap,
-            _ => Owes::Nothing,
+    pub(super) fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
+        let (cursor, resumption) = shared.with(|state, _| state.subscribe(start))?;
+        let notice = match resumption {
+            Resumption::Gap { .. } => Notice::Gap,
+            _ => Notice::None,
         };
         Ok(Self {
             shared: Arc::clone(shared),
             cursor,
             waker: None,
             waits_since: NEVER,
+            has_read: false,
             resumption,
-            owes,
+            notice,
             lag: Lag::Skip,
             gap_event: GapEvent::Usual,
         })
@@ -133,69 +133,155 @@ impl TopicSubscription {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
-        if let Some(name) = name {
-            Event::new("").name(name)?;
-        }
-        self.gap_event = GapEvent::Set(Box::new(name.map(Box::from)));
+        self.gap_event = GapEvent::named(name)?;
         Ok(self)
     }
 
+    /// Whether the stream's slot has this waker.
     fn keeps(&self, waker: &Waker) -> bool {
         self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
-    fn keep(&mut self, waker: &Waker) {
-        match &mut self.waker {
-            Some(own) => own.clone_from(waker),
-            own => *own = Some(waker.clone()),
+    /// Works on the topic with the waker of the stream's task in its slot: `work` comes to nothing
+    /// if that is needed, and then is done again.
+    fn with_waker<R>(
+        &mut self,
+        waker: &Waker,
+        mut work: impl FnMut(&mut Self, &mut Option<Waker>) -> Option<R>,
+    ) -> R {
+        let mut fresh = None;
+        if !self.keeps(waker) {
+            self.waker = None;
+            fresh = Some(waker.clone());
         }
+        let result = loop {
+            if let Some(result) = work(self, &mut fresh) {
+                break result;
+            }
+            // It is being woken at this moment, by another thread.
+            fresh = Some(waker.clone());
+        };
+        if self.waker.is_none() {
+            self.waker = Some(waker.clone());
+        }
+        result
     }
 
-    /// The event that tells of a gap, if that is not switched off.
-    fn tell(&self, missed: Option<u64>, cause: GapCause) -> Option<Bytes> {
-        let name = match &self.gap_event {
-            GapEvent::Usual => "gap",
-            GapEvent::Set(name) => name.as_deref()?,
+    /// How long ago the chunk came that this stream took last.
+    fn idle(&self) -> Duration {
+        let since = self.shared.now().duration_since(self.cursor.chunk_came);
+        since.unwrap_or_default()
+    }
+
+    /// Takes the newest chunk and waits ahead, if another stream has read it before.
+    fn take_tail(&mut self, limit: Limit) -> Option<Bytes> {
+        let mut state = self.shared.lock();
+        let mut now = None;
+        if state.has_dated_tail() {
+            drop(state);
+            let time = self.shared.now();
+            state = self.shared.lock();
+            now = Some(state.time(Some(time)));
+        }
+        let chunk = state.take_tail(&mut self.cursor, limit, now)?;
+        self.has_read = true;
+        self.waits_since = state.quiet_signal();
+        if self.shared.signal() != self.waits_since {
+            let step = Step::new(state.time(now));
+            self.shared.finish(state, step);
+        }
+        Some(chunk)
+    }
+
+    /// Takes what is there, and waits if it is nothing or all.
+    fn take(&mut self, cx: &Context<'_>, pull: &mut Pull) -> Taken {
+        let ask = Ask {
+            limit: pull.limit(),
+            is_batch: pull.is_batch(),
+            registers: pull.registers(),
         };
-        let event = match missed {
-            Some(missed) => {
-                Event::display(format_args!(r#"{{"missed":{missed},"cause":"{cause}"}}"#))
+        if !ask.registers {
+            self.waker = None;
+            return self.take_with(ask, &mut None, pull);
+        }
+        self.with_waker(cx.waker(), |this, fresh| {
+            let taken = this.take_with(ask, fresh, pull);
+            (!matches!(taken, Taken::NeedsWaker)).then_some(taken)
+        })
+    }
+
+    fn take_with(&mut self, ask: Ask, fresh: &mut Option<Waker>, pull: &mut Pull) -> Taken {
+        let cursor = &mut self.cursor;
+        let Polled {
+            taken,
+            waits_since,
+            wake_at,
+        } = self.shared.with_lazy_clock(|state, step| {
+            let polled = state.poll_chunk(cursor, ask, fresh, step);
+            if let Some(wake_at) = polled.wake_at {
+                pull.wake_at(wake_at, step.now);
             }
-            None => Event::display(format_args!(r#"{{"missed":null,"cause":"{cause}"}}"#)),
-        };
-        // The name was tried when it was set.
-        event.name(name).ok().map(Event::encode)
+            polled
+        });
+        self.waits_since = waits_since.unwrap_or(NEVER);
+        debug_assert!(
+            wake_at.is_none() || self.waits_since == NEVER,
+            "it comes to the lock"
+        );
+        taken
+    }
+
+    /// The event that reports the gap with which the stream began, unless the topic was aborted.
+    fn first_gap(&mut self) -> Option<Bytes> {
+        self.notice = Notice::None;
+        if self.shared.with_lazy_clock(|state, _| state.is_aborted()) {
+            return None;
+        }
+        match self.resumption {
+            Resumption::Gap { missed, cause } => self.gap_event.frame(missed, cause),
+            _ => None,
+        }
     }
 }
 
 impl Source for TopicSubscription {
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
-        // Nothing has come since it began to wait with this waker.
-        let is_called = this.waits_since != this.shared.calls.load(Ordering::Relaxed);
-        if !is_called && pull.registers() && this.keeps(cx.waker()) {
+        if pull.asks_idle() {
+            pull.idle_for(this.idle());
+        }
+        // Nothing was published since it began to wait with this waker.
+        let is_placed = pull.registers() && this.keeps(cx.waker());
+        if is_placed && this.waits_since == this.shared.signal() {
             return Poll::Pending;
         }
-        // From now on it may wait with another waker.
         this.waits_since = NEVER;
-        let is_ready = this.owes != Owes::Nothing;
-        let is_due = this.shared.look(|state, now, effects| {
-            if state.is_closed() {
-                pull.closing();
-            }
-            let is_due = is_ready || state.is_due(&this.cursor);
-            if !pull.registers() {
-                state.leave_for_good(&this.cursor, effects);
-                return is_due;
-            }
-            if is_due {
-                state.park(&this.cursor, cx.waker(), effects);
-                return true;
-            }
-            state.wait(&this.cursor, cx.waker(), effects);
-            keep_time(state, &this.cursor, now, pull);
-            false
-        });
+        let has_notice = this.notice != Notice::None;
+        let is_due = if pull.registers() {
+            this.with_waker(cx.waker(), |this, fresh| {
+                this.shared.with_lazy_clock(|state, step| {
+                    let polled = state.poll_ready(&this.cursor, has_notice, fresh, step);
+                    if state.is_closed() {
+                        pull.closing();
+                    }
+                    polled.map(|(is_due, wake_at)| {
+                        if let Some(wake_at) = wake_at {
+                            pull.wake_at(wake_at, step.now);
+                        }
+                        is_due
+                    })
+                })
+            })
+        } else {
+            this.waker = None;
+            this.shared.with_lazy_clock(|state, step| {
+                if state.is_closed() {
+                    pull.closing();
+                }
+                state.forget(&this.cursor, step);
+                has_notice || state.is_due(&this.cursor)
+            })
+        };
         if is_due {
             Poll::Ready(())
         } else {
@@ -212,76 +298,52 @@ impl Source for TopicSubscription {
             return Poll::Pending;
         }
         let this = &mut *self;
-        let limit = pull.limit();
         if pull.asks_idle() {
-            pull.idle_for(this.shared.since_told());
+            pull.idle_for(this.idle());
         }
-        let is_called = this.waits_since != this.shared.calls.load(Ordering::Relaxed);
-        if !is_called && pull.registers() && this.keeps(cx.waker()) {
+        // 1. A stream that waits has nothing to do as long as nobody has woken it.
+        let signal = this.shared.signal();
+        let is_placed = pull.registers() && this.keeps(cx.waker());
+        if is_placed && this.waits_since == signal {
             return Poll::Pending;
         }
-        if is_called && this.waits_since != NEVER {
+        let since = core::mem::replace(&mut this.waits_since, NEVER);
+        if this.has_read && since != NEVER && is_woken_between(since, signal) {
             pull.dated();
         }
-        this.waits_since = NEVER;
-        if this.owes == Owes::Nothing && pull.registers() {
-            let mut state = this.shared.state.lock();
-            if let Some(chunk) = state.take_tail(&mut this.cursor, cx.waker(), limit) {
-                this.waits_since = this.shared.calls.load(Ordering::Relaxed);
-                drop(state);
-                this.keep(cx.waker());
-                if this.cursor.is_in_burst() {
-                    pull.more_follows();
-                }
-                return Poll::Ready(Some(chunk));
-            }
+        // 2. Mostly it has kept up, and shares the chunk of the stream before.
+        if is_placed
+            && this.notice == Notice::None
+            && let Some(chunk) = this.take_tail(pull.limit())
+        {
+            return Poll::Ready(Some(chunk));
         }
+        // 3. Otherwise it reads from the log.
         loop {
-            if this.owes == Owes::End {
-                return Poll::Ready(None);
-            }
-            if core::mem::replace(&mut this.owes, Owes::Nothing) == Owes::Gap
-                && !this.shared.with(|state, _, _| state.is_aborted())
-                && let Resumption::Gap { missed, cause } = this.resumption
-                && let Some(told) = this.tell(missed, cause)
-            {
-                return Poll::Ready(Some(told));
-            }
-            let taken = this.shared.look(|state, now, effects| {
-                let taken = state.take(&mut this.cursor, limit, pull.is_batch());
-                match taken {
-                    _ if !pull.registers() => state.leave_for_good(&this.cursor, effects),
-                    Taken::Nothing => {
-                        state.wait(&this.cursor, cx.waker(), effects);
-                        keep_time(state, &this.cursor, now, pull);
+            match this.notice {
+                Notice::LagEnd => return Poll::Ready(None),
+                Notice::Gap => {
+                    if let Some(frame) = this.first_gap() {
+                        return Poll::Ready(Some(frame));
                     }
-                    Taken::Chunk(_) => {
-                        let waits = state.wait_ahead(&this.cursor, cx.waker(), effects);
-                        if waits {
-                            this.waits_since = this.shared.calls.load(Ordering::Relaxed);
-                        }
-                    }
-                    _ => state.leave(&this.cursor),
                 }
-                taken
-            });
-            match taken {
+                Notice::None => {}
+            }
+            match this.take(cx, pull) {
                 Taken::Chunk(chunk) => {
-                    if pull.registers() {
-                        this.keep(cx.waker());
-                    }
+                    this.has_read = true;
                     if this.cursor.is_in_burst() {
                         pull.more_follows();
                     }
                     return Poll::Ready(Some(chunk));
                 }
-                Taken::Lagged(_) if this.lag == Lag::End => this.owes = Owes::End,
+                Taken::Lagged(_) if this.lag == Lag::End => this.notice = Notice::LagEnd,
                 Taken::Lagged(missed) => {
-                    if let Some(told) = this.tell(Some(missed), GapCause::Evicted) {
-                        return Poll::Ready(Some(told));
+                    if let Some(frame) = this.gap_event.frame(Some(missed), GapCause::Evicted) {
+                        return Poll::Ready(Some(frame));
                     }
                 }
-                Taken::Again => {}
+                Taken::Again | Taken::NeedsWaker => {}
                 Taken::Nothing => return Poll::Pending,
                 Taken::End => return Poll::Ready(None),
             }
@@ -291,18 +353,12 @@ impl Source for TopicSubscription {
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
         this.waits_since = NEVER;
-        let cursor = &this.cursor;
-        this.shared
-            .look(|state, _, effects| state.park(cursor, cx.waker(), effects));
-    }
-}
-
-/// Says when this waiting stream must be polled, if it is the timekeeper.
-fn keep_time(state: &mut State, cursor: &Cursor, now: SystemTime, pull: &mut Pull) {
-    if state.keep_time(cursor)
-        && let Some(deadline) = state.deadline(cursor)
-    {
-        pull.wake_at(deadline, now);
+        this.with_waker(cx.waker(), |this, fresh| {
+            this.shared.with_lazy_clock(|state, step| {
+                let is_placed = state.park(&this.cursor, fresh, step);
+                is_placed.then_some(())
+            })
+        });
     }
 }
 
@@ -310,7 +366,7 @@ impl Drop for TopicSubscription {
     fn drop(&mut self) {
         let cursor = &self.cursor;
         self.shared
-            .with(|state, _, effects| state.unsubscribe(cursor, effects));
+            .with_lazy_clock(|state, step| state.unsubscribe(cursor, step));
     }
 }
 

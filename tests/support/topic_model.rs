@@ -434,12 +434,8 @@ impl World {
             .poll_next(&mut Context::from_waker(&waker));
         self.model.catch_up(now);
         match polled {
-            Poll::Pending => {
-                if connection.how.pace == Pace::Immediate {
-                    connection.owes_nothing(&self.model, now);
-                }
-                connection.may_pass(&self.model, now);
-            }
+            // What has fallen due at this moment comes with the timekeeper's poll.
+            Poll::Pending => connection.may_pass(&self.model, now),
             Poll::Ready(Some(chunk)) => {
                 connection.check(&chunk, &self.model, now, last_seen);
                 connection.is_held = connection.how.is_slow;
@@ -481,7 +477,9 @@ impl Connection {
                 self.passed = model.oldest;
                 continue;
             }
-            self.pass_expired(model, now);
+            if !self.is_shared(model, now, &event.data) {
+                self.pass_expired(model, now);
+            }
             let message = model.at(self.position).unwrap();
             let expected = (message.data.to_string(), message.id.clone());
             assert_eq!((event.data, event.last_event_id.clone()), expected);
@@ -489,6 +487,23 @@ impl Connection {
             *last_seen = Some(event.last_event_id);
         }
         self.may_pass(model, now);
+    }
+
+    /// Whether the next event is one that has left the log only since time has passed: streams that
+    /// keep up share a chunk, and do not read the clock for it. Goes to it.
+    fn is_shared(&mut self, model: &Model, now: SystemTime, data: &str) -> bool {
+        let mut position = self.position;
+        while model.has_expired(position, now) {
+            position += 1;
+        }
+        let message = model.at(position);
+        let is_it = message.is_some_and(|it| it.left_with_time && it.data.to_string() == data);
+        if !is_it || self.gap.is_some() {
+            return false;
+        }
+        self.position = position;
+        self.passed = self.passed.max(position + 1);
+        true
     }
 
     /// The stream was polled: it may have passed over what has expired.
@@ -573,6 +588,8 @@ struct Entry {
     expires: Option<SystemTime>,
     /// It expired before it was evicted, and is gone.
     is_gone: bool,
+    /// It was evicted as time passed, and nothing has been published since.
+    left_with_time: bool,
 }
 
 struct Scheduled {
@@ -670,6 +687,8 @@ impl Model {
             || self.kept().first().is_some_and(|entry| is_old(entry))
             || self.at(self.oldest).is_some_and(|entry| entry.is_gone)
         {
+            let oldest = usize::try_from(self.oldest).unwrap() - 1;
+            self.log[oldest].left_with_time = true;
             self.oldest += 1;
         }
     }
@@ -698,10 +717,17 @@ impl Model {
             came: due,
             expires: expires_after.map(|after| due + after),
             is_gone: false,
+            left_with_time: false,
         };
+        for entry in &mut self.log {
+            entry.left_with_time = false;
+        }
         if is_due {
             self.log.push(message);
             self.evict(now);
+            for entry in &mut self.log {
+                entry.left_with_time = false;
+            }
         } else {
             let waiting: u64 = self.scheduled.iter().map(|it| it.message.len()).sum();
             if waiting + message.len() > self.bounds.bytes {

@@ -1,0 +1,90 @@
+//! How far a topic's end has come, and its counters.
+//!
+//! Pure: no lock, no clock.
+
+use core::time::Duration;
+
+/// A topic's counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicStats {
+    /// Messages that were accepted.
+    pub published: u64,
+    /// Messages that were read, summed over all streams.
+    pub delivered: u64,
+    /// Scheduled messages that had expired when they fell due.
+    pub expired: u64,
+    /// Scheduled messages taken back by [`Topic::cancel`](crate::Topic::cancel) or [`Topic::take_remaining`](crate::Topic::take_remaining).
+    pub withdrawn: u64,
+    /// How often a stream fell behind what is kept.
+    pub lagged: u64,
+    /// How many streams began with a gap.
+    pub gaps: u64,
+    /// Messages that are kept.
+    pub retained: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+    /// Messages that wait to fall due.
+    pub scheduled: usize,
+    /// How long until the next of them does.
+    pub next_due: Option<Duration>,
+    /// Streams open.
+    pub streams: usize,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
+    Closed,
+    Aborted,
+}
+
+/// The end of a topic, and its counters.
+#[derive(Debug)]
+pub(super) struct Status {
+    phase: Phase,
+    has_handles: bool,
+    /// What is counted here; the rest is known by the log.
+    pub(super) counters: TopicStats,
+}
+
+impl Status {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Open,
+            has_handles: true,
+            counters: TopicStats::default(),
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.phase = self.phase.max(Phase::Closed);
+    }
+
+    pub(super) fn abort(&mut self) {
+        self.phase = Phase::Aborted;
+    }
+
+    pub(super) fn drop_handles(&mut self) {
+        self.has_handles = false;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.phase >= Phase::Closed
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.phase == Phase::Aborted
+    }
+
+    /// Whether anybody can publish.
+    pub(super) fn has_handles(&self) -> bool {
+        self.has_handles
+    }
+}
+
+/// Counts.
+pub(super) fn count(counter: &mut u64, more: u64) {
+    *counter = counter.saturating_add(more);
+}
