@@ -308,7 +308,7 @@ struct Naive {
 }
 
 const MESSAGES: usize = 6;
-const BYTES: usize = 150;
+const BYTES: usize = 1_300;
 
 impl Naive {
     fn expire(&mut self, now: u64) {
@@ -336,8 +336,10 @@ impl Naive {
     ) -> bool {
         let (delay, ttl, own, data) = step;
         let seq = self.last_seq + 1;
+        let of_own_id = own.as_ref().map_or(0, |own| own.len() + 64);
         let id = own.unwrap_or_else(|| format!("e-{seq}"));
-        let bytes = format!("id: {id}\ndata: {data}\n\n").len();
+        let frame = format!("id: {id}\ndata: {data}\n\n");
+        let bytes = frame.len() + 192 + of_own_id;
         if self.closed.is_some() {
             return false;
         }
