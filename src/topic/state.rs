@@ -216,10 +216,16 @@ impl State {
         let line = IdLine::new(if needs_id { id.as_str() } else { "" });
         let len = message.event().frame().len();
         let len = len.saturating_add(line.as_bytes().len());
-        let len = u64::try_from(len).unwrap_or(u64::MAX);
-        if len > self.bounds.retention.bytes {
+        // As it enters the log, what is scheduled has its id as one of its own.
+        let logged_id = if is_due {
+            own_id.as_deref()
+        } else {
+            Some(id.as_str())
+        };
+        if !self.log.fits(len, logged_id) {
             return Err(PublishError::TooLarge(message));
         }
+        let len = to_u64(len);
         let expires = message.expires(due);
         if is_due {
             let parts = [line.as_bytes(), message.event().frame()];

@@ -1,0 +1,319 @@
+//! Ids that events bring with them, and the numbers of their messages.
+//!
+//! Ids are kept in segments of consecutive messages, each with a small table of its own, and leave
+//! with their segment. So no step moves more than one segment's table, however many ids there are,
+//! and an id that is forgotten costs nothing.
+
+use core::hash::BuildHasher;
+use std::collections::VecDeque;
+use std::hash::RandomState;
+
+use crate::topic::log::{size, to_u64, to_usize};
+
+/// What an id counts beside its bytes.
+pub(super) const OVERHEAD: u64 = 64;
+/// The most ids of a segment. Fewer make an unknown id slower to look for, more make a table
+/// slower to grow.
+const MOST_IDS: usize = 4096;
+const FEWEST_IDS: usize = 8;
+/// So much is remembered of messages that have left, however little the log may hold.
+const FEWEST_DEAD: Size = Size {
+    ids: 64,
+    bytes: 2048,
+};
+const SMALLEST_TABLE: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct OwnIds {
+    segments: VecDeque<Segment>,
+    hasher: RandomState,
+    /// The bounds of a segment.
+    most_ids: usize,
+    most_bytes: u64,
+    /// Ids whose messages have left before their turn, and the bounds of these.
+    dead: Size,
+    most_dead: Size,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    ids: u64,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Segment {
+    /// The number of the first message.
+    first: u64,
+    entries: Vec<Entry>,
+    texts: Vec<u8>,
+    /// Places of the newest entry of each id, by hash: one more than its index, or 0. At most half
+    /// of it is taken.
+    table: Vec<u16>,
+    dead: Size,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u32,
+    /// The message's number, from the segment's first.
+    offset: u32,
+    /// Where the id ends in `texts`.
+    end: u32,
+    is_dead: bool,
+}
+
+/// What an id of this length counts.
+pub(super) fn cost(len: usize) -> u64 {
+    to_u64(len).saturating_add(OVERHEAD)
+}
+
+impl OwnIds {
+    /// For a log of so many messages and bytes.
+    pub(super) fn new(messages: u64, bytes: u64) -> Self {
+        Self {
+            segments: VecDeque::new(),
+            hasher: RandomState::new(),
+            most_ids: to_usize(messages / 8).clamp(FEWEST_IDS, MOST_IDS),
+            most_bytes: bytes / 8,
+            dead: Size::default(),
+            most_dead: Size {
+                ids: messages.max(FEWEST_DEAD.ids),
+                bytes: (bytes / 8).max(FEWEST_DEAD.bytes),
+            },
+        }
+    }
+
+    pub(super) fn insert(&mut self, id: &str, number: u64) {
+        let (most_ids, most_bytes) = (self.most_ids, self.most_bytes);
+        let takes = |segment: &Segment| {
+            let bytes = to_u64(segment.texts.len().saturating_add(id.len()));
+            let count = segment.entries.len();
+            count < most_ids
+                && bytes.saturating_add(to_u64(count).saturating_mul(OVERHEAD)) <= most_bytes
+                && u32::try_from(number.saturating_sub(segment.first)).is_ok()
+        };
+        let hash = self.hash(id);
+        if !self.segments.back().is_some_and(takes) {
+            if let Some(full) = self.segments.back_mut() {
+                full.shrink();
+            }
+            self.segments.push_back(Segment::new(number));
+        }
+        if let Some(segment) = self.segments.back_mut() {
+            segment.insert(id.as_bytes(), number, hash);
+        }
+    }
+
+    /// The newest message with this id.
+    pub(super) fn find(&self, id: &str) -> Option<u64> {
+        if self.segments.is_empty() {
+            return None;
+        }
+        let hash = self.hash(id);
+        let mut newest_first = self.segments.iter().rev();
+        newest_first.find_map(|segment| segment.find(id.as_bytes(), hash))
+    }
+
+    /// What the id of this message counts; 0 if it has none.
+    pub(super) fn cost(&self, number: u64) -> u64 {
+        let found = self.locate(number).and_then(|(index, entry)| {
+            let segment = self.segments.get(index)?;
+            Some(cost(segment.text(entry).len()))
+        });
+        found.unwrap_or_default()
+    }
+
+    /// The message of this id has left before its turn. The id stays known, as many such as the
+    /// log holds messages.
+    pub(super) fn outlive(&mut self, number: u64) {
+        let Some((index, entry)) = self.locate(number) else {
+            return;
+        };
+        if let Some(segment) = self.segments.get_mut(index) {
+            let bytes = cost(segment.text(entry).len());
+            if let Some(entry) = segment.entries.get_mut(entry) {
+                entry.is_dead = true;
+            }
+            segment.dead.add(1, bytes);
+            self.dead.add(1, bytes);
+        }
+        while self.dead.ids > self.most_dead.ids || self.dead.bytes > self.most_dead.bytes {
+            self.forget_dead();
+        }
+    }
+
+    /// Nothing before this number is looked for any more.
+    pub(super) fn pass(&mut self, number: u64) {
+        while let Some(segment) = self.segments.front()
+            && segment.last() < number
+        {
+            let dead = segment.dead;
+            self.dead.subtract(dead);
+            self.segments.pop_front();
+        }
+    }
+
+    /// Forgets the dead ids of the segment that has the most.
+    fn forget_dead(&mut self) {
+        let by_dead = |(_, segment): &(usize, &Segment)| segment.dead.ids;
+        let most = self.segments.iter().enumerate().max_by_key(by_dead);
+        let index = most.map_or(0, |(index, _)| index);
+        let Some(segment) = self.segments.get_mut(index) else {
+            self.dead = Size::default();
+            return;
+        };
+        self.dead.subtract(segment.dead);
+        *segment = segment.without_dead();
+        if segment.entries.is_empty() {
+            self.segments.remove(index);
+        }
+    }
+
+    /// The segment and the entry of a message.
+    fn locate(&self, number: u64) -> Option<(usize, usize)> {
+        let after = self
+            .segments
+            .partition_point(|segment| segment.first <= number);
+        let index = after.checked_sub(1)?;
+        let entry = self.segments.get(index)?.entry(number)?;
+        Some((index, entry))
+    }
+
+    fn hash(&self, id: &str) -> u32 {
+        u32::try_from(self.hasher.hash_one(id) >> 32).unwrap_or_default()
+    }
+}
+
+impl Size {
+    fn add(&mut self, ids: u64, bytes: u64) {
+        self.ids = self.ids.saturating_add(ids);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.ids = self.ids.saturating_sub(other.ids);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+}
+
+impl Segment {
+    fn new(first: u64) -> Self {
+        Self {
+            first,
+            entries: Vec::new(),
+            texts: Vec::new(),
+            table: Vec::new(),
+            dead: Size::default(),
+        }
+    }
+
+    fn last(&self) -> u64 {
+        let last = self.entries.last();
+        last.map_or(self.first, |last| self.number(last))
+    }
+
+    fn number(&self, entry: &Entry) -> u64 {
+        self.first.saturating_add(u64::from(entry.offset))
+    }
+
+    fn entry(&self, number: u64) -> Option<usize> {
+        let offset = u32::try_from(number.checked_sub(self.first)?).ok()?;
+        let is_it = |index: &usize| {
+            let entry = self.entries.get(*index);
+            entry.is_some_and(|entry| entry.offset == offset)
+        };
+        // Mostly all messages have ids of their own, or none.
+        let guess = usize::try_from(offset).ok().filter(is_it);
+        let search = || {
+            let found = self
+                .entries
+                .binary_search_by_key(&offset, |entry| entry.offset);
+            found.ok()
+        };
+        guess.or_else(search)
+    }
+
+    fn text(&self, index: usize) -> &[u8] {
+        let end = |index: usize| self.entries.get(index).map_or(0, |entry| size(entry.end));
+        let start = index.checked_sub(1).map_or(0, end);
+        self.texts.get(start..end(index)).unwrap_or_default()
+    }
+
+    fn insert(&mut self, id: &[u8], number: u64, hash: u32) {
+        let index = self.entries.len();
+        self.texts.extend_from_slice(id);
+        let offset = number.saturating_sub(self.first);
+        self.entries.push(Entry {
+            hash,
+            offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            end: u32::try_from(self.texts.len()).unwrap_or(u32::MAX),
+            is_dead: false,
+        });
+        if self.entries.len().saturating_mul(2) > self.table.len() {
+            self.grow();
+        } else {
+            self.enter(index);
+        }
+    }
+
+    fn grow(&mut self) {
+        let len = self.table.len().saturating_mul(2).max(SMALLEST_TABLE);
+        self.table = vec![0; len];
+        for index in 0..self.entries.len() {
+            self.enter(index);
+        }
+    }
+
+    /// Writes an entry into the table, over an older one with the same id.
+    fn enter(&mut self, index: usize) {
+        let Some(entry) = self.entries.get(index) else {
+            return;
+        };
+        let slot = self.slot(entry.hash, self.text(index));
+        let place = u16::try_from(index.saturating_add(1)).unwrap_or_default();
+        if let Some(slot) = self.table.get_mut(slot) {
+            *slot = place;
+        }
+    }
+
+    /// Where this id is in the table, or where it would be.
+    fn slot(&self, hash: u32, id: &[u8]) -> usize {
+        let mask = self.table.len().saturating_sub(1);
+        let mut slot = size(hash) & mask;
+        // Half of the table is free.
+        while let Some(index) = self.index_at(slot) {
+            let is_it = self.entries.get(index).is_some_and(|it| it.hash == hash);
+            if is_it && self.text(index) == id {
+                break;
+            }
+            slot = slot.saturating_add(1) & mask;
+        }
+        slot
+    }
+
+    fn index_at(&self, slot: usize) -> Option<usize> {
+        usize::from(*self.table.get(slot)?).checked_sub(1)
+    }
+
+    fn find(&self, id: &[u8], hash: u32) -> Option<u64> {
+        let index = self.index_at(self.slot(hash, id))?;
+        self.entries.get(index).map(|entry| self.number(entry))
+    }
+
+    fn without_dead(&self) -> Self {
+        let mut kept = Self::new(self.first);
+        for (index, entry) in self.entries.iter().enumerate() {
+            if !entry.is_dead {
+                kept.insert(self.text(index), self.number(entry), entry.hash);
+            }
+        }
+        kept.shrink();
+        kept
+    }
+
+    fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+        self.texts.shrink_to_fit();
+    }
+}
