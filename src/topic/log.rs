@@ -151,6 +151,7 @@ impl Log {
     }
 
     /// Whether any of the messages expires or ages.
+    #[inline]
     pub(crate) fn is_timed(&self) -> bool {
         self.retention.age.is_some() || !self.by_expiry.is_empty()
     }
@@ -219,19 +220,19 @@ impl Log {
             self.open_block(&entry);
         }
         if let Some(block) = self.blocks.back_mut() {
-            let (mean, messages, bytes) = (self.mean, self.block_messages, self.block_bytes);
-            let (count, written) = (block.count(), block.len());
-            self.tail.write(block, parts, || {
-                let bytes_so_far = written.saturating_add(entry.len);
-                let so_far = bytes_so_far.checked_div(count.saturating_add(1));
-                let mean = mean.max(so_far.unwrap_or_default());
-                let left = messages.saturating_sub(count).saturating_mul(mean);
-                left.saturating_add(left / 32)
-                    .min(bytes.saturating_sub(written))
-            });
-            let expiry = (expires != Deadline::Never).then(|| block.expiry(0, block.count()));
+            if !self.tail.has_capacity(entry.len) {
+                let left = self.block_messages.saturating_sub(block.count());
+                let bytes = block.len().saturating_add(entry.len);
+                let mean = bytes.checked_div(block.count().saturating_add(1));
+                let usual = left.saturating_mul(self.mean.max(mean.unwrap_or_default()));
+                let usual = usual.saturating_add(usual / 32);
+                let most = self.block_bytes.saturating_sub(block.len());
+                self.tail.reserve(block, entry.len, usual.min(most));
+            }
+            self.tail.write(parts);
             block.push(&entry);
-            if let (Some(before), Deadline::At(time)) = (expiry, expires) {
+            if let Deadline::At(time) = expires {
+                let before = block.expiry(0, block.count().saturating_sub(1));
                 let before = before.map(|(_, time)| time);
                 if before.is_none_or(|before| time < before) {
                     let first = block.first();
@@ -285,6 +286,14 @@ impl Log {
     /// Evicts what is beyond the bounds and removes what has expired, at most 64 messages a call;
     /// returns whether there may be more.
     pub(crate) fn trim(&mut self, now: SystemTime) -> bool {
+        let is_within = self.len <= self.retention.messages && self.bytes <= self.retention.bytes;
+        if is_within && !self.is_timed() {
+            return false;
+        }
+        self.trim_some(now)
+    }
+
+    fn trim_some(&mut self, now: SystemTime) -> bool {
         for _ in 0..MOST_AT_ONCE {
             let first = self.by_expiry.first().copied();
             if let Some((time, block)) = first

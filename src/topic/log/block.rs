@@ -70,6 +70,7 @@ impl Block {
     }
 
     /// Whether the entry fits what the block can note; its size is the log's concern.
+    #[inline]
     pub(super) fn accepts(&self, entry: &Entry) -> bool {
         let is_near = u32::try_from(entry.number.saturating_sub(self.first)).is_ok();
         let accepts =
@@ -84,13 +85,15 @@ impl Block {
             .is_some_and(|extra| !extra.expires.is_empty())
     }
 
+    #[inline]
     pub(super) fn push(&mut self, entry: &Entry) {
         let slot = self.ends.len();
-        if entry.number != self.first.saturating_add(to_u64(slot))
-            || self.extra.is_some()
-            || entry.came != Deadline::Never
-            || entry.expires != Deadline::Never
-        {
+        let has_no_time = matches!(
+            (entry.came, entry.expires),
+            (Deadline::Never, Deadline::Never)
+        );
+        let is_next = entry.number.saturating_sub(self.first) == to_u64(slot);
+        if !(has_no_time && is_next && self.extra.is_none()) {
             self.push_extra(entry, slot);
         }
         let end = self.len().saturating_add(entry.len);
@@ -158,8 +161,20 @@ impl Block {
     /// The number of the first message from `number` on that is not gone.
     pub(super) fn kept_from(&self, number: u64) -> Option<u64> {
         let (from, count) = (self.slot(number), self.count());
+        if !self.has_holes() {
+            return (from < count).then(|| self.number(from));
+        }
         let slot = (from..count).find(|slot| !self.is_gone(*slot))?;
         Some(self.number(slot))
+    }
+
+    /// The length of the message with this number, if nothing is special about it and another
+    /// follows it in the block.
+    #[inline]
+    pub(super) fn plain_len(&self, number: u64) -> Option<usize> {
+        let slot = to_usize(number.checked_sub(self.first)?);
+        let is_followed = self.extra.is_none() && slot.saturating_add(1) < self.ends.len();
+        is_followed.then(|| self.len_of(slot))
     }
 
     pub(super) fn has_holes(&self) -> bool {
@@ -194,8 +209,10 @@ impl Block {
     }
 
     /// The earliest expiry of these messages, and which of them has it.
+    #[inline]
     pub(super) fn expiry(&self, from: usize, to: usize) -> Option<(usize, SystemTime)> {
-        self.extra.as_ref()?.expires.earliest(from, to)
+        let times = &self.extra.as_ref()?.expires;
+        times.earliest(from, to)
     }
 
     /// Takes the expiry from a message.

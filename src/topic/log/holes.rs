@@ -9,7 +9,17 @@ const SPARSE: usize = MOST_AT_ONCE / 2;
 impl Log {
     pub(super) fn evict_oldest(&mut self) {
         let number = self.oldest;
-        if !self.blocks.is_empty() {
+        let Some(front) = self.blocks.front() else {
+            return;
+        };
+        if let Some(len) = front.plain_len(number)
+            && self.own_ids.is_empty()
+        {
+            self.len = self.len.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(cost(len, 0));
+            self.evicted = number;
+            self.oldest = number.saturating_add(1);
+        } else {
             self.note_gone(0, number);
             self.evicted = number;
             self.own_ids.pass(number);
@@ -58,13 +68,12 @@ impl Log {
         };
         let slot = block.slot(number);
         let len = block.len_of(slot);
-        let count = block.count();
-        let before = block.expiry(0, count);
-        if let Some((_, time)) = before {
+        if block.may_have_holes() {
+            let (first, count) = (block.first(), block.count());
+            let before = block.expiry(0, count);
             block.clear_expiry(slot);
             let after = block.expiry(0, count);
-            let first = block.first();
-            self.by_expiry.remove(&(time, first));
+            before.map(|(_, time)| self.by_expiry.remove(&(time, first)));
             self.by_expiry.extend(after.map(|(_, time)| (time, first)));
         }
         let id = self.own_ids.cost(number);
@@ -107,8 +116,7 @@ impl Log {
         }
         if let Some(block) = self.blocks.back_mut() {
             self.tail.close(block);
-            let (count, _) = block.kept(self.oldest);
-            if block.has_holes() && count <= block.count() / 2 {
+            if block.has_holes() && block.kept(self.oldest).0 <= block.count() / 2 {
                 self.fill_holes(self.blocks.len().saturating_sub(1));
             }
         }

@@ -84,6 +84,10 @@ impl OwnIds {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     pub(super) fn insert(&mut self, id: &str, number: u64) {
         let (most_ids, most_bytes) = (self.most_ids, self.most_bytes);
         let takes = |segment: &Segment| {

@@ -50,24 +50,29 @@ impl Tail {
         };
     }
 
-    /// Appends a frame. `room` is how much the block is expected to take, this frame included.
-    pub(super) fn write(
-        &mut self,
-        block: &mut Block,
-        parts: [&[u8]; 2],
-        room: impl FnOnce() -> usize,
-    ) {
-        let len = parts[0].len().saturating_add(parts[1].len());
-        if self.bytes.capacity().saturating_sub(self.bytes.len()) < len {
-            self.freeze(block);
-            let usual = room().min(SMALLEST.max(self.largest.saturating_mul(2)));
-            let capacity = if len > LARGE_FRAME {
-                len
-            } else {
-                usual.max(len)
-            };
-            self.bytes = Vec::with_capacity(capacity);
-        }
+    /// Whether a frame of this length can be written.
+    #[inline]
+    pub(super) fn has_capacity(&self, len: usize) -> bool {
+        self.bytes.capacity().saturating_sub(self.bytes.len()) >= len
+    }
+
+    /// Makes a piece of what is there, and allocates for a frame of this length, and for what the
+    /// block is expected to take.
+    pub(super) fn reserve(&mut self, block: &mut Block, len: usize, expected: usize) {
+        self.freeze(block);
+        let capacity = if len > LARGE_FRAME {
+            len
+        } else {
+            expected
+                .min(SMALLEST.max(self.largest.saturating_mul(2)))
+                .max(len)
+        };
+        self.bytes = Vec::with_capacity(capacity);
+    }
+
+    /// Appends a frame.
+    #[inline]
+    pub(super) fn write(&mut self, parts: [&[u8]; 2]) {
         for part in parts {
             self.bytes.extend_from_slice(part);
         }
