@@ -40,8 +40,9 @@ pub(crate) const MOST_AT_ONCE: usize = 64;
 /// The most messages of a block. Bursts are read block by block: larger ones are cut less often.
 const BLOCK_MESSAGES: usize = 256;
 const LARGEST_BLOCK: u64 = 64 * 1024;
-/// A list of so many blocks grows one by one, and keeps what it has.
-const FEW_BLOCKS: usize = 16;
+/// A list of so few grows one by one, and keeps what it has: a topic that keeps little holds
+/// little.
+const FEW: usize = 16;
 /// What a message counts beside its frame.
 const OVERHEAD: u64 = 16;
 /// No clock is coarser than this.
@@ -85,6 +86,8 @@ pub(crate) struct Log {
     mean: usize,
     /// The number of the oldest message that is kept, or of the next.
     oldest: u64,
+    /// When it came, if age bounds what is kept.
+    oldest_came: Option<SystemTime>,
     /// The number of the message that comes next.
     next: u64,
     /// The last message that was evicted without having expired. What follows it is all kept.
@@ -113,6 +116,7 @@ impl Log {
             tail: Tail::default(),
             mean: 0,
             oldest: 1,
+            oldest_came: None,
             next: 1,
             evicted: 0,
             len: 0,
@@ -163,7 +167,7 @@ impl Log {
     )]
     pub(crate) fn next_change(&self) -> Deadline {
         let expiry = self.by_expiry.first().map(|(time, _)| *time);
-        let age = self.retention.age.zip(self.oldest_came());
+        let age = self.retention.age.zip(self.oldest_came);
         // Beyond the age, not at it: a clock may be no finer than this.
         let ages = age.and_then(|(age, came)| came.checked_add(age)?.checked_add(CLOCK_STEP));
         let first = expiry.into_iter().chain(ages).min();
@@ -221,7 +225,8 @@ impl Log {
         }
         if let Some(block) = self.blocks.back_mut() {
             if !self.tail.has_capacity(entry.len) {
-                let left = self.block_messages.saturating_sub(block.count());
+                let most = most_messages(self.block_messages, block, &entry);
+                let left = most.saturating_sub(block.count());
                 let bytes = block.len().saturating_add(entry.len);
                 let mean = bytes.checked_div(block.count().saturating_add(1));
                 let usual = left.saturating_mul(self.mean.max(mean.unwrap_or_default()));
@@ -245,6 +250,9 @@ impl Log {
             self.own_ids.insert(&id, entry.number);
             own_ids::cost(id.len())
         });
+        if self.len == 0 {
+            self.oldest_came = came.time();
+        }
         self.next = entry.number.saturating_add(1);
         self.len = self.len.saturating_add(1);
         self.bytes = self.bytes.saturating_add(cost(entry.len, id));
@@ -256,13 +264,7 @@ impl Log {
         let Some(block) = self.blocks.back().filter(|_| self.is_open) else {
             return false;
         };
-        let may_leave = entry.expires != Deadline::Never || block.may_have_holes();
-        let most = if may_leave {
-            self.block_messages.min(MOST_AT_ONCE)
-        } else {
-            self.block_messages
-        };
-        block.count() < most
+        block.count() < most_messages(self.block_messages, block, entry)
             && block.len().saturating_add(entry.len) <= self.block_bytes
             && block.accepts(entry)
     }
@@ -274,10 +276,7 @@ impl Log {
             self.mean = block.len().checked_div(messages).unwrap_or_default();
         }
         self.close_block();
-        if self.blocks.len() < FEW_BLOCKS && self.blocks.len() == self.blocks.capacity() {
-            // A topic that keeps little holds little.
-            self.blocks.reserve_exact(1);
-        }
+        make_way(&mut self.blocks);
         self.blocks.push_back(Block::new(entry.number, messages));
         self.tail.start();
         self.is_open = true;
@@ -383,24 +382,44 @@ impl Log {
         after.checked_sub(1)
     }
 
-    fn oldest_came(&self) -> Option<SystemTime> {
-        let block = self.blocks.front()?;
-        block.came(block.slot(self.oldest)).time()
-    }
-
     fn oldest_is_too_old(&self, now: SystemTime) -> bool {
         let Some(age) = self.retention.age else {
             return false;
         };
-        let came = self.oldest_came();
-        came.and_then(|came| now.duration_since(came).ok())
+        self.oldest_came
+            .and_then(|came| now.duration_since(came).ok())
             .is_some_and(|since| since > age)
+    }
+}
+
+/// The most messages of a block once it has this one.
+#[inline]
+fn most_messages(usual: usize, block: &Block, entry: &Entry) -> usize {
+    if entry.expires != Deadline::Never || block.may_have_holes() {
+        usual.min(MOST_AT_ONCE)
+    } else {
+        usual
     }
 }
 
 /// What a message counts, its id's share included.
 fn cost(frame: usize, id: u64) -> u64 {
     to_u64(frame).saturating_add(OVERHEAD).saturating_add(id)
+}
+
+/// Allocates for one more, if need be.
+fn make_way<T>(list: &mut VecDeque<T>) {
+    if list.len() < FEW && list.len() == list.capacity() {
+        list.reserve_exact(1);
+    }
+}
+
+/// Gives back what a crowd has left.
+fn shrink<T>(list: &mut VecDeque<T>) {
+    let capacity = list.capacity();
+    if capacity > FEW && list.len() < capacity / 4 {
+        list.shrink_to(capacity / 2);
+    }
 }
 
 fn size(offset: u32) -> usize {

@@ -1,7 +1,7 @@
 //! How messages leave a log: at its start, or before their turn.
 
 use crate::topic::log::block::Block;
-use crate::topic::log::{FEW_BLOCKS, Log, MOST_AT_ONCE, cost};
+use crate::topic::log::{Log, MOST_AT_ONCE, cost, shrink};
 
 /// Blocks with at most so many messages are joined with one beside them that is as small.
 const SPARSE: usize = MOST_AT_ONCE / 2;
@@ -94,6 +94,8 @@ impl Log {
                 None => self.drop_block(0),
             }
         };
+        let front = self.blocks.front();
+        self.oldest_came = front.and_then(|front| front.came(front.slot(self.oldest)).time());
         self.gaps.record(unmissed, self.oldest);
     }
 
@@ -103,10 +105,7 @@ impl Log {
             self.is_open = false;
         }
         self.blocks.remove(index);
-        let capacity = self.blocks.capacity();
-        if capacity > FEW_BLOCKS && self.blocks.len() < capacity / 4 {
-            self.blocks.shrink_to(capacity / 2);
-        }
+        shrink(&mut self.blocks);
     }
 
     /// Ends the open block.

@@ -8,7 +8,7 @@ use core::hash::BuildHasher;
 use std::collections::VecDeque;
 use std::hash::RandomState;
 
-use crate::topic::log::{size, to_u64, to_usize};
+use crate::topic::log::{make_way, shrink, size, to_u64, to_usize};
 
 /// What an id counts beside its bytes.
 pub(super) const OVERHEAD: u64 = 64;
@@ -16,12 +16,15 @@ pub(super) const OVERHEAD: u64 = 64;
 /// slower to grow.
 const MOST_IDS: usize = 4096;
 const FEWEST_IDS: usize = 8;
+const FEWEST_BYTES: u64 = 600;
 /// So much is remembered of messages that have left, however little the log may hold.
 const FEWEST_DEAD: Size = Size {
     ids: 64,
     bytes: 2048,
 };
-const SMALLEST_TABLE: usize = 16;
+/// How many segments on each side are joined with one that is written anew.
+const BESIDE: usize = 2;
+const SMALLEST_TABLE: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct OwnIds {
@@ -75,11 +78,11 @@ impl OwnIds {
             segments: VecDeque::new(),
             hasher: RandomState::new(),
             most_ids: to_usize(messages / 8).clamp(FEWEST_IDS, MOST_IDS),
-            most_bytes: bytes / 8,
+            most_bytes: (bytes / 32).max(FEWEST_BYTES),
             dead: Size::default(),
             most_dead: Size {
                 ids: messages.max(FEWEST_DEAD.ids),
-                bytes: (bytes / 8).max(FEWEST_DEAD.bytes),
+                bytes: (bytes / 16).max(FEWEST_DEAD.bytes),
             },
         }
     }
@@ -102,6 +105,7 @@ impl OwnIds {
             if let Some(full) = self.segments.back_mut() {
                 full.shrink();
             }
+            make_way(&mut self.segments);
             self.segments.push_back(Segment::new(number));
         }
         if let Some(segment) = self.segments.back_mut() {
@@ -155,23 +159,61 @@ impl OwnIds {
             let dead = segment.dead;
             self.dead.subtract(dead);
             self.segments.pop_front();
+            shrink(&mut self.segments);
         }
     }
 
-    /// Forgets the dead ids of the segment that has the most.
+    /// Forgets the dead ids of the segment that has the most, and joins it with those beside it if
+    /// they have few.
     fn forget_dead(&mut self) {
         let by_dead = |(_, segment): &(usize, &Segment)| segment.dead.ids;
         let most = self.segments.iter().enumerate().max_by_key(by_dead);
-        let index = most.map_or(0, |(index, _)| index);
-        let Some(segment) = self.segments.get_mut(index) else {
+        let Some((index, _)) = most.filter(|(_, segment)| segment.dead.ids > 0) else {
             self.dead = Size::default();
             return;
         };
-        self.dead.subtract(segment.dead);
-        *segment = segment.without_dead();
-        if segment.entries.is_empty() {
-            self.segments.remove(index);
+        let (mut from, mut to) = (index, index.saturating_add(1));
+        for _ in 0..BESIDE {
+            if let Some(before) = from.checked_sub(1)
+                && self.fit_together(before, to)
+            {
+                from = before;
+            }
+            if self.fit_together(from, to.saturating_add(1)) {
+                to = to.saturating_add(1);
+            }
         }
+        let segments: Vec<Segment> = self.segments.drain(from..to).collect();
+        for segment in &segments {
+            self.dead.subtract(segment.dead);
+        }
+        let whole = Segment::gather(&segments);
+        if !whole.entries.is_empty() {
+            self.segments.insert(from, whole);
+        }
+        shrink(&mut self.segments);
+    }
+
+    /// Whether what is alive of these segments fits one, with as much to come.
+    fn fit_together(&self, from: usize, to: usize) -> bool {
+        if to > self.segments.len() {
+            return false;
+        }
+        let mut whole = Size::default();
+        for segment in self.segments.range(from..to) {
+            let alive = segment.alive();
+            whole.add(alive.ids, alive.bytes);
+        }
+        let ends = (
+            self.segments.get(from),
+            self.segments.get(to.saturating_sub(1)),
+        );
+        let is_near = |first: &Segment, last: &Segment| {
+            u32::try_from(last.last().saturating_sub(first.first)).is_ok()
+        };
+        whole.ids <= to_u64(self.most_ids / 2)
+            && whole.bytes <= self.most_bytes
+            && matches!(ends, (Some(first), Some(last)) if is_near(first, last))
     }
 
     /// The segment and the entry of a message.
@@ -305,15 +347,27 @@ impl Segment {
         self.entries.get(index).map(|entry| self.number(entry))
     }
 
-    fn without_dead(&self) -> Self {
-        let mut kept = Self::new(self.first);
-        for (index, entry) in self.entries.iter().enumerate() {
-            if !entry.is_dead {
-                kept.insert(self.text(index), self.number(entry), entry.hash);
+    /// What it keeps without its dead ids.
+    fn alive(&self) -> Size {
+        let ids = to_u64(self.entries.len());
+        let bytes = to_u64(self.texts.len()).saturating_add(ids.saturating_mul(OVERHEAD));
+        let mut size = Size { ids, bytes };
+        size.subtract(self.dead);
+        size
+    }
+
+    /// All that these have, without their dead ids.
+    fn gather(segments: &[Self]) -> Self {
+        let mut whole = Self::new(segments.first().map_or(0, |segment| segment.first));
+        for segment in segments {
+            for (index, entry) in segment.entries.iter().enumerate() {
+                if !entry.is_dead {
+                    whole.insert(segment.text(index), segment.number(entry), entry.hash);
+                }
             }
         }
-        kept.shrink();
-        kept
+        whole.shrink();
+        whole
     }
 
     fn shrink(&mut self) {
