@@ -12,16 +12,14 @@ impl Log {
         let Some(front) = self.blocks.front() else {
             return;
         };
-        if let Some(len) = front.plain_len(number)
-            && self.own_ids.is_empty()
-        {
+        self.evicted = number;
+        if let Some(len) = front.plain_len(number) {
+            let id = self.own_ids.pass(number);
             self.len = self.len.saturating_sub(1);
-            self.bytes = self.bytes.saturating_sub(cost(len, 0));
-            self.evicted = number;
+            self.bytes = self.bytes.saturating_sub(cost(len, id));
             self.oldest = number.saturating_add(1);
         } else {
             self.note_gone(0, number);
-            self.evicted = number;
             self.own_ids.pass(number);
             self.pass_oldest(number.saturating_add(1));
         }

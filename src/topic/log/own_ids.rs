@@ -14,7 +14,7 @@ use crate::topic::log::{make_way, shrink, size, to_u64, to_usize};
 pub(super) const OVERHEAD: u64 = 64;
 /// The most ids of a segment. Fewer make an unknown id slower to look for, more make a table
 /// slower to grow.
-const MOST_IDS: usize = 4096;
+const MOST_IDS: usize = 16 * 1024;
 const FEWEST_IDS: usize = 8;
 const FEWEST_BYTES: u64 = 600;
 /// So much is remembered of messages that have left, however little the log may hold.
@@ -29,7 +29,8 @@ const SMALLEST_TABLE: usize = 8;
 #[derive(Debug)]
 pub(super) struct OwnIds {
     segments: VecDeque<Segment>,
-    hasher: RandomState,
+    /// What no producer knows.
+    seed: u64,
     /// The bounds of a segment.
     most_ids: usize,
     most_bytes: u64,
@@ -50,8 +51,8 @@ struct Segment {
     first: u64,
     entries: Vec<Entry>,
     texts: Vec<u8>,
-    /// Places of the newest entry of each id, by hash: one more than its index, or 0. At most half
-    /// of it is taken.
+    /// By hash, the newest entry of each id: one more than its index, or 0. At most half of it is
+    /// taken.
     table: Vec<u16>,
     dead: Size,
 }
@@ -76,8 +77,8 @@ impl OwnIds {
     pub(super) fn new(messages: u64, bytes: u64) -> Self {
         Self {
             segments: VecDeque::new(),
-            hasher: RandomState::new(),
-            most_ids: to_usize(messages / 8).clamp(FEWEST_IDS, MOST_IDS),
+            seed: RandomState::new().hash_one(0),
+            most_ids: to_usize(messages / 16).clamp(FEWEST_IDS, MOST_IDS),
             most_bytes: (bytes / 32).max(FEWEST_BYTES),
             dead: Size::default(),
             most_dead: Size {
@@ -85,10 +86,6 @@ impl OwnIds {
                 bytes: (bytes / 16).max(FEWEST_DEAD.bytes),
             },
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.segments.is_empty()
     }
 
     pub(super) fn insert(&mut self, id: &str, number: u64) {
@@ -100,13 +97,15 @@ impl OwnIds {
                 && bytes.saturating_add(to_u64(count).saturating_mul(OVERHEAD)) <= most_bytes
                 && u32::try_from(number.saturating_sub(segment.first)).is_ok()
         };
-        let hash = self.hash(id);
+        let hash = hash(self.seed, id.as_bytes());
         if !self.segments.back().is_some_and(takes) {
+            let mut new = Segment::new(number);
             if let Some(full) = self.segments.back_mut() {
                 full.shrink();
+                new.expect_as_many_as(full);
             }
             make_way(&mut self.segments);
-            self.segments.push_back(Segment::new(number));
+            self.segments.push_back(new);
         }
         if let Some(segment) = self.segments.back_mut() {
             segment.insert(id.as_bytes(), number, hash);
@@ -118,7 +117,7 @@ impl OwnIds {
         if self.segments.is_empty() {
             return None;
         }
-        let hash = self.hash(id);
+        let hash = hash(self.seed, id.as_bytes());
         let mut newest_first = self.segments.iter().rev();
         newest_first.find_map(|segment| segment.find(id.as_bytes(), hash))
     }
@@ -151,16 +150,21 @@ impl OwnIds {
         }
     }
 
-    /// Nothing before this number is looked for any more.
-    pub(super) fn pass(&mut self, number: u64) {
-        while let Some(segment) = self.segments.front()
-            && segment.last() < number
-        {
-            let dead = segment.dead;
+    /// Nothing before this number is looked for any more. Returns what the id of its message
+    /// counts.
+    #[inline]
+    pub(super) fn pass(&mut self, number: u64) -> u64 {
+        while let Some(front) = self.segments.front() {
+            if front.last() >= number {
+                let entry = front.entry(number);
+                return entry.map_or(0, |entry| cost(front.text(entry).len()));
+            }
+            let dead = front.dead;
             self.dead.subtract(dead);
             self.segments.pop_front();
             shrink(&mut self.segments);
         }
+        0
     }
 
     /// Forgets the dead ids of the segment that has the most, and joins it with those beside it if
@@ -224,10 +228,6 @@ impl OwnIds {
         let index = after.checked_sub(1)?;
         let entry = self.segments.get(index)?.entry(number)?;
         Some((index, entry))
-    }
-
-    fn hash(&self, id: &str) -> u32 {
-        u32::try_from(self.hasher.hash_one(id) >> 32).unwrap_or_default()
     }
 }
 
@@ -299,7 +299,8 @@ impl Segment {
         if self.entries.len().saturating_mul(2) > self.table.len() {
             self.grow();
         } else {
-            self.enter(index);
+            let slot = self.slot(hash, id);
+            self.enter(slot, index);
         }
     }
 
@@ -307,16 +308,14 @@ impl Segment {
         let len = self.table.len().saturating_mul(2).max(SMALLEST_TABLE);
         self.table = vec![0; len];
         for index in 0..self.entries.len() {
-            self.enter(index);
+            let hash = self.entries.get(index).map_or(0, |entry| entry.hash);
+            let slot = self.slot(hash, self.text(index));
+            self.enter(slot, index);
         }
     }
 
     /// Writes an entry into the table, over an older one with the same id.
-    fn enter(&mut self, index: usize) {
-        let Some(entry) = self.entries.get(index) else {
-            return;
-        };
-        let slot = self.slot(entry.hash, self.text(index));
+    fn enter(&mut self, slot: usize, index: usize) {
         let place = u16::try_from(index.saturating_add(1)).unwrap_or_default();
         if let Some(slot) = self.table.get_mut(slot) {
             *slot = place;
@@ -370,8 +369,38 @@ impl Segment {
         whole
     }
 
+    /// Allocates for as many ids as another has.
+    fn expect_as_many_as(&mut self, other: &Self) {
+        self.entries = Vec::with_capacity(other.entries.len());
+        self.texts = Vec::with_capacity(other.texts.len());
+        self.table = vec![0; other.table.len()];
+    }
+
     fn shrink(&mut self) {
         self.entries.shrink_to_fit();
         self.texts.shrink_to_fit();
     }
+}
+
+/// A multiplication for every eight bytes: this is done under the lock, for each message. A producer
+/// that finds collisions makes a list of one segment's table, and no more.
+fn hash(seed: u64, id: &[u8]) -> u32 {
+    let word = |bytes: &[u8]| {
+        let shift = |word: u64, byte: &u8| (word << 8) | u64::from(*byte);
+        bytes.iter().fold(0, shift)
+    };
+    let (words, rest) = id.as_chunks::<8>();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let state = words.fold(seed, |state, word| fold(state ^ word));
+    let state = fold(state ^ word(rest) ^ to_u64(id.len()).rotate_right(8));
+    u32::try_from(state >> 32).unwrap_or_default()
+}
+
+/// Both halves of a product.
+fn fold(word: u64) -> u64 {
+    const ODD: u128 = 0x9e37_79b9_7f4a_7c15;
+
+    let product = u128::from(word).wrapping_mul(ODD);
+    let half = |product: u128| u64::try_from(product & u128::from(u64::MAX)).unwrap_or_default();
+    half(product) ^ half(product >> 64)
 }
