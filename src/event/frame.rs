@@ -5,14 +5,19 @@ use thiserror::Error;
 
 use crate::event::{Event, Field, Fields, value_of};
 
+/// A frame of this length or more is shared.
+const SHARED: usize = 1024;
+
 impl Event {
     /// Takes a frame that is encoded already, for gateways that pass events on.
     ///
     /// The frame is one whole event and nothing else: fields, comments, and the blank line that
     /// ends it; or comments and `retry` alone. A client makes the same of the frame that goes out
     /// as of the one that came in. Blank lines around the event are dropped, and so is the one
-    /// behind comments and `retry` alone, since there is nothing to dispatch. Frames without CR
-    /// are shared, not copied; CR and CRLF become LF.
+    /// behind comments and `retry` alone, since there is nothing to dispatch. CR and CRLF become LF.
+    ///
+    /// A frame of 1 KiB or more without CR is shared, not copied. A smaller one is copied: it may
+    /// be a slice of a large buffer, which it would keep in memory.
     ///
     /// # Errors
     ///
@@ -43,7 +48,18 @@ impl Event {
             let parts = Parts::parse(&with_lf_only(&frame))?;
             return Ok(parts.event());
         }
-        Ok(Parts::parse(&frame)?.event())
+        let mut parts = Parts::parse(&frame)?;
+        parts.frame = own_copy(parts.frame);
+        Ok(parts.event())
+    }
+}
+
+/// Copies a small frame: [`Bytes`] does not say how large the buffer is that it is a slice of.
+pub(crate) fn own_copy(frame: Bytes) -> Bytes {
+    if frame.len() < SHARED {
+        Bytes::copy_from_slice(&frame)
+    } else {
+        frame
     }
 }
 
@@ -229,10 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_shared_not_copied() {
-        let frame = Bytes::from(b"data: x\n\n".to_vec());
-        let out = Event::from_frame(frame.clone()).unwrap().encode();
-        assert_eq!(out.as_ptr(), frame.as_ptr());
+    fn a_frame_of_a_kibibyte_is_shared_and_a_smaller_one_copied() {
+        let is_shared = |len: usize| {
+            let data = "x".repeat(len - "data: \n\n".len());
+            let frame = Bytes::from(format!("data: {data}\n\n"));
+            let out = Event::from_frame(frame.clone()).unwrap().encode();
+            assert_eq!(out, frame);
+            out.as_ptr() == frame.as_ptr()
+        };
+        assert_eq!([1_023, 1_024].map(is_shared), [false, true]);
     }
 
     #[test]

@@ -75,12 +75,16 @@ impl TopicBuilder {
         self
     }
 
-    /// The most bytes of frames that are kept: 256 MiB unless set. A message that is larger by
-    /// itself is refused as [too large](crate::PublishError::TooLarge). Scheduled messages may
-    /// take as much besides.
+    /// The most bytes that are kept: 256 MiB unless set. Scheduled messages may take as much
+    /// besides.
     ///
-    /// Memory is given back by chunks of up to 256 messages or 64 KiB, and a stream can hold on to
-    /// one of them.
+    /// A message counts its frame and 16 bytes; one with an id of its own, or that was scheduled,
+    /// counts the length of its id and 64 bytes more. One that counts more than this by itself is
+    /// refused as [too large](crate::PublishError::TooLarge). All that the history holds in memory
+    /// is at most a quarter more than this, and 4 KB.
+    ///
+    /// Memory is given back by blocks of up to 256 messages or 64 KiB and at most an eighth of
+    /// this; a stream can hold on to one of them.
     ///
     /// # Examples
     ///

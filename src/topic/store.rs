@@ -210,10 +210,16 @@ impl Store {
             0
         };
         let len = message.event().frame().len().saturating_add(line);
-        let len = u64::try_from(len).unwrap_or(u64::MAX);
-        if len > self.bounds.retention.bytes {
+        // What is scheduled enters the log with its id as one of its own.
+        let logged_id = if is_due {
+            own_id.as_deref()
+        } else {
+            Some(id.as_str())
+        };
+        if !self.log.fits(len, logged_id) {
             return Err(PublishError::TooLarge);
         }
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
         let bytes = self.schedule.bytes().saturating_add(len);
         let has_capacity =
             bytes <= self.bounds.retention.bytes && self.schedule.len() < self.bounds.scheduled;

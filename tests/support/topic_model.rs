@@ -44,7 +44,7 @@ impl Bounds {
     pub fn decode([messages, bytes, age]: [u8; 3]) -> Self {
         Self {
             messages: u64::from(messages % 100) + 1,
-            bytes: 100 + 20 * u64::from(bytes),
+            bytes: 200 + 20 * u64::from(bytes),
             age: some(age, 2).then(|| ms(age)),
         }
     }
@@ -607,6 +607,14 @@ impl Entry {
         let frame = format!("id: {}\ndata: {}\n\n", self.id, self.data);
         u64::try_from(frame.len()).unwrap()
     }
+
+    /// What it counts in the log.
+    fn cost(&self) -> u64 {
+        let id = self
+            .has_own_id
+            .then(|| 64 + u64::try_from(self.id.len()).unwrap());
+        self.len() + 16 + id.unwrap_or_default()
+    }
 }
 
 impl Model {
@@ -653,7 +661,7 @@ impl Model {
     }
 
     fn bytes(&self) -> u64 {
-        self.kept().iter().map(|entry| entry.len()).sum()
+        self.kept().iter().map(|entry| entry.cost()).sum()
     }
 
     fn catch_up(&mut self, now: SystemTime) {
@@ -746,11 +754,12 @@ impl Model {
 
     fn resume(&self, id: &str) -> (u64, Resumption) {
         let is_it = |entry: &Entry| entry.has_own_id && entry.id == id;
-        // What follows the last one that was evicted is all kept.
-        let first = usize::try_from(self.oldest).unwrap().saturating_sub(2);
-        if let Some(place) = self.log[first..].iter().rposition(is_it) {
-            let number = u64::try_from(first + place).unwrap() + 1;
-            return (number + 1, Resumption::Exact);
+        if let Some(place) = self.log.iter().rposition(is_it) {
+            let next = u64::try_from(place).unwrap() + 2;
+            // What follows the last one that was evicted is all kept.
+            if self.missed(next) == 0 {
+                return (next, Resumption::Exact);
+            }
         }
         let gap = |missed, cause| (self.oldest, Resumption::Gap { missed, cause });
         let Some((epoch, rest)) = id.split_once('-') else {

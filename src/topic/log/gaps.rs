@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
-/// The most runs that are remembered.
-const MOST_RUNS: usize = 1024;
+/// The most runs that are remembered, and the fewest that any log may remember.
+const MOST_RUNS: u64 = 1024;
+const FEWEST_RUNS: u64 = 64;
+/// A run is remembered for so many bytes of the log's bound: all runs take at most a 32nd of it.
+const BYTES_A_RUN: u64 = 1024;
 
 /// Runs of numbers that count as no gap. A log without expiry has none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gaps {
     runs: VecDeque<Run>,
+    most: usize,
     /// Numbers in all runs there ever were.
     total: u64,
     /// Before this number nothing is known any more.
@@ -24,22 +28,37 @@ struct Run {
 }
 
 impl Gaps {
+    /// For a log that is bounded to so many bytes.
+    pub(super) fn new(bytes: u64) -> Self {
+        let most = (bytes / BYTES_A_RUN).clamp(FEWEST_RUNS, MOST_RUNS);
+        Self {
+            runs: VecDeque::new(),
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            total: 0,
+            floor: 0,
+        }
+    }
+
     /// Records the numbers from `start` to before `end`, in ascending order of the calls.
+    #[inline]
     pub(super) fn record(&mut self, start: u64, end: u64) {
         if start >= end {
             return;
         }
         let before = self.total;
         self.total = before.saturating_add(end.saturating_sub(start));
-        match self.runs.back_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => self.runs.push_back(Run { start, end, before }),
+        if let Some(last) = self.runs.back_mut()
+            && last.end == start
+        {
+            last.end = end;
+            return;
         }
-        if self.runs.len() > MOST_RUNS
+        if self.runs.len() >= self.most
             && let Some(run) = self.runs.pop_front()
         {
             self.floor = run.end;
         }
+        self.runs.push_back(Run { start, end, before });
     }
 
     /// How many messages from `position` to before `oldest` were missed, if that is still known.
