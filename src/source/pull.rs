@@ -33,7 +33,8 @@ pub struct Pull {
     has_more: bool,
     is_closing: bool,
     is_dated: bool,
-    returns_within: Option<Duration>,
+    /// In nanoseconds, so that it costs little to say; the largest number stands for none.
+    returns_within: u64,
     idle: Option<Duration>,
     wake: Option<Wake>,
 }
@@ -61,7 +62,7 @@ impl Pull {
             has_more: false,
             is_closing: false,
             is_dated: false,
-            returns_within: None,
+            returns_within: u64::MAX,
             idle: None,
             wake: None,
         }
@@ -123,13 +124,14 @@ impl Pull {
     /// and what it was to take is for others.
     #[must_use]
     pub fn returning_within(mut self, time: Duration) -> Self {
-        self.return_within(time);
+        self.return_within(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         self
     }
 
-    /// [Returning](Self::returning_within), in place.
-    pub(crate) fn return_within(&mut self, time: Duration) {
-        self.returns_within = Some(time);
+    /// [Returning](Self::returning_within), in place, within so many nanoseconds.
+    #[inline]
+    pub(crate) fn return_within(&mut self, nanos: u64) {
+        self.returns_within = nanos;
     }
 
     /// How much the stream takes at most.
@@ -165,7 +167,8 @@ impl Pull {
     /// Within which time the stream comes back for what is ready.
     #[must_use]
     pub fn returns_within(&self) -> Option<Duration> {
-        self.returns_within
+        let is_stated = self.returns_within != u64::MAX;
+        is_stated.then(|| Duration::from_nanos(self.returns_within))
     }
 
     /// Whether the stream wants to know for how long it has been idle.

@@ -38,6 +38,12 @@ impl Moment {
         Self(self.0.saturating_sub(less))
     }
 
+    /// In nanoseconds after zero.
+    #[inline]
+    pub(crate) fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// How long after `earlier` this is.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

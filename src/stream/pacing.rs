@@ -93,12 +93,13 @@ impl Pace {
         matches!(self.kind, Kind::Spaced(_))
     }
 
-    /// A message that is ready is taken within this time.
-    pub(crate) fn period(&self) -> Duration {
+    /// A message that is ready is taken within so many nanoseconds.
+    #[inline]
+    pub(crate) fn period(&self) -> u64 {
         match &self.kind {
-            Kind::Immediate => Duration::ZERO,
-            Kind::Spaced(gap) => gap.length.since(Moment::ZERO),
-            Kind::Every(grid) => Duration::from_nanos(grid.period.get()),
+            Kind::Immediate => 0,
+            Kind::Spaced(gap) => gap.length.nanos(),
+            Kind::Every(grid) => grid.period.get(),
         }
     }
 
