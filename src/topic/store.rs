@@ -3,8 +3,8 @@
 //! Pure: no lock, no clock.
 
 mod id_line;
+mod schedule;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,25 +15,20 @@ use super::publish::PublishError;
 use super::resume::{GapCause, Resumption, Start};
 use crate::message::id::{Epoch, Id, Read as ReadId};
 use crate::message::{LastEventId, Message};
-use crate::ordered::{Key, Ordered};
+use crate::ordered::Ordered;
 use crate::source::Limit;
 use crate::time::Deadline;
 use crate::topic::log::{Log, Read, Retention};
 use id_line::IdLine;
+use schedule::Schedule;
+
+pub(super) use schedule::Scheduled;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) retention: Retention,
     pub(super) scheduled: usize,
     pub(super) streams: usize,
-}
-
-/// A message that is not due yet.
-#[derive(Debug)]
-pub(super) struct Scheduled {
-    pub(super) frame: Bytes,
-    /// `EPOCH-dSEQ`, or the event's own.
-    pub(super) id: Arc<str>,
 }
 
 /// The log with its scheduled messages: before each step what fell due enters, and what is beyond
@@ -47,13 +42,7 @@ pub(super) struct Store {
     log: Log,
     /// When the newest message entered.
     newest_at: SystemTime,
-    scheduled: Ordered<Scheduled>,
-    /// The ids of the scheduled messages, with their arrivals.
-    scheduled_ids: BTreeSet<(Arc<str>, u64)>,
-    scheduled_bytes: u64,
-    /// How many ids of the second series were given.
-    last_delayed: u64,
-    arrivals: u64,
+    schedule: Schedule,
     tail: Option<Tail>,
 }
 
@@ -82,8 +71,6 @@ struct Plan {
     own_id: Option<Arc<str>>,
     /// The frame has no id yet.
     needs_line: bool,
-    /// Of the frame with its id.
-    len: u64,
     due: Deadline,
     /// What the id of a message that comes back says.
     returned: Option<ReadId>,
@@ -99,11 +86,7 @@ impl Store {
             first,
             log,
             newest_at: now,
-            scheduled: Ordered::default(),
-            scheduled_ids: BTreeSet::new(),
-            scheduled_bytes: 0,
-            last_delayed: 0,
-            arrivals: 0,
+            schedule: Schedule::default(),
             tail: None,
         }
     }
@@ -117,7 +100,7 @@ impl Store {
     }
 
     pub(super) fn scheduled(&self) -> usize {
-        self.scheduled.len()
+        self.schedule.len()
     }
 
     pub(super) fn newest_at(&self) -> SystemTime {
@@ -126,17 +109,13 @@ impl Store {
 
     /// Whether anything changes as time passes: a message is scheduled, expires or ages.
     pub(super) fn is_timed(&self) -> bool {
-        self.scheduled.len() > 0 || self.log.is_timed()
+        self.schedule.len() > 0 || self.log.is_timed()
     }
 
     /// When the next message falls due.
     #[inline]
     pub(super) fn next_due(&self) -> Deadline {
-        if self.scheduled.len() == 0 {
-            return Deadline::Never;
-        }
-        let head = self.scheduled.head();
-        head.map_or(Deadline::Never, |(key, ..)| key.due)
+        self.schedule.next_due()
     }
 
     /// When anything changes next: a message falls due, expires or ages.
@@ -149,10 +128,9 @@ impl Store {
         if !self.next_due().has_come(step.now) {
             return First::NotDue;
         }
-        let Some((key, expires, message)) = self.scheduled.pop() else {
+        let Some((key, expires, message)) = self.schedule.pop() else {
             return First::NotDue;
         };
-        self.unschedule(key.seq, &message);
         let has_expired = expires.has_come(step.now);
         if !has_expired {
             let id = Some(message.id);
@@ -187,7 +165,7 @@ impl Store {
             Err(refuse) => return Err(refuse(message)),
         };
         if let Some(ReadId::Delayed(number)) = plan.returned {
-            self.last_delayed = self.last_delayed.max(number);
+            self.schedule.note_given(number);
         }
         if plan.due.has_come(step.now) {
             self.append(message, &mut plan, step);
@@ -216,7 +194,7 @@ impl Store {
         let id = match &own_id {
             Some(id) => Id::own(Arc::clone(id)),
             None if is_due => self.epoch.id(self.log.next()),
-            None => self.epoch.delayed_id(self.last_delayed.saturating_add(1)),
+            None => self.epoch.delayed_id(self.schedule.next_number()),
         };
         let needs_line = own_id.is_none() && message.event().has_data;
         if let Some(ReadId::Numbered(number)) = returned
@@ -236,8 +214,9 @@ impl Store {
         if len > self.bounds.retention.bytes {
             return Err(PublishError::TooLarge);
         }
-        let has_capacity = self.scheduled_bytes.saturating_add(len) <= self.bounds.retention.bytes
-            && self.scheduled.len() < self.bounds.scheduled;
+        let bytes = self.schedule.bytes().saturating_add(len);
+        let has_capacity =
+            bytes <= self.bounds.retention.bytes && self.schedule.len() < self.bounds.scheduled;
         if !is_due && !has_capacity {
             return Err(PublishError::Full);
         }
@@ -245,7 +224,6 @@ impl Store {
             id,
             own_id,
             needs_line,
-            len,
             due,
             returned,
         })
@@ -253,7 +231,7 @@ impl Store {
 
     /// What the id of a message that comes back says, or `None` if a message with this id is here.
     fn read_returned(&self, id: &str) -> Option<ReadId> {
-        if self.newest_scheduled(id).is_some() || self.log.number_of(id).is_some() {
+        if self.schedule.newest(id).is_some() || self.log.number_of(id).is_some() {
             return None;
         }
         match self.epoch.read(id) {
@@ -289,7 +267,7 @@ impl Store {
             self.tail = None;
         }
         if plan.own_id.is_none() {
-            self.last_delayed = self.last_delayed.saturating_add(1);
+            self.schedule.note_given(self.schedule.next_number());
         }
         if plan.needs_line {
             message.event_mut().put_id(plan.id.as_bytes());
@@ -298,32 +276,22 @@ impl Store {
         let own_id = plan.own_id.take();
         let id = own_id.unwrap_or_else(|| Arc::from(plan.id.as_str()));
         let frame = message.into_event().encode();
-        self.scheduled_bytes = self.scheduled_bytes.saturating_add(plan.len);
-        self.arrivals = self.arrivals.saturating_add(1);
-        let seq = self.arrivals;
-        self.scheduled_ids.insert((Arc::clone(&id), seq));
-        let key = Key { due: plan.due, seq };
-        self.scheduled
-            .insert(key, expires, Scheduled { frame, id }, now);
+        self.schedule
+            .insert(plan.due, expires, Scheduled { frame, id }, now);
     }
 
     /// Takes a scheduled message back.
     pub(super) fn cancel(&mut self, id: &str, effects: &mut Effects) -> bool {
-        let Some(seq) = self.newest_scheduled(id) else {
-            return false;
-        };
-        let Some((_, _, message)) = self.scheduled.remove(seq) else {
-            return false;
-        };
-        self.unschedule(seq, &message);
-        effects.drop_frame(message.frame);
-        true
+        let message = self.schedule.remove_newest(id);
+        let is_here = message.is_some();
+        if let Some(message) = message {
+            effects.drop_frame(message.frame);
+        }
+        is_here
     }
 
     pub(super) fn take_scheduled(&mut self) -> Ordered<Scheduled> {
-        self.scheduled_bytes = 0;
-        self.scheduled_ids.clear();
-        core::mem::take(&mut self.scheduled)
+        self.schedule.take()
     }
 
     /// Where a stream begins.
@@ -356,8 +324,8 @@ impl Store {
             // What waits to fall due was not seen by anybody.
             ReadId::Delayed(number)
                 if number == 0
-                    || number > self.last_delayed
-                    || self.newest_scheduled(id).is_some() =>
+                    || number >= self.schedule.next_number()
+                    || self.schedule.newest(id).is_some() =>
             {
                 Err((None, GapCause::Future))
             }
@@ -410,22 +378,5 @@ impl Store {
         if let Some(tail) = self.tail.take() {
             effects.drop_frame(tail.chunk);
         }
-    }
-
-    fn unschedule(&mut self, seq: u64, message: &Scheduled) {
-        let len = u64::try_from(message.frame.len()).unwrap_or(u64::MAX);
-        self.scheduled_bytes = self.scheduled_bytes.saturating_sub(len);
-        self.scheduled_ids.remove(&(Arc::clone(&message.id), seq));
-    }
-
-    /// The newest scheduled message with this id.
-    fn newest_scheduled(&self, id: &str) -> Option<u64> {
-        if self.scheduled_ids.is_empty() {
-            return None;
-        }
-        let id: Arc<str> = Arc::from(id);
-        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
-        let (_, newest) = self.scheduled_ids.range(of_this_id).next_back()?;
-        Some(*newest)
     }
 }
