@@ -40,28 +40,48 @@ use state::State;
 /// Broadcast: each stream sees each message, in the same order, from a log of bounded length.
 ///
 /// A `Topic` is a handle; its clones are the same topic. A message is encoded once and its bytes
-/// are shared by all streams. A stream is a place in the log: nothing is queued for it, so a slow
+/// are shared by all streams. A stream is a position in the log: nothing is queued for it, so a slow
 /// one costs the others nothing, and there is no seam between replay and live.
 ///
 /// # Ids and resuming
 ///
-/// A message gets the id `EPOCH-SEQ` as it enters the log, one that is scheduled gets `EPOCH-dSEQ`
-/// at once; or an event brings an id of its own. A client that comes back with any of them goes on
-/// after it: see [`Start::After`]. Whether it does so exactly is known before the response is made,
-/// see [`Resumption`], and a gap is never silent.
+/// A message gets the id `EPOCH-SEQ` as it enters the log. A scheduled message gets `EPOCH-dSEQ` when
+/// it is published, and an event may bring an id of its own. A client that comes back with any of
+/// them continues after it: see [`Start::After`]. Whether it continues exactly is known before the
+/// response is made, see [`Resumption`], and a gap is never silent.
+///
+/// A message that comes back, from [`take_remaining`](Self::take_remaining) or a queue of the same
+/// epoch, keeps its id, and numbers continue after the highest.
 ///
 /// # Bounds
 ///
 /// The log keeps at most [`history`](TopicBuilder::history) messages,
 /// [`history_bytes`](TopicBuilder::history_bytes) and, if set, nothing older than
-/// [`history_age`](TopicBuilder::history_age). What that means for a stream that falls behind says
-/// [`Lag`].
+/// [`history_age`](TopicBuilder::history_age). [`Lag`] decides what happens to a stream that falls
+/// behind.
+///
+/// # Crowds
+///
+/// No call pays for a crowd. [`publish`](Self::publish) and [`close`](Self::close) wake at most 64
+/// streams; each stream that is polled wakes the next 64. If none of the streams that were woken is
+/// polled, the others wait for the next poll of any stream or the next call, and for at most a second
+/// if a stream had begun to wait meanwhile.
+///
+/// # Time
+///
+/// Scheduled messages enter the log when they are due. A stream that waits arms its ticker for that,
+/// and another one for a second later: a stream that is not polled delays the others by no more than
+/// that. [`drive`](Self::drive) takes that role from the streams. Messages that expire or age leave
+/// the log with the next call or poll that reads the clock, or with a driver.
+///
+/// A message with a time costs the others nothing: a stream that keeps up reads no clock for messages
+/// that do not expire.
 ///
 /// # End
 ///
 /// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
-/// dropped nobody can publish any more: streams end once they have read all, also what is not due
-/// yet, if it ever falls due.
+/// dropped nobody can publish any more: streams end once they have read everything, including
+/// scheduled messages, unless those are never due.
 ///
 /// # Examples
 ///
@@ -120,14 +140,13 @@ impl Topic {
 
     /// Publishes a message to all streams.
     ///
-    /// It never waits, and never fails for a slow stream. One that is not due yet enters the log
-    /// when it is, before whatever is done next with the topic.
+    /// It never waits, and never fails because of a slow stream. It wakes at most 64 streams, which
+    /// wake the others. A scheduled message enters the log when it is due.
     ///
     /// # Errors
     ///
     /// [`PublishError`], which hands the message back: if the topic is closed, if the message is
-    /// larger than the history, if too many wait to fall due, or if its own id has the form of
-    /// those that topics give.
+    /// larger than the history, if too many messages are scheduled, or if its own id is refused.
     ///
     /// # Examples
     ///
@@ -153,8 +172,8 @@ impl Topic {
         self.handle.shared.publish(message)
     }
 
-    /// Takes a message back that is not due yet, the newest where several have this id; returns
-    /// whether there was one.
+    /// Takes back a message that is not due yet, the newest if several have this id; returns whether
+    /// there was one.
     ///
     /// # Examples
     ///
@@ -175,11 +194,11 @@ impl Topic {
             .with(|state, step| state.cancel(id, step))
     }
 
-    /// Ends the topic: publishing is refused, streams give what was due at this moment, without
-    /// pacing, then their farewell, then end.
+    /// Ends the topic: publishing is refused, and streams give what was due at the time of the call,
+    /// without pacing, then their farewell, then end.
     ///
-    /// What is not due yet stays for [`take_remaining`](Self::take_remaining). A stream that nobody
-    /// polls cannot end: [`abort`](Self::abort), and then close the connection.
+    /// Messages that are not due yet stay for [`take_remaining`](Self::take_remaining). A stream that
+    /// is not polled cannot end: [`abort`](Self::abort), and then close its connection.
     ///
     /// # Examples
     ///
@@ -201,8 +220,7 @@ impl Topic {
         self.handle.shared.with(State::close);
     }
 
-    /// Ends the topic at once: as [`close`](Self::close), but streams give nothing more, except
-    /// their farewell.
+    /// Ends the topic at once: like [`close`](Self::close), but streams give only their farewell.
     ///
     /// # Examples
     ///
@@ -238,9 +256,9 @@ impl Topic {
         self.handle.shared.lock().is_closed()
     }
 
-    /// Takes out whatever has not entered the log yet, in order of the due times.
+    /// Takes out the scheduled messages, in order of their due times.
     ///
-    /// Each can be published again, elsewhere, if its id is its event's own; a queue takes all.
+    /// Each can be published again, and keeps its id.
     ///
     /// # Examples
     ///

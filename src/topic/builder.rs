@@ -57,7 +57,7 @@ impl TopicBuilder {
 
     /// The most messages that are kept: 65 536 unless set, and at least 1.
     ///
-    /// What is kept can be replayed, and is how far a slow stream can fall behind.
+    /// These can be replayed, and a slow stream can fall behind by so many.
     ///
     /// # Examples
     ///
@@ -100,6 +100,10 @@ impl TopicBuilder {
 
     /// How long messages are kept at most: without end unless set.
     ///
+    /// They leave with the next call or poll that reads the clock, or when a
+    /// [driver](crate::Topic::drive) finds them too old. A stream that was woken for a message gets it
+    /// even if it polls a little later than that, unless something else was published meanwhile.
+    ///
     /// # Examples
     ///
     /// ```
@@ -118,7 +122,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The most messages that wait to fall due: 65 536 unless set.
+    /// The most scheduled messages: 65 536 unless set.
     ///
     /// # Examples
     ///
@@ -162,10 +166,12 @@ impl TopicBuilder {
         self
     }
 
-    /// The first part of the ids: by default one that no other topic has, also after a restart, so
+    /// The first part of the ids: by default one that no other topic has, even after a restart, so
     /// that an id from before a restart is known to be foreign.
     ///
-    /// A fixed one is for tests.
+    /// A fixed epoch is for tests, or for a topic that continues another one's log. It must not be
+    /// used again for a log that starts afresh, unless that starts after the
+    /// [last number](Self::first_number).
     ///
     /// # Errors
     ///
@@ -186,9 +192,9 @@ impl TopicBuilder {
 
     /// The number of the first message: 1 unless set, and at most 2^48.
     ///
-    /// A topic that takes the place of another one with the same epoch, after a restart for example,
-    /// begins after the last number of that one. A client that has seen the last message then goes on
-    /// exactly; one that has not is told of a gap.
+    /// A topic that replaces another one with the same epoch, after a restart for example, begins
+    /// after the last number of that one. A client that has seen the last message then continues
+    /// exactly; any other client gets a gap event.
     ///
     /// # Examples
     ///

@@ -86,15 +86,14 @@ pub enum PublishError {
     /// The message by itself is larger than all that the topic may keep.
     #[error("message is larger than the topic's history")]
     TooLarge(Message),
-    /// The message is scheduled, and as many scheduled messages or bytes wait as may.
+    /// The message is scheduled, and the topic holds as many scheduled messages or bytes as it may.
     #[error("topic has too many scheduled messages")]
     Full(Message),
-    /// The event's own id has the form of this topic's own: `EPOCH-SEQ` or `EPOCH-dSEQ`. Only a
-    /// message from [`Remaining`](crate::Remaining) may bring back its `EPOCH-dSEQ`, with a number of
-    /// at most 2^48.
+    /// The event's own id has the form of this topic's ids: `EPOCH-SEQ` or `EPOCH-dSEQ`. Only a
+    /// message from [`Remaining`](crate::Remaining) may bring one back, with a number of at most 2^48.
     #[error("id has the form of the ids that this topic gives")]
     ReservedId(Message),
-    /// The event's own id is empty: a client that has seen it would come back without one, and miss
+    /// The event's own id is empty: a client that has seen it would come back without an id, and miss
     /// what was published meanwhile.
     #[error("id is empty")]
     EmptyId(Message),
@@ -102,7 +101,7 @@ pub enum PublishError {
     /// client could send it back.
     #[error("id is longer than a client can send back")]
     IdTooLong(Message),
-    /// A message that comes from [`Remaining`](crate::Remaining) is here already.
+    /// The message comes from [`Remaining`](crate::Remaining), and the topic holds one with its id.
     #[error("topic holds a message with this id")]
     DuplicateId(Message),
 }

@@ -36,11 +36,11 @@ pub enum Start {
     Oldest,
     /// With the last so many messages that are kept, and what follows.
     Last(u64),
-    /// With whatever follows the message that a client saw last.
+    /// With the message that follows the one that a client saw last.
     After(LastEventId),
 }
 
-/// A client that says what it saw last goes on after it; a new one begins now.
+/// A client that says what it saw last continues after it; a new client begins now.
 ///
 /// # Examples
 ///
@@ -82,11 +82,11 @@ impl From<Option<LastEventId>> for Start {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resumption {
-    /// There was nothing to go on from.
+    /// The client had seen nothing before.
     Fresh,
-    /// The stream goes on exactly where the client was.
+    /// The stream continues exactly where the client was.
     Exact,
-    /// The stream goes on with the oldest message that is kept, and tells the client.
+    /// The stream continues with the oldest message that is kept, after an event that reports the gap.
     Gap {
         /// How many messages the client missed, where that is known.
         missed: Option<u64>,
@@ -95,19 +95,19 @@ pub enum Resumption {
     },
 }
 
-/// Why a stream could not go on exactly.
+/// Why a stream could not continue exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapCause {
-    /// What follows the id is not kept any more.
+    /// The messages that follow the id are not kept any more.
     Evicted,
     /// The id is from another topic, or from before a restart.
     ForeignEpoch,
-    /// The id is nothing that this topic knows.
+    /// The topic does not know the id.
     Unknown,
     /// The id cannot be read: it is not UTF-8, or too long, or holds what no id can.
     Malformed,
-    /// The id is of this topic, but was not given to any message yet.
+    /// The id is one of this topic's, but no message has it yet.
     Future,
 }
 
@@ -148,9 +148,10 @@ impl fmt::Display for GapCause {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lag {
-    /// It tells the client how many messages it missed and goes on with the oldest that is kept.
+    /// It reports to the client how many messages it missed, and continues with the oldest that is
+    /// kept.
     #[default]
     Skip,
-    /// It ends. The client comes back with the id that it saw last, and is told then.
+    /// It ends. When the client comes back with the id that it saw last, the gap is reported.
     End,
 }

@@ -20,7 +20,7 @@ pub(super) struct Shared {
     clock: Arc<dyn Clock>,
     epoch: Epoch,
     state: Mutex<State>,
-    /// See [`State::signal`]; it changes under the lock. If it has not changed since a stream
+    /// See [`State::settle`]; it changes under the lock. If it has not changed since a stream
     /// registered its waker, nothing was published and the lock can be skipped. `Relaxed` suffices:
     /// no other data is published through it, and a wake-up orders the change before the poll.
     signal: AtomicU64,

@@ -87,7 +87,7 @@ impl TopicSubscription {
         self.resumption
     }
 
-    /// What the stream does when it has fallen behind what is kept: it skips, unless set.
+    /// What the stream does when it has fallen behind the history: it skips, unless set.
     ///
     /// # Examples
     ///
@@ -108,9 +108,10 @@ impl TopicSubscription {
         self
     }
 
-    /// The name of the event that tells the client of a gap: `gap` unless set. `None` switches it
-    /// off. Its data is `{"missed":12,"cause":"evicted"}`, or `null` where the number is not known;
-    /// it has no id.
+    /// The name of the event that reports a gap: `gap` unless set. `None` switches it off.
+    ///
+    /// Its data is `{"missed":12,"cause":"evicted"}`, with `null` if the number is not known. It has
+    /// no id.
     ///
     /// # Errors
     ///

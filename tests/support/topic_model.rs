@@ -13,6 +13,7 @@
     reason = "each user takes its part; a test that panics fails, as it should"
 )]
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_core::Stream;
 use sse_queue::{
-    Clock, Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, Lag, LastEventId,
+    Clock, Drive, Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, Lag, LastEventId,
     Message, PublishError, Resumption, Start, Topic, TopicSubscription,
 };
 
@@ -68,6 +69,8 @@ pub enum Operation {
     Read(usize),
     Disconnect(usize),
     Advance(Duration),
+    /// A driver comes, or goes.
+    Drive,
     /// All streams break off, and another topic takes the place of this one.
     Restart,
     Close,
@@ -126,6 +129,7 @@ impl Operation {
             29 if some(one, 3) => Self::Restart,
             30 if some(one, 3) => Self::Close,
             31 if some(one, 6) => Self::Abort,
+            29 => Self::Drive,
             _ => Self::Advance(ms(one / 16)),
         }
     }
@@ -177,6 +181,12 @@ struct World {
     /// What the next message says: no two say the same.
     data: u64,
     clients: [Client; MOST_CLIENTS],
+    driver: Option<Driver>,
+}
+
+struct Driver {
+    drive: Pin<Box<Drive<FakeTicker>>>,
+    woken: Arc<Woken>,
 }
 
 #[derive(Default)]
@@ -219,6 +229,7 @@ impl World {
             restarts: 0,
             data: 0,
             clients: Default::default(),
+            driver: None,
         }
     }
 
@@ -240,6 +251,7 @@ impl World {
             }
             Operation::Disconnect(client) => self.disconnect(client),
             Operation::Advance(by) => self.advance(by),
+            Operation::Drive => self.drive(),
             Operation::Restart => self.restart(),
             Operation::Close => self.end(false),
             Operation::Abort => self.end(true),
@@ -365,7 +377,37 @@ impl World {
         self.clock.advance(left);
     }
 
+    fn drive(&mut self) {
+        if self.driver.take().is_some() {
+            self.model.catch_up(self.clock.now());
+            return;
+        }
+        self.driver = Some(Driver {
+            drive: Box::pin(self.topic.drive(self.clock.ticker())),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+        });
+    }
+
+    /// Polls the driver, if it was woken; returns whether it was.
+    fn poll_driver(&mut self) -> bool {
+        let Some(driver) = &mut self.driver else {
+            return false;
+        };
+        if !driver.woken.0.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        let waker = Waker::from(Arc::clone(&driver.woken));
+        let polled = driver.drive.as_mut().poll(&mut Context::from_waker(&waker));
+        self.model.catch_up(self.clock.now());
+        assert_eq!(polled.is_ready(), self.model.is_closed);
+        if polled.is_ready() {
+            self.driver = None;
+        }
+        true
+    }
+
     fn restart(&mut self) {
+        self.driver = None;
         for client in &mut self.clients {
             client.stream = None;
         }
@@ -391,6 +433,7 @@ impl World {
                 self.poll(place);
             }
         }
+        assert!(self.driver.is_none(), "it ends with the topic");
         let stats = self.topic.stats();
         self.model.catch_up(self.clock.now());
         assert_eq!(stats.retained, self.model.retained());
@@ -406,8 +449,13 @@ impl World {
             let connection = client.stream.as_ref();
             connection.is_some_and(|it| !it.is_held && it.woken.0.load(Ordering::Relaxed))
         };
-        while let Some(place) = self.clients.iter().position(is_woken) {
-            self.poll(place);
+        loop {
+            let is_driven = self.poll_driver();
+            if let Some(place) = self.clients.iter().position(is_woken) {
+                self.poll(place);
+            } else if !is_driven {
+                break;
+            }
         }
         for place in 0..MOST_CLIENTS {
             let Some(connection) = &mut self.clients[place].stream else {
