@@ -17,6 +17,8 @@ mod gaps;
 mod holes;
 mod own_ids;
 mod pieces;
+mod read;
+mod segment;
 mod tail;
 mod times;
 
@@ -25,13 +27,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
-use crate::source::Limit;
 use crate::time::Deadline;
 use block::{Block, Entry};
 use gaps::Gaps;
 use own_ids::OwnIds;
+pub(crate) use read::Read;
 use tail::Tail;
 
 /// The most messages that are copied or evicted in one step, and the most of a block of which some
@@ -54,15 +54,6 @@ pub(crate) struct Retention {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
     pub(crate) age: Option<Duration>,
-}
-
-/// One chunk of whole frames.
-#[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) chunk: Bytes,
-    pub(crate) messages: u64,
-    /// When the first of them expires.
-    pub(crate) expires: Deadline,
 }
 
 /// Frames in the order of their numbers, a bounded number of the last ones.
@@ -176,6 +167,14 @@ impl Log {
     pub(crate) fn number_of(&self, own_id: &str) -> Option<u64> {
         let number = self.own_ids.find(own_id)?;
         (number >= self.evicted).then_some(number)
+    }
+
+    /// Whether the message with this number is kept, under that number as its id.
+    pub(crate) fn is_numbered(&self, number: u64) -> bool {
+        let index = (number >= self.oldest).then(|| self.block_at(number));
+        let block = index.flatten().and_then(|index| self.blocks.get(index));
+        block.is_some_and(|block| block.kept_from(number) == Some(number))
+            && self.own_ids.cost(number) == 0
     }
 
     /// Gives the next message this number; those between were never given.
@@ -301,81 +300,6 @@ impl Log {
             }
         }
         true
-    }
-
-    /// Reads from `position` on, at most to the end of a block, and moves it. `None` if nothing
-    /// that was passed is kept. Nothing in the log may have expired: [`trim`](Self::trim) first.
-    ///
-    /// The position is not before the oldest message.
-    pub(crate) fn read(&mut self, position: &mut u64, limit: Limit) -> Option<Read> {
-        let mut index = self.index_and_move(position)?;
-        while self.blocks.get(index)?.has_holes() {
-            self.fill_holes(index);
-            index = self.index_and_move(position)?;
-        }
-        let is_last = index.saturating_add(1) == self.blocks.len();
-        let block = self.blocks.get_mut(index)?;
-        let from = block.slot(*position);
-        let to = block.within(from, limit);
-        let (chunk, to) = if is_last && self.is_open {
-            self.tail.read(block, from, to)
-        } else {
-            block.slice(from, to)
-        };
-        let (expiry, count) = (block.expiry(from, to), block.count());
-        *position = if to < count {
-            block.number(to)
-        } else {
-            let following = self.blocks.get(index.saturating_add(1));
-            following.map_or(self.next, Block::first)
-        };
-        Some(Read {
-            chunk,
-            messages: to_u64(to.saturating_sub(from)),
-            expires: expiry.map_or(Deadline::Never, |(_, time)| Deadline::At(time)),
-        })
-    }
-
-    /// Whether the message with this number is kept, under that number as its id.
-    pub(crate) fn is_numbered(&self, number: u64) -> bool {
-        let index = (number >= self.oldest).then(|| self.block_at(number));
-        let block = index.flatten().and_then(|index| self.blocks.get(index));
-        block.is_some_and(|block| block.kept_from(number) == Some(number))
-            && self.own_ids.cost(number) == 0
-    }
-
-    /// The block that is read at a position, which moves over numbers that no block has.
-    fn index_and_move(&self, position: &mut u64) -> Option<usize> {
-        let index = self.block_at(*position);
-        let block = index.and_then(|index| self.blocks.get(index));
-        if block.is_some_and(|block| *position < block.end()) {
-            return index;
-        }
-        if *position >= self.next {
-            return None;
-        }
-        let index = index.map_or(0, |index| index.saturating_add(1));
-        let first = self.blocks.get(index).map(Block::first);
-        *position = first.unwrap_or(self.next);
-        first.map(|_| index)
-    }
-
-    /// The last block that starts at this position or before.
-    fn block_at(&self, position: u64) -> Option<usize> {
-        if position >= self.next {
-            return None;
-        }
-        // Most streams are at the end, or were before the last burst.
-        let last = self.blocks.len().checked_sub(1)?;
-        for near in [last, last.saturating_sub(1)] {
-            if self.blocks.get(near)?.first() <= position {
-                return Some(near);
-            }
-        }
-        let after = self
-            .blocks
-            .partition_point(|block| block.first() <= position);
-        after.checked_sub(1)
     }
 
     fn oldest_is_too_old(&self, now: SystemTime) -> bool {

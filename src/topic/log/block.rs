@@ -168,6 +168,12 @@ impl Block {
         Some(self.number(slot))
     }
 
+    /// Whether it has nothing but consecutive messages without times.
+    #[cfg(test)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.extra.is_none()
+    }
+
     /// The length of the message with this number, if nothing is special about it and another
     /// follows it in the block.
     #[inline]

@@ -2,7 +2,10 @@
 
 mod model;
 
+use bytes::Bytes;
+
 use super::*;
+use crate::source::Limit;
 
 const ALL: Limit = Limit {
     bytes: usize::MAX,
@@ -231,4 +234,91 @@ fn an_id_outlives_its_message_by_one_and_no_more() {
     log.append([b"", b"x"], None, Deadline::Never, at(0));
     log.trim(at(0));
     assert_eq!(log.number_of("a"), None);
+}
+
+#[test]
+fn a_hole_before_each_number_takes_no_block() {
+    let mut log = Log::new(KEEP_ALL);
+    for number in 1..=1_000 {
+        log.skip_to(2 * number);
+        log.append([b"", &[b'x'; 20]], None, Deadline::Never, at(0));
+    }
+    assert!(log.blocks.len() <= 4, "{} blocks", log.blocks.len());
+    // Half of the numbers before 1 001 were given.
+    let lens = chunks(&mut log, 1_001, ALL)
+        .iter()
+        .map(Bytes::len)
+        .sum::<usize>();
+    assert_eq!(lens, 500 * 20);
+    assert_eq!(log.missed(1), Some(0));
+}
+
+#[test]
+fn a_plain_message_pays_for_no_time_id_or_hole() {
+    let log = filled(1_000, 20, true);
+    assert!(log.blocks.iter().all(Block::is_plain));
+    assert!(size_of::<Block>() <= 72, "{}", size_of::<Block>());
+    assert!(!log.is_timed() && log.next_change() == Deadline::Never);
+}
+
+#[test]
+fn the_next_change_is_the_first_expiry_or_age() {
+    let age = Some(Duration::from_secs(10));
+    let mut log = Log::new(Retention { age, ..KEEP_ALL });
+    log.append([b"", b"a"], None, Deadline::Never, at(1));
+    log.append([b"", b"b"], None, Deadline::At(at(5)), at(2));
+    assert_eq!(log.next_change(), Deadline::At(at(5)));
+    log.trim(at(5));
+    let beyond = Deadline::At(at(11) + CLOCK_STEP);
+    assert_eq!(log.next_change(), beyond);
+    log.trim(at(12));
+    assert_eq!((log.len(), log.next_change()), (0, Deadline::Never));
+}
+
+#[test]
+fn ids_of_what_expired_stay_known_as_many_as_the_log_holds() {
+    let mut log = keep(100);
+    log.append([b"", b"x"], Some("kept".into()), Deadline::Never, at(0));
+    for number in 0..1_000_u64 {
+        let expires = Deadline::At(at(number + 1));
+        let id = Some(format!("{number}").into());
+        log.append([b"", b"x"], id, expires, at(number));
+        while log.trim(at(number + 1)) {}
+    }
+    assert_eq!(log.number_of("kept"), Some(1));
+    let is_known = |number: &u64| log.number_of(&number.to_string()) == Some(number + 2);
+    let known: Vec<_> = (0..1_000).filter(is_known).collect();
+    assert!((50..=100).contains(&known.len()), "{}", known.len());
+    assert_eq!(known.last(), Some(&999));
+}
+
+#[test]
+fn blocks_that_thin_out_are_joined() {
+    let mut log = Log::new(KEEP_ALL);
+    for number in 0..64 * 64_u64 {
+        let stays = number % 64 == 0;
+        let expires = if stays {
+            Deadline::Never
+        } else {
+            Deadline::At(at(1))
+        };
+        log.append([b"", &number.to_be_bytes()], None, expires, at(0));
+    }
+    while log.trim(at(1)) {}
+    assert_eq!(log.len(), 64);
+    assert!(log.blocks.len() <= 4, "{} blocks", log.blocks.len());
+    let bytes: Vec<_> = chunks(&mut log, 1, ALL).concat();
+    let expected: Vec<_> = (0..64).flat_map(|it| (it * 64_u64).to_be_bytes()).collect();
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn a_frame_fits_with_what_it_counts_beside_its_bytes() {
+    let log = Log::new(Retention {
+        bytes: 200,
+        ..KEEP_ALL
+    });
+    assert!(log.fits(184, None) && !log.fits(185, None));
+    assert!(log.fits(117, Some("own")) && !log.fits(118, Some("own")));
+    assert!(!Log::new(KEEP_ALL).fits(usize::MAX, None));
 }

@@ -1,0 +1,86 @@
+//! How a log is read: block by block, as slices that all streams share.
+
+use bytes::Bytes;
+
+use crate::source::Limit;
+use crate::time::Deadline;
+use crate::topic::log::block::Block;
+use crate::topic::log::{Log, to_u64};
+
+/// One chunk of whole frames.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) chunk: Bytes,
+    pub(crate) messages: u64,
+    /// When the first of them expires.
+    pub(crate) expires: Deadline,
+}
+
+impl Log {
+    /// Reads from `position` on, at most to the end of a block, and moves it. `None` if nothing
+    /// that was passed is kept. Nothing in the log may have expired: [`trim`](Self::trim) first.
+    ///
+    /// The position is not before the oldest message.
+    pub(crate) fn read(&mut self, position: &mut u64, limit: Limit) -> Option<Read> {
+        let mut index = self.index_and_move(position)?;
+        while self.blocks.get(index)?.has_holes() {
+            self.fill_holes(index);
+            index = self.index_and_move(position)?;
+        }
+        let is_last = index.saturating_add(1) == self.blocks.len();
+        let block = self.blocks.get_mut(index)?;
+        let from = block.slot(*position);
+        let to = block.within(from, limit);
+        let (chunk, to) = if is_last && self.is_open {
+            self.tail.read(block, from, to)
+        } else {
+            block.slice(from, to)
+        };
+        let (expiry, count) = (block.expiry(from, to), block.count());
+        *position = if to < count {
+            block.number(to)
+        } else {
+            let following = self.blocks.get(index.saturating_add(1));
+            following.map_or(self.next, Block::first)
+        };
+        Some(Read {
+            chunk,
+            messages: to_u64(to.saturating_sub(from)),
+            expires: expiry.map_or(Deadline::Never, |(_, time)| Deadline::At(time)),
+        })
+    }
+
+    /// The block that is read at a position, which moves over numbers that no block has.
+    fn index_and_move(&self, position: &mut u64) -> Option<usize> {
+        let index = self.block_at(*position);
+        let block = index.and_then(|index| self.blocks.get(index));
+        if block.is_some_and(|block| *position < block.end()) {
+            return index;
+        }
+        if *position >= self.next {
+            return None;
+        }
+        let index = index.map_or(0, |index| index.saturating_add(1));
+        let first = self.blocks.get(index).map(Block::first);
+        *position = first.unwrap_or(self.next);
+        first.map(|_| index)
+    }
+
+    /// The last block that starts at this position or before.
+    pub(super) fn block_at(&self, position: u64) -> Option<usize> {
+        if position >= self.next {
+            return None;
+        }
+        // Most streams are at the end, or were before the last burst.
+        let last = self.blocks.len().checked_sub(1)?;
+        for near in [last, last.saturating_sub(1)] {
+            if self.blocks.get(near)?.first() <= position {
+                return Some(near);
+            }
+        }
+        let after = self
+            .blocks
+            .partition_point(|block| block.first() <= position);
+        after.checked_sub(1)
+    }
+}
