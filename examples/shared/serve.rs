@@ -166,6 +166,8 @@ where
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // Errors are the client's: it went away, or did not speak HTTP.
     tokio::select! {
+        // No number is drawn at each poll to be fair to what happens once.
+        biased;
         _ = connection.as_mut() => return,
         _ = running.changed() => connection.as_mut().graceful_shutdown(),
     }
