@@ -2323,6 +2323,22 @@ mod liveness {
         assert!(clock.now() > SystemTime::UNIX_EPOCH + secs(10));
     }
 
+    #[test]
+    fn a_driver_does_not_end_before_it_has_woken_a_crowd_to_the_last() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut driver = driver(&topic, &clock);
+        let last = later("x", secs(5)).expires_after(Duration::ZERO);
+        topic.publish(last).unwrap();
+        let streams: Vec<_> = (0..300).map(|_| waiting(&topic, &clock)).collect();
+        drop(topic);
+        clock.advance(secs(5));
+        while driver.poll().is_pending() {
+            assert!(driver.wakes() > 0);
+        }
+        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    }
+
     /// `jump` moves the clock and not the ticker.
     #[test]
     fn a_driver_notices_a_jump_of_the_clock_within_half_a_minute() {
