@@ -2324,6 +2324,53 @@ mod liveness {
     }
 
     #[test]
+    fn a_driver_does_not_end_before_it_has_woken_a_crowd_to_the_last() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut driver = driver(&topic, &clock);
+        let last = later("x", secs(5)).expires_after(Duration::ZERO);
+        topic.publish(last).unwrap();
+        let streams: Vec<_> = (0..300).map(|_| waiting(&topic, &clock)).collect();
+        drop(topic);
+        clock.advance(secs(5));
+        while driver.poll().is_pending() {
+            assert!(driver.wakes() > 0);
+        }
+        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    }
+
+    /// `jump` moves the clock and not the ticker.
+    #[test]
+    fn a_driver_notices_a_jump_of_the_clock_within_half_a_minute() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        topic.publish(later("x", secs(3600))).unwrap();
+        let mut driver = driver(&topic, &clock);
+        let mut stream = waiting(&topic, &clock);
+        clock.jump(secs(3600));
+        clock.advance(secs(30));
+        assert_eq!(driver.wakes(), 1);
+        assert!(driver.poll().is_pending());
+        assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    }
+
+    #[test]
+    fn of_two_drivers_either_keeps_the_time() {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut drivers = [(); 2].map(|()| driver(&topic, &clock));
+        let mut stream = waiting(&topic, &clock);
+        topic.publish(later("x", secs(5))).unwrap();
+        assert_eq!(drivers.each_ref().map(Task::wakes), [1, 1]);
+        let [_, second] = &mut drivers;
+        assert!(second.poll().is_pending());
+        clock.advance(secs(5));
+        assert_eq!(second.wakes(), 1);
+        assert!(second.poll().is_pending());
+        assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    }
+
+    #[test]
     fn a_driver_ends_with_the_topic() {
         let clock = FakeClock::new();
         let topic = topic(&clock);

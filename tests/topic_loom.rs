@@ -1,12 +1,12 @@
 //! Every order in which threads can meet at a topic, up to a few preemptions:
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test topic_loom`
 //!
-//! A task that nobody wakes is a deadlock, and loom says so. That these models can fail was seen by
-//! planting mistakes: `take` and `wait` as two holds of the lock (red is
-//! `a_stream_that_is_dropped_…`, and more), the end told to waiting streams alone (red is
-//! `a_close_ends_a_stream_that_parks`), the count of calls read behind the lock (red is
-//! `streams_that_keep_up_go_on_seeing_all`), what is shared left when the topic ends (red is
-//! `streams_that_keep_up_end`), a timekeeper that leaves without `resign` (red is the last).
+//! A task that is not woken is a deadlock, and loom says so. Under loom a step wakes one stream, so
+//! that two are a crowd. That these models can fail was seen by planting mistakes: the signal stored
+//! after the lock is let go of (red is `a_close_ends_all_…`), a shared chunk that is left when the
+//! topic ends (red is `streams_that_keep_up_end`), a waker that comes back though its stream has left
+//! (red is `a_stream_that_is_dropped_while_…`), a driver that is not woken for an earlier due time (red
+//! is `a_driver_…`).
 
 #![cfg(loom)]
 #![allow(
@@ -157,7 +157,9 @@ fn keeping_up(topic: &Topic, clock: &FakeClock) -> [Task; 2] {
     for _ in 0..2 {
         assert!(tasks.iter_mut().all(|task| task.poll().is_pending()));
         topic.publish("x").unwrap();
-        tasks.iter_mut().for_each(|task| drop(task.read(1)));
+        for task in &mut tasks {
+            task.read(1);
+        }
     }
     tasks
 }

@@ -239,9 +239,10 @@ impl Listeners {
         }
     }
 
-    /// Wakes the drivers that wait for longer than until `next`, and all if streams are pending.
+    /// Wakes the drivers that wait for longer than until `next`; all if streams are pending, or it is
+    /// the end.
     pub(super) fn wake_drivers(&mut self, next: Deadline, step: &mut Step) {
-        if self.set.has_pending() {
+        if self.set.has_pending() || self.is_end_announced {
             step.effects.wake_drivers(self.drivers.all());
         } else {
             step.effects.wake_drivers(self.drivers.late(next));

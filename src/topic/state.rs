@@ -366,6 +366,8 @@ impl State {
         waker: Waker,
         step: &mut Step,
     ) -> Option<Deadline> {
+        // The end may have come with this step.
+        self.listeners.announce(self.agenda(), step);
         if self.is_over() && !self.listeners.has_pending() {
             step.effects.drop_waker(Some(waker));
             return None;

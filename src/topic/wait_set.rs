@@ -342,8 +342,9 @@ impl Batch {
 /// The block of a slot, its index there, and its bit.
 #[inline]
 fn split(slot: usize) -> (usize, usize, u64) {
-    let at = slot % SLOTS;
-    (slot / SLOTS, at, 1 << at)
+    let index = slot / SLOTS;
+    let at = slot.saturating_sub(index.saturating_mul(SLOTS));
+    (index, at, 1_u64 << (at & 63))
 }
 
 #[cfg(test)]
