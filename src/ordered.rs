@@ -3,7 +3,7 @@
 //! Pure: no lock, no clock.
 
 use core::ops::Bound::{Excluded, Included, Unbounded};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::seq_map::SeqMap;
@@ -32,16 +32,16 @@ impl Key {
 
 /// Messages in the order of their keys, with removal from anywhere.
 ///
-/// Most messages are due when they arrive, so they arrive in order: those are kept by number, and
-/// cost the same however many there are. The others are in a tree. The head is the lesser of the two
-/// heads.
+/// Most messages are due when they arrive, so they arrive in order: those are kept by number alone,
+/// and cost the same however many there are. The others are kept by number too, with their keys in
+/// a tree. The head is the lesser of the two heads.
 ///
-/// The number of messages of the tree that are due is known without a traversal: they are counted as
+/// The number of scheduled messages that are due is known without a traversal: they are counted as
 /// time passes, a bounded number in each step, up to a key that only moves forwards.
 ///
-/// No operation moves more than a block of 32 messages and a path of each tree. Beside its item, a
-/// due message takes 35 bytes in a long queue and a scheduled one up to 130; an expiry takes 50 more.
-/// Where nearly all neighbours of a due message have left, it takes 100 more.
+/// No operation moves more than a block of 64 messages and a path of a tree. Beside its item, a due
+/// message takes 35 bytes in a long queue and a scheduled one 85; an expiry takes 50 more. Where
+/// nearly all neighbours of a message have left, it takes 105 more.
 #[derive(Debug)]
 pub(crate) struct Ordered<T> {
     /// Those that were due when they arrived: keys and numbers both ascend.
@@ -49,10 +49,10 @@ pub(crate) struct Ordered<T> {
     /// None of `ready` has a higher key, if there are any.
     last_ready: Option<Key>,
     /// All others.
-    scheduled: BTreeMap<Key, Box<(Deadline, T)>>,
-    /// The due time of each number in `scheduled`.
-    due: BTreeMap<u64, Deadline>,
-    /// How many of `scheduled` are known to be due: those up to `counted_to`.
+    scheduled: SeqMap<Entry<T>>,
+    /// Their order.
+    keys: BTreeSet<Key>,
+    /// How many of `keys` are known to be due: those up to `counted_to`.
     due_count: usize,
     counted_to: Option<Key>,
     /// When each message expires that ever does, with its number.
@@ -80,8 +80,8 @@ impl<T> Default for Ordered<T> {
         Self {
             ready: SeqMap::default(),
             last_ready: None,
-            scheduled: BTreeMap::new(),
-            due: BTreeMap::new(),
+            scheduled: SeqMap::default(),
+            keys: BTreeSet::new(),
             due_count: 0,
             counted_to: None,
             expiring: BTreeSet::new(),
@@ -103,13 +103,14 @@ impl<T> Ordered<T> {
             self.next_expiry = self.next_expiry.min(expires);
         }
         let due = key.due;
+        let entry = Entry { due, expires, item };
         if due.has_come(now) && self.is_after_ready(key) {
             self.last_ready = Some(key);
-            self.ready.insert(key.seq, Entry { due, expires, item });
+            self.ready.insert(key.seq, entry);
             return;
         }
-        self.due.insert(key.seq, due);
-        self.scheduled.insert(key, Box::new((expires, item)));
+        self.scheduled.insert(key.seq, entry);
+        self.keys.insert(key);
         if self.is_counted(key) {
             self.due_count = self.due_count.saturating_add(1);
         }
@@ -117,57 +118,53 @@ impl<T> Ordered<T> {
 
     /// The first message, with the time at which it expires.
     pub(crate) fn head(&self) -> Option<(Key, Deadline, &T)> {
-        let ready = self.first_ready();
-        let Some((key, scheduled)) = self.scheduled.first_key_value() else {
-            return ready.map(|(key, entry)| (key, entry.expires, &entry.item));
+        let (key, entry) = match (self.first_ready(), self.keys.first()) {
+            (Some((ready, _)), Some(key)) if *key < ready => (*key, self.scheduled.get(key.seq)?),
+            (Some(ready), _) => ready,
+            (None, key) => {
+                let key = *key?;
+                (key, self.scheduled.get(key.seq)?)
+            }
         };
-        match ready {
-            Some((first, entry)) if first < *key => Some((first, entry.expires, &entry.item)),
-            _ => Some((*key, scheduled.0, &scheduled.1)),
-        }
+        Some((key, entry.expires, &entry.item))
     }
 
     /// Takes the first message out.
     pub(crate) fn pop(&mut self) -> Option<(Key, Deadline, T)> {
-        let scheduled = self.scheduled.first_key_value();
-        let is_scheduled = match (self.first_ready(), scheduled) {
-            (Some((ready, _)), Some((scheduled, _))) => *scheduled < ready,
+        let is_scheduled = match (self.first_ready(), self.keys.first()) {
+            (Some((ready, _)), Some(key)) => *key < ready,
             (ready, _) => ready.is_none(),
         };
-        let (key, expires, item) = if is_scheduled {
-            let (key, scheduled) = self.scheduled.pop_first()?;
-            self.due.remove(&key.seq);
+        let (seq, entry) = if is_scheduled {
+            let key = self.keys.pop_first()?;
             self.uncount(key);
-            (key, scheduled.0, scheduled.1)
+            (key.seq, self.scheduled.remove(key.seq)?)
         } else {
-            let (seq, entry) = self.ready.pop_first()?;
-            entry.into_parts(seq)
+            self.ready.pop_first()?
         };
-        self.forget_expiry(key.seq, expires);
-        Some((key, expires, item))
+        self.forget_expiry(seq, entry.expires);
+        Some(entry.into_parts(seq))
     }
 
     /// The message with the number `seq`.
     pub(crate) fn get(&self, seq: u64) -> Option<&T> {
-        if let Some(due) = self.due.get(&seq) {
-            let scheduled = self.scheduled.get(&Key { due: *due, seq })?;
-            return Some(&scheduled.1);
-        }
-        self.ready.get(seq).map(|entry| &entry.item)
+        let entry = self.ready.get(seq).or_else(|| self.scheduled.get(seq))?;
+        Some(&entry.item)
     }
 
     /// Takes the message with the number `seq` out.
     pub(crate) fn remove(&mut self, seq: u64) -> Option<(Key, Deadline, T)> {
-        let (key, expires, item) = if let Some(due) = self.due.remove(&seq) {
-            let key = Key { due, seq };
-            let scheduled = self.scheduled.remove(&key)?;
-            self.uncount(key);
-            (key, scheduled.0, scheduled.1)
+        let entry = if let Some(entry) = self.ready.remove(seq) {
+            entry
         } else {
-            self.ready.remove(seq)?.into_parts(seq)
+            let entry = self.scheduled.remove(seq)?;
+            let due = entry.due;
+            self.keys.remove(&Key { due, seq });
+            self.uncount(Key { due, seq });
+            entry
         };
-        self.forget_expiry(seq, expires);
-        Some((key, expires, item))
+        self.forget_expiry(seq, entry.expires);
+        Some(entry.into_parts(seq))
     }
 
     /// Takes out one message that has expired at `now`, if there is any, wherever it is.
@@ -189,7 +186,7 @@ impl<T> Ordered<T> {
     /// Whether all messages were due when they came.
     #[inline]
     pub(crate) fn is_unscheduled(&self) -> bool {
-        self.scheduled.is_empty()
+        self.keys.is_empty()
     }
 
     /// When the first message expires.
@@ -202,7 +199,7 @@ impl<T> Ordered<T> {
     /// there may be more.
     #[inline]
     pub(crate) fn count_to(&mut self, now: SystemTime) -> bool {
-        !self.scheduled.is_empty() && self.count_scheduled(now)
+        !self.keys.is_empty() && self.count_scheduled(now)
     }
 
     fn count_scheduled(&mut self, now: SystemTime) -> bool {
@@ -212,8 +209,7 @@ impl<T> Ordered<T> {
         }
         let from = self.counted_to.map_or(Unbounded, Excluded);
         let (mut found, mut reached) = (0_usize, None);
-        let range = (from, Included(last));
-        for (key, _) in self.scheduled.range(range).take(MOST_COUNTED) {
+        for key in self.keys.range((from, Included(last))).take(MOST_COUNTED) {
             found = found.saturating_add(1);
             reached = Some(*key);
         }
@@ -231,11 +227,11 @@ impl<T> Ordered<T> {
 
     /// When the first message falls due of those that are not due at `now`.
     pub(crate) fn next_due(&self, now: SystemTime) -> Option<Deadline> {
-        let (first, _) = self.scheduled.first_key_value()?;
+        let first = self.keys.first()?;
         if !first.due.has_come(now) {
             return Some(first.due);
         }
-        let (next, _) = self.scheduled.range(Key::last_due(now)..).next()?;
+        let next = self.keys.range(Key::last_due(now)..).next()?;
         Some(next.due)
     }
 

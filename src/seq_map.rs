@@ -11,19 +11,19 @@ use core::iter;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many neighbouring numbers share a block.
-const BLOCK: u64 = 32;
+const BLOCK: u64 = 64;
 /// The most values of a block.
-const BLOCK_LEN: usize = 32;
+const BLOCK_LEN: usize = 64;
 
 /// A map by number, for numbers that mostly ascend and are removed in any order.
 ///
-/// Up to 32 neighbours share a block. The first and the last block are at hand, so that to append
+/// Up to 64 neighbours share a block. The first and the last block are at hand, so that to append
 /// and to take the first costs the same however large the map is; the others are in a tree. No
 /// operation moves more than a block and a path of the tree, however far apart the numbers are. A
 /// hash table moves everything at once when it grows, and a ring keeps slots for what was removed.
 ///
 /// Memory follows the number of values: those of a block in the tree take at most twice their own
-/// size. The last block keeps its memory for the numbers to come, even when it is empty.
+/// size. The last block keeps its memory for the numbers to come, and a quarter when it is empty.
 #[derive(Debug)]
 pub(crate) struct SeqMap<T> {
     /// The first block and its number. Empty only if the tree is, too.
@@ -37,11 +37,11 @@ pub(crate) struct SeqMap<T> {
     len: usize,
 }
 
-/// The values of those numbers that give the number of the block when divided by 32.
+/// The values of those numbers that give the number of the block when divided by 64.
 #[derive(Debug)]
 struct Block<T> {
     /// One bit for each number that has a value.
-    present: u32,
+    present: u64,
     /// In the order of their numbers.
     values: VecDeque<T>,
 }
@@ -107,7 +107,9 @@ impl<T> SeqMap<T> {
     pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
         let at = number / BLOCK;
         let value = if at == self.back.0 {
-            self.back.1.remove(number)?
+            let value = self.back.1.remove(number)?;
+            self.shrink_empty_back();
+            value
         } else if at == self.front.0 {
             let value = self.front.1.remove(number)?;
             self.refill_front();
@@ -129,7 +131,9 @@ impl<T> SeqMap<T> {
     /// Removes the value with the lowest number.
     pub(crate) fn pop_first(&mut self) -> Option<(u64, T)> {
         let first = if self.front.1.is_empty() {
-            self.back.1.pop_first(self.back.0)?
+            let first = self.back.1.pop_first(self.back.0)?;
+            self.shrink_empty_back();
+            first
         } else {
             let first = self.front.1.pop_first(self.front.0)?;
             self.refill_front();
@@ -199,6 +203,14 @@ impl<T> SeqMap<T> {
         self.middle.insert(at, block);
     }
 
+    /// An empty map keeps the memory of a quarter of a block.
+    fn shrink_empty_back(&mut self) {
+        let values = &mut self.back.1.values;
+        if values.is_empty() && values.capacity() > BLOCK_LEN / 4 {
+            values.shrink_to(BLOCK_LEN / 4);
+        }
+    }
+
     /// Puts the first block of the tree where the first block was, if that is empty.
     fn refill_front(&mut self) {
         if self.front.1.is_empty() {
@@ -231,7 +243,7 @@ impl<T> Block<T> {
     }
 
     /// How many values have a lower number than that of the bit.
-    fn index_of(&self, bit: u32) -> usize {
+    fn index_of(&self, bit: u64) -> usize {
         let below = self.present & (bit - 1);
         usize::try_from(below.count_ones()).unwrap_or(BLOCK_LEN)
     }
@@ -294,12 +306,12 @@ impl<T> Block<T> {
     }
 }
 
-fn bit(number: u64) -> u32 {
+fn bit(number: u64) -> u64 {
     1 << (number % BLOCK)
 }
 
 /// The numbers that have a value in the block at `at`.
-fn numbers(at: u64, present: u32) -> impl Iterator<Item = u64> {
+fn numbers(at: u64, present: u64) -> impl Iterator<Item = u64> {
     let bits = (0..BLOCK).filter(move |number| present & bit(*number) != 0);
     bits.map(move |number| at * BLOCK + number)
 }
