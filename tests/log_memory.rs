@@ -231,3 +231,19 @@ fn a_small_frame_keeps_no_large_buffer_in_a_topic_or_a_queue() {
     });
     assert!(held.bytes_current < 10_000, "{}", held.bytes_current);
 }
+
+#[test]
+fn times_are_within_the_bound_of_a_full_history() {
+    let hour = Duration::from_secs(3_600);
+    for bound in BOUNDS {
+        for frame in [30, 256] {
+            for reading in READINGS {
+                let mut held = Held::new(bound, |builder| builder.history_age(hour));
+                for _ in 0..bound * 3 / 2 / (frame + 16) {
+                    held.publish(Message::from(event(frame)).expires_after(hour));
+                    held.read(reading);
+                }
+            }
+        }
+    }
+}

@@ -221,15 +221,14 @@ impl Log {
                 self.tail.reserve(block, entry.len, usual.min(most));
             }
             self.tail.write(parts);
+            let before = block.expiry().map(|(_, time)| time);
             block.push(&entry);
-            if let Deadline::At(time) = expires {
-                let before = block.expiry(0, block.count().saturating_sub(1));
-                let before = before.map(|(_, time)| time);
-                if before.is_none_or(|before| time < before) {
-                    let first = block.first();
-                    before.map(|before| self.by_expiry.remove(&(before, first)));
-                    self.by_expiry.insert((time, first));
-                }
+            if let Deadline::At(time) = expires
+                && before.is_none_or(|before| time < before)
+            {
+                let first = block.first();
+                before.map(|before| self.by_expiry.remove(&(before, first)));
+                self.by_expiry.insert((time, first));
             }
         }
         let id = own_id.map_or(0, |id| {

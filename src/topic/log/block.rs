@@ -214,11 +214,17 @@ impl Block {
         extra.map_or(Deadline::Never, |extra| extra.came.at(slot))
     }
 
-    /// The earliest expiry of these messages, and which of them has it.
+    /// The earliest expiry, and the slot that has it.
     #[inline]
-    pub(super) fn expiry(&self, from: usize, to: usize) -> Option<(usize, SystemTime)> {
-        let times = &self.extra.as_ref()?.expires;
-        times.earliest(from, to)
+    pub(super) fn expiry(&self) -> Option<(usize, SystemTime)> {
+        self.extra.as_ref()?.expires.earliest()
+    }
+
+    /// The earliest expiry of these messages.
+    #[inline]
+    pub(super) fn expiry_of(&self, from: usize, to: usize) -> Deadline {
+        let extra = self.extra.as_ref();
+        extra.map_or(Deadline::Never, |extra| extra.expires.earliest_of(from, to))
     }
 
     /// Takes the expiry from a message.

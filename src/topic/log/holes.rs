@@ -30,8 +30,7 @@ impl Log {
     pub(super) fn expire(&mut self, first: u64) -> bool {
         let index = self.block_at(first).unwrap_or_default();
         let block = self.blocks.get(index);
-        let Some((block, (slot, _))) = block.and_then(|it| Some((it, it.expiry(0, it.count())?)))
-        else {
+        let Some((block, (slot, _))) = block.and_then(|it| Some((it, it.expiry()?))) else {
             return false;
         };
         let number = block.number(slot);
@@ -67,12 +66,14 @@ impl Log {
         let slot = block.slot(number);
         let len = block.len_of(slot);
         if block.may_have_holes() {
-            let (first, count) = (block.first(), block.count());
-            let before = block.expiry(0, count);
+            let first = block.first();
+            let before = block.expiry();
             block.clear_expiry(slot);
-            let after = block.expiry(0, count);
-            before.map(|(_, time)| self.by_expiry.remove(&(time, first)));
-            self.by_expiry.extend(after.map(|(_, time)| (time, first)));
+            let after = block.expiry();
+            if before != after {
+                before.map(|(_, time)| self.by_expiry.remove(&(time, first)));
+                self.by_expiry.extend(after.map(|(_, time)| (time, first)));
+            }
         }
         let id = self.own_ids.cost(number);
         self.len = self.len.saturating_sub(1);
@@ -156,7 +157,7 @@ impl Log {
         let Some(whole) = Block::gather(blocks(), self.oldest) else {
             return false;
         };
-        let key = |block: &Block| Some((block.expiry(0, block.count())?.1, block.first()));
+        let key = |block: &Block| Some((block.expiry()?.1, block.first()));
         for key in blocks().filter_map(key) {
             self.by_expiry.remove(&key);
         }

@@ -40,7 +40,7 @@ impl Log {
         } else {
             block.slice(from, to)
         };
-        let (expiry, count) = (block.expiry(from, to), block.count());
+        let (expires, count) = (block.expiry_of(from, to), block.count());
         *position = if to < count {
             block.number(to)
         } else {
@@ -50,7 +50,7 @@ impl Log {
         Some(Read {
             chunk,
             messages: to_u64(to.saturating_sub(from)),
-            expires: expiry.map_or(Deadline::Never, |(_, time)| Deadline::At(time)),
+            expires,
         })
     }
 
