@@ -459,7 +459,7 @@ pub struct TopicStats {
     pub gaps: u64,
     /// Messages that are kept.
     pub retained: u64,
-    /// What they count to [`history_bytes`](TopicBuilder::history_bytes).
+    /// The bytes that they take of [`history_bytes`](TopicBuilder::history_bytes).
     pub bytes: u64,
     /// Messages that wait to fall due.
     pub scheduled: usize,

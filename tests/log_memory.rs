@@ -20,7 +20,7 @@ use sse_queue::{
 
 /// Of frames, whole.
 const FRAMES: [usize; 5] = [30, 256, 20_000, 33_000, 63_000];
-const BOUNDS: [usize; 4] = [2_000, 40_000, 300_000, 1 << 20];
+const BOUNDS: [usize; 3] = [2_000, 40_000, 600_000];
 
 /// How a history is read while it fills.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
-//! How messages leave a log: at its start, or before their turn.
+//! How messages leave a log: from its start, or early from the middle.
 
 use crate::topic::log::block::Block;
 use crate::topic::log::{Log, MOST_AT_ONCE, cost, shrink};
 
-/// Blocks with at most so many messages are joined with one beside them that is as small.
+/// Two neighbouring blocks with at most this many messages each are joined.
 const SPARSE: usize = MOST_AT_ONCE / 2;
 
 impl Log {
@@ -58,7 +58,7 @@ impl Log {
         false
     }
 
-    /// The counters and times of a message that leaves.
+    /// Updates counters and times for a message that leaves.
     fn note_gone(&mut self, index: usize, number: u64) {
         let Some(block) = self.blocks.get_mut(index) else {
             return;
@@ -120,7 +120,7 @@ impl Log {
         }
     }
 
-    /// Writes a block anew without its holes, together with one beside it if both have few messages.
+    /// Rewrites a block without its holes, joined with a neighbour if both have few messages.
     pub(super) fn fill_holes(&mut self, index: usize) {
         if index.saturating_add(1) == self.blocks.len() && self.is_open {
             self.is_open = false;
@@ -151,7 +151,7 @@ impl Log {
         one <= SPARSE && other <= SPARSE && bytes.saturating_add(more) <= self.block_bytes
     }
 
-    /// Replaces these closed blocks by one without holes.
+    /// Replaces these closed blocks with one that has no holes.
     fn rewrite(&mut self, from: usize, to: usize) -> bool {
         let blocks = || self.blocks.range(from..to);
         let Some(whole) = Block::gather(blocks(), self.oldest) else {
