@@ -14,7 +14,7 @@ impl Event {
     /// The frame is one whole event and nothing else: fields, comments, and the blank line that
     /// ends it; or comments and `retry` alone. A client makes the same of the frame that goes out
     /// as of the one that came in. Blank lines around the event are dropped, and so is the one
-    /// behind comments and `retry` alone, since there is nothing to dispatch. CR and CRLF become LF.
+    /// after comments and `retry` alone, since there is nothing to dispatch. CR and CRLF become LF.
     ///
     /// A frame of 1 KiB or more without CR is shared, not copied. A smaller one is copied: it may
     /// be a slice of a large buffer, which it would keep in memory.

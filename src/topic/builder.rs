@@ -78,13 +78,13 @@ impl TopicBuilder {
     /// The most bytes that are kept: 256 MiB unless set. Scheduled messages may take as much
     /// besides.
     ///
-    /// A message counts its frame and 16 bytes; one with an id of its own, or that was scheduled,
-    /// counts the length of its id and 64 bytes more. One that counts more than this by itself is
-    /// refused as [too large](crate::PublishError::TooLarge). All that the history holds in memory
-    /// is at most a quarter more than this, and 4 KB.
+    /// A message takes the size of its frame and 16 bytes; one that has an id of its own, or was
+    /// scheduled, takes the length of its id and 64 bytes more. One that takes more than this by
+    /// itself is refused as [too large](crate::PublishError::TooLarge). All that the history holds
+    /// in memory is at most a quarter more than this, and 4 KB.
     ///
-    /// Memory is given back by blocks of up to 256 messages or 64 KiB and at most an eighth of
-    /// this; a stream can hold on to one of them.
+    /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this. A
+    /// stream can keep one of them while its client reads it.
     ///
     /// # Examples
     ///

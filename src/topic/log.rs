@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Most messages leave in the order in which they came. One that expires leaves a hole, and a block
-//! with holes is written anew: when it is read, or when half of it is gone.
+//! with holes is rewritten when it is read, or when half of it is gone.
 
 mod block;
 mod gaps;
@@ -34,16 +34,15 @@ use own_ids::OwnIds;
 pub(crate) use read::Read;
 use tail::Tail;
 
-/// The most messages that are copied or evicted in one step, and the most of a block of which some
-/// may leave before their turn.
+/// The most messages that are copied or evicted in one step, and the most in a block of which some
+/// may leave early.
 pub(crate) const MOST_AT_ONCE: usize = 64;
 /// The most messages of a block. Bursts are read block by block: larger ones are cut less often.
 const BLOCK_MESSAGES: usize = 256;
 const LARGEST_BLOCK: u64 = 64 * 1024;
-/// A list of so few grows one by one, and keeps what it has: a topic that keeps little holds
-/// little.
+/// A list of so few items grows one by one, so that a small history holds little.
 const FEW: usize = 16;
-/// What a message counts beside its frame.
+/// What a message adds to the bytes that are bounded, besides its frame.
 const OVERHEAD: u64 = 16;
 /// No clock is coarser than this.
 const CLOCK_STEP: Duration = Duration::from_micros(1);
@@ -79,7 +78,7 @@ pub(crate) struct Log {
     next: u64,
     /// The last message that was evicted without having expired. What follows it is all kept.
     evicted: u64,
-    /// Messages that are kept, and what they count.
+    /// Messages that are kept, and the bytes that are bounded.
     len: u64,
     bytes: u64,
     gaps: Gaps,
@@ -129,13 +128,13 @@ impl Log {
         self.len
     }
 
-    /// What the messages that are kept count: their frames, 16 bytes each, and for an own id its
-    /// length and 64 bytes.
+    /// The bytes that are bounded: the frames that are kept, 16 for each message, and for an own id
+    /// its length and 64.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether a frame of this length, with this id of its own, fits the bounds at all.
+    /// Whether a message with a frame of this length and this own id can be kept at all.
     pub(crate) fn fits(&self, frame: usize, own_id: Option<&str>) -> bool {
         let id = own_id.map_or(0, |id| own_ids::cost(id.len()));
         u32::try_from(frame).is_ok() && cost(frame, id) <= self.retention.bytes
@@ -222,15 +221,14 @@ impl Log {
                 self.tail.reserve(block, entry.len, usual.min(most));
             }
             self.tail.write(parts);
+            let before = block.expiry().map(|(_, time)| time);
             block.push(&entry);
-            if let Deadline::At(time) = expires {
-                let before = block.expiry(0, block.count().saturating_sub(1));
-                let before = before.map(|(_, time)| time);
-                if before.is_none_or(|before| time < before) {
-                    let first = block.first();
-                    before.map(|before| self.by_expiry.remove(&(before, first)));
-                    self.by_expiry.insert((time, first));
-                }
+            if let Deadline::At(time) = expires
+                && before.is_none_or(|before| time < before)
+            {
+                let first = block.first();
+                before.map(|before| self.by_expiry.remove(&(before, first)));
+                self.by_expiry.insert((time, first));
             }
         }
         let id = own_id.map_or(0, |id| {
@@ -322,7 +320,7 @@ fn most_messages(usual: usize, block: &Block, entry: &Entry) -> usize {
     }
 }
 
-/// What a message counts, its id's share included.
+/// What a message adds to the bytes that are bounded; `id` is its own id's share.
 fn cost(frame: usize, id: u64) -> u64 {
     to_u64(frame).saturating_add(OVERHEAD).saturating_add(id)
 }
@@ -334,7 +332,7 @@ fn make_way<T>(list: &mut VecDeque<T>) {
     }
 }
 
-/// Gives back what a crowd has left.
+/// Frees capacity that a larger history has left.
 fn shrink<T>(list: &mut VecDeque<T>) {
     let capacity = list.capacity();
     if capacity > FEW && list.len() < capacity / 4 {

@@ -220,6 +220,7 @@ impl State {
     /// instructions: most streams keep up, so this is what most polls come to. `now` must be known if
     /// the tail [is dated](Self::has_dated_tail). The waker of the stream's task must be in its slot,
     /// or nothing is done.
+    #[inline]
     pub(super) fn take_tail(
         &mut self,
         cursor: &mut Cursor,

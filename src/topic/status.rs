@@ -22,7 +22,7 @@ pub struct TopicStats {
     pub gaps: u64,
     /// Messages that are kept.
     pub retained: u64,
-    /// What they count towards [`history_bytes`](crate::TopicBuilder::history_bytes).
+    /// The bytes that they take of [`history_bytes`](crate::TopicBuilder::history_bytes).
     pub bytes: u64,
     /// Messages that wait to fall due.
     pub scheduled: usize,

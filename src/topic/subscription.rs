@@ -175,6 +175,7 @@ impl TopicSubscription {
     }
 
     /// Takes the newest chunk and waits ahead, if another stream has read it before.
+    #[inline]
     fn take_tail(&mut self, limit: Limit) -> Option<Bytes> {
         let mut state = self.shared.lock();
         let mut now = None;

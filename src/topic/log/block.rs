@@ -30,8 +30,8 @@ struct Extra {
     /// When each message came, if that bounds what is kept.
     came: Times,
     expires: Times,
-    /// One bit for each message that has left before its turn. A block that has messages which
-    /// may, has at most 64.
+    /// One bit for each message that left early. A block with messages that may leave early has at
+    /// most 64.
     gone: u64,
 }
 
@@ -78,7 +78,7 @@ impl Block {
         is_near && self.extra.as_deref().is_none_or(accepts)
     }
 
-    /// Whether messages may leave before their turn.
+    /// Whether messages may leave early.
     pub(super) fn may_have_holes(&self) -> bool {
         self.extra
             .as_ref()
@@ -169,7 +169,7 @@ impl Block {
     }
 
     /// Whether it has nothing but consecutive messages without times.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn is_plain(&self) -> bool {
         self.extra.is_none()
     }
@@ -214,11 +214,17 @@ impl Block {
         extra.map_or(Deadline::Never, |extra| extra.came.at(slot))
     }
 
-    /// The earliest expiry of these messages, and which of them has it.
+    /// The earliest expiry, and the slot that has it.
     #[inline]
-    pub(super) fn expiry(&self, from: usize, to: usize) -> Option<(usize, SystemTime)> {
-        let times = &self.extra.as_ref()?.expires;
-        times.earliest(from, to)
+    pub(super) fn expiry(&self) -> Option<(usize, SystemTime)> {
+        self.extra.as_ref()?.expires.earliest()
+    }
+
+    /// The earliest expiry of these messages.
+    #[inline]
+    pub(super) fn expiry_of(&self, from: usize, to: usize) -> Deadline {
+        let extra = self.extra.as_ref();
+        extra.map_or(Deadline::Never, |extra| extra.expires.earliest_of(from, to))
     }
 
     /// Takes the expiry from a message.

@@ -39,7 +39,7 @@ impl Gaps {
         }
     }
 
-    /// Records the numbers from `start` to before `end`, in ascending order of the calls.
+    /// Records the numbers from `start` to before `end`, in ascending order.
     #[inline]
     pub(super) fn record(&mut self, start: u64, end: u64) {
         if start >= end {

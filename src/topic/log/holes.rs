@@ -1,9 +1,9 @@
-//! How messages leave a log: at its start, or before their turn.
+//! How messages leave a log: from its start, or early from the middle.
 
 use crate::topic::log::block::Block;
 use crate::topic::log::{Log, MOST_AT_ONCE, cost, shrink};
 
-/// Blocks with at most so many messages are joined with one beside them that is as small.
+/// Two neighbouring blocks with at most this many messages each are joined.
 const SPARSE: usize = MOST_AT_ONCE / 2;
 
 impl Log {
@@ -30,8 +30,7 @@ impl Log {
     pub(super) fn expire(&mut self, first: u64) -> bool {
         let index = self.block_at(first).unwrap_or_default();
         let block = self.blocks.get(index);
-        let Some((block, (slot, _))) = block.and_then(|it| Some((it, it.expiry(0, it.count())?)))
-        else {
+        let Some((block, (slot, _))) = block.and_then(|it| Some((it, it.expiry()?))) else {
             return false;
         };
         let number = block.number(slot);
@@ -59,7 +58,7 @@ impl Log {
         false
     }
 
-    /// The counters and times of a message that leaves.
+    /// Updates counters and times for a message that leaves.
     fn note_gone(&mut self, index: usize, number: u64) {
         let Some(block) = self.blocks.get_mut(index) else {
             return;
@@ -67,12 +66,14 @@ impl Log {
         let slot = block.slot(number);
         let len = block.len_of(slot);
         if block.may_have_holes() {
-            let (first, count) = (block.first(), block.count());
-            let before = block.expiry(0, count);
+            let first = block.first();
+            let before = block.expiry();
             block.clear_expiry(slot);
-            let after = block.expiry(0, count);
-            before.map(|(_, time)| self.by_expiry.remove(&(time, first)));
-            self.by_expiry.extend(after.map(|(_, time)| (time, first)));
+            let after = block.expiry();
+            if before != after {
+                before.map(|(_, time)| self.by_expiry.remove(&(time, first)));
+                self.by_expiry.extend(after.map(|(_, time)| (time, first)));
+            }
         }
         let id = self.own_ids.cost(number);
         self.len = self.len.saturating_sub(1);
@@ -119,7 +120,7 @@ impl Log {
         }
     }
 
-    /// Writes a block anew without its holes, together with one beside it if both have few messages.
+    /// Rewrites a block without its holes, joined with a neighbour if both have few messages.
     pub(super) fn fill_holes(&mut self, index: usize) {
         if index.saturating_add(1) == self.blocks.len() && self.is_open {
             self.is_open = false;
@@ -150,13 +151,13 @@ impl Log {
         one <= SPARSE && other <= SPARSE && bytes.saturating_add(more) <= self.block_bytes
     }
 
-    /// Replaces these closed blocks by one without holes.
+    /// Replaces these closed blocks with one that has no holes.
     fn rewrite(&mut self, from: usize, to: usize) -> bool {
         let blocks = || self.blocks.range(from..to);
         let Some(whole) = Block::gather(blocks(), self.oldest) else {
             return false;
         };
-        let key = |block: &Block| Some((block.expiry(0, block.count())?.1, block.first()));
+        let key = |block: &Block| Some((block.expiry()?.1, block.first()));
         for key in blocks().filter_map(key) {
             self.by_expiry.remove(&key);
         }

@@ -1,8 +1,8 @@
 //! Ids that events bring with them, and the numbers of their messages.
 //!
 //! Ids are kept in segments of consecutive messages, each with a small table of its own, and leave
-//! with their segment. So no step moves more than one segment's table, however many ids there are,
-//! and an id that is forgotten costs nothing.
+//! with their segment. So no step moves more than the table of one segment, however many ids there
+//! are, and forgetting costs nothing.
 
 use core::hash::BuildHasher;
 use std::collections::VecDeque;
@@ -11,35 +11,35 @@ use std::hash::RandomState;
 use crate::topic::log::segment::{Segment, Size};
 use crate::topic::log::{make_way, shrink, to_u64};
 
-/// What an id counts beside its bytes.
+/// What an id adds to the bytes that are bounded, besides its length.
 pub(super) const OVERHEAD: u64 = 64;
-/// The most ids of a segment. Fewer make an unknown id slower to look for, more make a table
-/// slower to grow.
+/// The most ids of a segment. Fewer make an unknown id slower to find, more make a table slower
+/// to grow.
 const MOST_IDS: u64 = 16 * 1024;
 const FEWEST_IDS: u64 = 8;
 const FEWEST_BYTES: u64 = 600;
-/// So much is remembered of messages that have left, however little the log may hold.
+/// Ids of messages that left early are remembered up to this size at least.
 const FEWEST_DEAD: Size = Size {
     ids: 64,
     bytes: 2048,
 };
-/// How many segments on each side are joined with one that is written anew.
+/// How many segments on each side are joined with one that is rewritten.
 const BESIDE: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct OwnIds {
     segments: VecDeque<Segment>,
-    /// What no producer knows.
+    /// A random number that no producer knows.
     seed: u64,
     /// The bounds of a segment.
     most_ids: u64,
     most_bytes: u64,
-    /// Ids whose messages have left before their turn, and the bounds of these.
+    /// Ids whose messages left early, and the bounds of these.
     dead: Size,
     most_dead: Size,
 }
 
-/// What an id of this length counts.
+/// What an id of this length adds to the bytes that are bounded.
 pub(super) fn cost(len: usize) -> u64 {
     to_u64(len).saturating_add(OVERHEAD)
 }
@@ -93,7 +93,7 @@ impl OwnIds {
         newest_first.find_map(|segment| segment.find(id.as_bytes(), hash))
     }
 
-    /// What the id of this message counts; 0 if it has none.
+    /// What the id of this message adds; 0 if it has none.
     pub(super) fn cost(&self, number: u64) -> u64 {
         let found = self.locate(number).and_then(|(index, entry)| {
             let segment = self.segments.get(index)?;
@@ -102,8 +102,8 @@ impl OwnIds {
         found.unwrap_or_default()
     }
 
-    /// The message of this id has left before its turn. The id stays known, as many such as the
-    /// log holds messages.
+    /// Notes that the message with this number left early. Its id stays known; as many such ids
+    /// are remembered as the log may hold messages.
     pub(super) fn outlive(&mut self, number: u64) {
         let Some((index, entry)) = self.locate(number) else {
             return;
@@ -118,8 +118,7 @@ impl OwnIds {
         }
     }
 
-    /// Nothing before this number is looked for any more. Returns what the id of its message
-    /// counts.
+    /// Drops segments that end before this number. Returns what the id of its message adds.
     #[inline]
     pub(super) fn pass(&mut self, number: u64) -> u64 {
         while let Some(front) = self.segments.front() {
@@ -166,7 +165,7 @@ impl OwnIds {
         shrink(&mut self.segments);
     }
 
-    /// Whether what is alive of these segments fits one, with as much to come.
+    /// Whether the living ids of these segments fill at most half a segment.
     fn fit_together(&self, from: usize, to: usize) -> bool {
         if to > self.segments.len() {
             return false;
@@ -199,8 +198,8 @@ impl OwnIds {
     }
 }
 
-/// A multiplication for every eight bytes: this is done under the lock, for each message. A producer
-/// that finds collisions makes a list of one segment's table, and no more.
+/// Hashes by one multiplication for every eight bytes, since this happens under the lock for each
+/// message. A producer that finds collisions turns the table of one segment into a list, no more.
 fn hash(seed: u64, id: &[u8]) -> u32 {
     let word = |bytes: &[u8]| {
         let shift = |word: u64, byte: &u8| (word << 8) | u64::from(*byte);
@@ -213,7 +212,7 @@ fn hash(seed: u64, id: &[u8]) -> u32 {
     u32::try_from(state >> 32).unwrap_or_default()
 }
 
-/// Both halves of a product.
+/// Mixes both halves of a product.
 fn fold(word: u64) -> u64 {
     const ODD: u128 = 0x9e37_79b9_7f4a_7c15;
 

@@ -23,7 +23,7 @@ impl Log {
     /// The position is not before the oldest message.
     pub(crate) fn read(&mut self, position: &mut u64, limit: Limit) -> Option<Read> {
         let mut index = self.index_and_move(position)?;
-        while self.blocks.get(index)?.has_holes() {
+        if self.blocks.get(index)?.has_holes() {
             self.fill_holes(index);
             index = self.index_and_move(position)?;
         }
@@ -36,7 +36,7 @@ impl Log {
         } else {
             block.slice(from, to)
         };
-        let (expiry, count) = (block.expiry(from, to), block.count());
+        let (expires, count) = (block.expiry_of(from, to), block.count());
         *position = if to < count {
             block.number(to)
         } else {
@@ -46,15 +46,20 @@ impl Log {
         Some(Read {
             chunk,
             messages: to_u64(to.saturating_sub(from)),
-            expires: expiry.map_or(Deadline::Never, |(_, time)| Deadline::At(time)),
+            expires,
         })
     }
 
-    /// The block that is read at a position, which moves over numbers that no block has.
+    /// The block to read at a position, which is moved to the next one if no message from there
+    /// to the end of its block is kept.
     fn index_and_move(&self, position: &mut u64) -> Option<usize> {
         let index = self.block_at(*position);
         let block = index.and_then(|index| self.blocks.get(index));
-        if block.is_some_and(|block| *position < block.end()) {
+        let has_it = |block: &Block| {
+            let is_near = *position < block.end();
+            is_near && (!block.has_holes() || block.kept_from(*position).is_some())
+        };
+        if block.is_some_and(has_it) {
             return index;
         }
         if *position >= self.next {

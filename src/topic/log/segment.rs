@@ -118,9 +118,9 @@ impl Segment {
 
     /// Writes an entry into the table, over an older one with the same id.
     fn enter(&mut self, slot: usize, index: usize) {
-        let place = u16::try_from(index.saturating_add(1)).unwrap_or_default();
+        let entry = u16::try_from(index.saturating_add(1)).unwrap_or_default();
         if let Some(slot) = self.table.get_mut(slot) {
-            *slot = place;
+            *slot = entry;
         }
     }
 

@@ -128,7 +128,7 @@ impl Tail {
         self.join(block, is_small);
     }
 
-    /// Joins small pieces, each once, so that a stream which is behind reads larger chunks: at most
+    /// Joins small pieces, each once, so that a lagging stream reads larger chunks: at most
     /// 64 messages at once.
     fn join(&mut self, block: &mut Block, is_small: bool) {
         let pieces = block.pieces();

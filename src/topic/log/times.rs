@@ -14,6 +14,12 @@ pub(super) struct Times {
     base: Option<SystemTime>,
     /// Nanoseconds from the base.
     offsets: Vec<i64>,
+    /// The first slot with the earliest time.
+    earliest: usize,
+    /// The latest that was set, and whether one was set that is earlier than those before it. Mostly
+    /// all messages are given the same time to live, so that the next is the next.
+    latest: i64,
+    is_mixed: bool,
 }
 
 impl Times {
@@ -38,7 +44,14 @@ impl Times {
         if self.offsets.len() < slot {
             self.offsets.resize(slot, NEVER);
         }
-        self.offsets.push(offset(base, time).unwrap_or(NEVER));
+        let offset = offset(base, time).unwrap_or(NEVER);
+        let earliest = self.offsets.get(self.earliest);
+        if earliest.is_none_or(|earliest| offset < *earliest) {
+            self.earliest = self.offsets.len();
+        }
+        self.is_mixed |= !self.offsets.is_empty() && offset < self.latest;
+        self.latest = self.latest.max(offset);
+        self.offsets.push(offset);
     }
 
     pub(super) fn at(&self, slot: usize) -> Deadline {
@@ -48,19 +61,36 @@ impl Times {
 
     /// Takes the time from a slot.
     pub(super) fn clear(&mut self, slot: usize) {
-        if let Some(offset) = self.offsets.get_mut(slot) {
-            *offset = NEVER;
+        let Some(offset) = self.offsets.get_mut(slot) else {
+            return;
+        };
+        *offset = NEVER;
+        if slot == self.earliest {
+            let from = if self.is_mixed { 0 } else { slot };
+            let rest = self.offsets.get(from..).unwrap_or_default();
+            let next = if self.is_mixed {
+                least(rest)
+            } else {
+                rest.iter().position(|offset| *offset != NEVER)
+            };
+            self.earliest = from.saturating_add(next.unwrap_or_default());
         }
     }
 
-    /// The earliest time of these slots, and the first slot that has it.
-    pub(super) fn earliest(&self, from: usize, to: usize) -> Option<(usize, SystemTime)> {
-        let to = to.min(self.offsets.len());
-        let offsets = self.offsets.get(from..to)?;
-        let least = *offsets.iter().min()?;
-        let slot = offsets.iter().position(|offset| *offset == least)?;
-        let time = self.time(least).time()?;
-        Some((from.saturating_add(slot), time))
+    /// The first slot with the earliest time, and that time.
+    pub(super) fn earliest(&self) -> Option<(usize, SystemTime)> {
+        let offset = self.offsets.get(self.earliest)?;
+        Some((self.earliest, self.time(*offset).time()?))
+    }
+
+    /// The earliest time of these slots.
+    pub(super) fn earliest_of(&self, from: usize, to: usize) -> Deadline {
+        if self.earliest >= from && self.earliest < to {
+            return self.at(self.earliest);
+        }
+        let slots = self.offsets.get(from..to.min(self.offsets.len()));
+        let least = slots.and_then(least).map(|slot| from.saturating_add(slot));
+        least.map_or(Deadline::Never, |slot| self.at(slot))
     }
 
     pub(super) fn shrink(&mut self) {
@@ -79,6 +109,18 @@ impl Times {
         };
         time.map_or(Deadline::Never, Deadline::At)
     }
+}
+
+/// The first slot with the least offset.
+fn least(offsets: &[i64]) -> Option<usize> {
+    let mut least = None;
+    let mut before = NEVER;
+    for (slot, offset) in offsets.iter().enumerate() {
+        if *offset < before {
+            (least, before) = (Some(slot), *offset);
+        }
+    }
+    least
 }
 
 /// Nanoseconds from `base` to `time`, if these fit and are not [`NEVER`].
