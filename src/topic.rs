@@ -275,12 +275,11 @@ impl Topic {
     /// ```
     #[must_use = "the messages are gone from the topic"]
     pub fn take_remaining(&self) -> Vec<Remaining> {
-        let mut store = self.handle.shared.with(|state, _| state.take_scheduled());
-        core::iter::from_fn(|| store.pop())
-            .map(|(key, expires, message)| {
-                Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
-            })
-            .collect()
+        let all = self.handle.shared.with(|state, _| state.take_scheduled());
+        all.map(|(key, expires, message)| {
+            Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
+        })
+        .collect()
     }
 
     /// The topic's counters.

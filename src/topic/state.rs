@@ -13,11 +13,10 @@ use super::listeners::{Agenda, Listeners};
 use super::publish::{PublishError, Published};
 use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
-use super::store::{Bounds, First, Scheduled, Store};
+use super::store::{All, Bounds, First, Store};
 use super::wait_set::Batch;
 use crate::message::Message;
 use crate::message::id::Epoch;
-use crate::ordered::Ordered;
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
 use crate::topic::log::MOST_AT_ONCE;
@@ -103,7 +102,7 @@ impl State {
         is_cancelled
     }
 
-    pub(super) fn take_scheduled(&mut self) -> Ordered<Scheduled> {
+    pub(super) fn take_scheduled(&mut self) -> All {
         let scheduled = u64::try_from(self.store.scheduled()).unwrap_or(u64::MAX);
         count(&mut self.status.counters.withdrawn, scheduled);
         self.store.take_scheduled()

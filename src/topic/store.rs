@@ -15,14 +15,13 @@ use super::publish::PublishError;
 use super::resume::{GapCause, Resumption, Start};
 use crate::message::id::{Epoch, Id, Read as ReadId};
 use crate::message::{LastEventId, Message};
-use crate::ordered::Ordered;
 use crate::source::Limit;
 use crate::time::Deadline;
 use crate::topic::log::{Log, Read, Retention};
 use id_line::IdLine;
-use schedule::Schedule;
+use schedule::{Schedule, Scheduled};
 
-pub(super) use schedule::Scheduled;
+pub(super) use schedule::All;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -296,7 +295,7 @@ impl Store {
         is_here
     }
 
-    pub(super) fn take_scheduled(&mut self) -> Ordered<Scheduled> {
+    pub(super) fn take_scheduled(&mut self) -> All {
         self.schedule.take()
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Scheduled {
 }
 
 /// Scheduled messages in the order (due time, arrival), with their ids.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Schedule {
     messages: Ordered<Scheduled>,
     /// Their ids, with their arrivals.
@@ -30,6 +30,35 @@ pub(super) struct Schedule {
     arrivals: u64,
     /// The last number of an id of this series.
     last_number: u64,
+    next_due: Deadline,
+}
+
+/// All messages that were scheduled, the first first, and their ids: to be dropped outside the lock.
+pub(crate) struct All {
+    messages: Ordered<Scheduled>,
+    #[expect(dead_code, reason = "dropped outside the lock")]
+    ids: BTreeSet<(Arc<str>, u64)>,
+}
+
+impl Iterator for All {
+    type Item = (Key, Deadline, Scheduled);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.messages.pop()
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            messages: Ordered::default(),
+            ids: BTreeSet::new(),
+            bytes: 0,
+            arrivals: 0,
+            last_number: 0,
+            next_due: Deadline::Never,
+        }
+    }
 }
 
 impl Schedule {
@@ -44,11 +73,7 @@ impl Schedule {
     /// When the first message falls due.
     #[inline]
     pub(super) fn next_due(&self) -> Deadline {
-        if self.messages.len() == 0 {
-            return Deadline::Never;
-        }
-        let head = self.messages.head();
-        head.map_or(Deadline::Never, |(key, ..)| key.due)
+        self.next_due
     }
 
     /// The number of the next id of this series.
@@ -74,6 +99,7 @@ impl Schedule {
         self.ids.insert((Arc::clone(&message.id), seq));
         self.messages
             .insert(Key { due, seq }, expires, message, now);
+        self.next_due = self.next_due.min(due);
     }
 
     /// Takes the first message out.
@@ -103,15 +129,20 @@ impl Schedule {
     }
 
     /// Takes all messages out.
-    pub(super) fn take(&mut self) -> Ordered<Scheduled> {
+    pub(super) fn take(&mut self) -> All {
         self.bytes = 0;
-        self.ids.clear();
-        core::mem::take(&mut self.messages)
+        self.next_due = Deadline::Never;
+        All {
+            messages: core::mem::take(&mut self.messages),
+            ids: core::mem::take(&mut self.ids),
+        }
     }
 
     fn forget(&mut self, seq: u64, message: &Scheduled) {
         self.bytes = self.bytes.saturating_sub(len(message));
         self.ids.remove(&(Arc::clone(&message.id), seq));
+        let head = self.messages.head();
+        self.next_due = head.map_or(Deadline::Never, |(key, ..)| key.due);
     }
 }
 
