@@ -147,7 +147,7 @@ impl Log {
 
     /// When [`trim`](Self::trim) next has something to do only because time passes.
     #[cfg_attr(
-        not(test),
+        any(not(test), loom),
         expect(dead_code, reason = "for a topic that reads its clock only then")
     )]
     pub(crate) fn next_change(&self) -> Deadline {
@@ -173,7 +173,7 @@ impl Log {
 
     /// Gives the next message this number; those between were never given.
     #[cfg_attr(
-        not(test),
+        any(not(test), loom),
         expect(dead_code, reason = "for messages that keep their ids")
     )]
     pub(crate) fn skip_to(&mut self, number: u64) {

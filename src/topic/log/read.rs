@@ -14,7 +14,7 @@ pub(crate) struct Read {
     pub(crate) messages: u64,
     /// When the first of them expires.
     #[cfg_attr(
-        not(test),
+        any(not(test), loom),
         expect(dead_code, reason = "for a topic that shares what it read until then")
     )]
     pub(crate) expires: Deadline,
