@@ -398,3 +398,7 @@ impl Drop for Handle {
         self.shared.with(State::drop_handles);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
