@@ -397,3 +397,7 @@ impl Drop for Handle {
         self.shared.with(State::drop_handles);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

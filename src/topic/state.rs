@@ -230,12 +230,11 @@ impl State {
         let is_here = cursor.position == tail.from && !cursor.is_in_burst();
         let messages = u64::try_from(limit.messages).unwrap_or(u64::MAX);
         let fits = tail.chunk.len() <= limit.bytes && tail.messages <= messages;
-        let is_kept = tail.from >= self.store.log().oldest();
         let is_good = now.is_none_or(|now| {
             let ends = tail.expires.min(self.store.next_due());
             !ends.has_come(now)
         });
-        if !(is_here && fits && is_kept && is_good && self.listeners.wait_ahead(cursor.slot)) {
+        if !(is_here && fits && is_good && self.listeners.wait_ahead(cursor.slot)) {
             return None;
         }
         cursor.pass(tail.messages);

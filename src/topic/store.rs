@@ -150,7 +150,12 @@ impl Store {
     /// Lets messages leave that have expired or are beyond the bounds, a bounded number in one step;
     /// returns whether there may be more.
     pub(super) fn trim(&mut self, now: SystemTime) -> bool {
-        self.log.trim(now)
+        let has_more = self.log.trim(now);
+        let oldest = self.log.oldest();
+        if self.tail.as_ref().is_some_and(|tail| tail.from < oldest) {
+            self.tail = None;
+        }
+        has_more
     }
 
     /// Publishes a message; returns its id.

@@ -28,6 +28,7 @@ pub(super) const MOST_WAKES: usize = if cfg!(loom) { 1 } else { 64 };
 const MOST_DROPPED: usize = 256;
 /// Slots in a block, at most the bits of a word.
 const SLOTS: usize = MOST_WAKES;
+const LAST_SLOT: usize = SLOTS - 1;
 const FULL: u64 = if SLOTS == 64 { u64::MAX } else { 1 };
 
 /// Slots for streams, each with a waker.
@@ -342,9 +343,8 @@ impl Batch {
 /// The block of a slot, its index there, and its bit.
 #[inline]
 fn split(slot: usize) -> (usize, usize, u64) {
-    let index = slot / SLOTS;
-    let at = slot.saturating_sub(index.saturating_mul(SLOTS));
-    (index, at, 1_u64 << (at & 63))
+    let at = slot & LAST_SLOT;
+    (slot / SLOTS, at, 1 << at)
 }
 
 #[cfg(test)]
