@@ -160,7 +160,9 @@ impl Topic {
     /// ```
     pub fn publish(&self, message: impl Into<Message>) -> Result<Published, PublishError> {
         let mut message = message.into();
-        if let Some(id) = message.event().event_id() {
+        // The frame is searched for its id outside the lock.
+        let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
+        if let Some(id) = &own_id {
             if let Some(refuse) = self.handle.shared.refuses(id, message.is_returned()) {
                 return Err(refuse(message));
             }
@@ -169,7 +171,7 @@ impl Topic {
             let line = self.handle.shared.epoch().longest_line();
             message.event_mut().reserve_front(line);
         }
-        self.handle.shared.publish(message)
+        self.handle.shared.publish(message, own_id)
     }
 
     /// Takes back a message that is not due yet, the newest if several have this id; returns whether

@@ -80,10 +80,16 @@ impl Shared {
 
     /// Publishes a message. A message without a time needs the clock only if streams wait for it:
     /// their keep-alive counts from then.
-    pub(super) fn publish(&self, message: Message) -> Result<Published, PublishError> {
+    pub(super) fn publish(
+        &self,
+        message: Message,
+        own_id: Option<Arc<str>>,
+    ) -> Result<Published, PublishError> {
         let now = message.is_timed().then(|| self.clock.now());
         let needs_clock = |state: &State| state.is_timed() || state.has_waiting();
-        self.step(now, needs_clock, |state, step| state.publish(message, step))
+        self.step(now, needs_clock, |state, step| {
+            state.publish(message, own_id, step)
+        })
     }
 
     /// Works on a state that is up to the time, then wakes and drops outside the lock.

@@ -3,6 +3,7 @@
 //! Pure: no lock, no clock.
 
 use core::task::Waker;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -81,12 +82,13 @@ impl State {
     pub(super) fn publish(
         &mut self,
         message: Message,
+        own_id: Option<Arc<str>>,
         step: &mut Step,
     ) -> Result<Published, PublishError> {
         if self.is_closed() {
             return Err(PublishError::Closed(message));
         }
-        let id = self.store.publish(message, step)?;
+        let id = self.store.publish(message, own_id, step)?;
         count(&mut self.status.counters.published, 1);
         Ok(Published {
             id,

@@ -158,13 +158,14 @@ impl Store {
         has_more
     }
 
-    /// Publishes a message; returns its id.
+    /// Publishes a message, which may bring an id of its own; returns its id.
     pub(super) fn publish(
         &mut self,
         message: Message,
+        own_id: Option<Arc<str>>,
         step: &mut Step,
     ) -> Result<Id, PublishError> {
-        let mut plan = match self.plan(&message, step.now) {
+        let mut plan = match self.plan(&message, own_id, step.now) {
             Ok(plan) => plan,
             Err(refuse) => return Err(refuse(message)),
         };
@@ -183,11 +184,11 @@ impl Store {
     fn plan(
         &self,
         message: &Message,
+        mut own_id: Option<Arc<str>>,
         now: SystemTime,
     ) -> Result<Plan, fn(Message) -> PublishError> {
         let due = message.due(now);
         let is_due = due.has_come(now);
-        let mut own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
         let mut returned = None;
         if message.is_returned()
             && let Some(id) = &own_id
