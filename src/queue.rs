@@ -484,15 +484,12 @@ impl Queue {
     #[must_use = "the messages are gone from the queue"]
     pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
         let shared = &self.handle.shared;
-        let (dead, _numbers) = shared.with_caught_up(|state, _| state.take_dead());
-        let mut dead = dead.into_iter();
-        let mut letters = Vec::with_capacity(dead.len());
+        let mut letters = Vec::new();
         loop {
-            let some: Vec<_> = dead.by_ref().take(MOST_AT_ONCE).collect();
+            let some = shared.with_caught_up(|state, _| state.take_dead(MOST_AT_ONCE));
             if some.is_empty() {
                 return letters;
             }
-            shared.with(|state, _| state.strike_off_dead(&some));
             letters.extend(some.into_iter().map(|(mut lent, reason)| {
                 lent.item.attempts = lent.attempts;
                 let (due, seq) = (lent.due, lent.seq);
@@ -506,8 +503,8 @@ impl Queue {
     /// Waits for messages that were handed out as often as they may be, and takes them, the oldest
     /// first.
     ///
-    /// The list is empty once the queue is closed and nothing is in flight: nothing dies any more. In
-    /// a queue that delivers at most once it is empty at once. That leases end is seen by the streams
+    /// The list is empty once the queue is closed, what was due then has left, and nothing is in flight:
+    /// nothing dies any more. In a queue that delivers at most once it is empty at once. That leases end is seen by the streams
     /// that wait, or a [driver](Self::drive).
     ///
     /// # Cancel safety
@@ -732,6 +729,9 @@ impl Drop for Handle {
         self.shared.with(|state, _| state.drop_handles());
     }
 }
+
+/// A jump of the wall clock is noticed within this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// In so many holds of the lock a call catches up with the time at most.
 const MOST_HOLDS: usize = 64;

@@ -41,6 +41,8 @@ pub(super) struct Backlog {
     kept_bytes: usize,
     last_number: u64,
     producers: WaitQueue,
+    /// The expiry that those with a ticker are armed for.
+    producers_armed: Deadline,
     /// Capacity was freed, or may be by dropping, or a producer has left the line: the first in line
     /// may push.
     is_freed: bool,
@@ -98,6 +100,7 @@ impl Backlog {
             kept_bytes: 0,
             last_number: first_number.saturating_sub(1),
             producers: WaitQueue::default(),
+            producers_armed: Deadline::Never,
             is_freed: false,
         }
     }
@@ -420,17 +423,19 @@ impl Backlog {
         number.filter(|number| *number <= self.last_number)
     }
 
-    /// Stands in line for capacity, at the end or where it stands already.
+    /// Stands in line for capacity, at the end or where it stands already. Returns when the next
+    /// message expires, which may be the capacity.
     pub(super) fn wait_for_capacity(
         &mut self,
         ticket: &mut Option<Ticket>,
         caller: &mut Caller<'_>,
         step: &mut Step,
-    ) -> Result<(), NeedsClone> {
+    ) -> Result<Deadline, NeedsClone> {
         let ticket = *ticket.get_or_insert_with(|| self.producers.insert());
         let displaced = self.producers.wait(ticket, List::Waiting, 0, caller)?;
         step.effects.drop_waker(displaced);
-        Ok(())
+        self.producers_armed = self.next_expiry();
+        Ok(self.producers_armed)
     }
 
     pub(super) fn leave_line(&mut self, ticket: Ticket, step: &mut Step) {
@@ -455,14 +460,19 @@ impl Backlog {
         });
     }
 
-    /// If there may be capacity, the first in line shall push. It stays in line until it has, so that
+    /// If there may be capacity, the first in line shall push; if a message expires earlier than it
+    /// knows, it shall arm for that. It stays in line until it has, so that
     /// nobody overtakes it.
     #[inline]
     pub(super) fn settle(&mut self, step: &mut Step) {
-        if core::mem::take(&mut self.is_freed)
-            && self.producers.anyone_waits()
-            && self.may_have_capacity(1)
-        {
+        let is_freed = core::mem::take(&mut self.is_freed);
+        if !self.producers.anyone_waits() {
+            return;
+        }
+        let next = self.next_expiry();
+        let is_early = next < self.producers_armed;
+        if is_early || (is_freed && self.may_have_capacity(1)) {
+            self.producers_armed = next.min(self.producers_armed);
             step.effects.wake(self.producers.wake_first());
         }
     }

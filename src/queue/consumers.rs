@@ -6,10 +6,14 @@
 //! and ten streams of one message each, ten are notified. Credit lapses after [`DEBT`]: a stream
 //! that was woken but does not poll holds up the others for that long.
 //!
-//! While no driver runs, up to two streams that wait are the timekeepers. The first is armed for the
-//! next deadline of the queue, the second for [`DEBT`] after that, in case the first does not poll.
-//! Somebody has to see that credit lapses, too: when a stream is notified, one timekeeper is armed
-//! within [`DEBT`], and stays so as long as streams are notified, so that not each push wakes it.
+//! While no driver runs, up to two streams are the timekeepers. The first is armed for the next
+//! deadline of the queue, the second for [`DEBT`] after that, in case the first does not poll. One
+//! that takes a message stays timekeeper, and is to be back within [`DEBT`]: to replace it each time
+//! would cost a wake-up.
+//!
+//! Somebody has to see that credit lapses, too: when a stream is notified, another that waits is
+//! armed within [`DEBT`], and stays so as long as streams are notified, so that not each push wakes
+//! it.
 
 use core::time::Duration;
 use std::time::SystemTime;
@@ -32,8 +36,6 @@ pub(super) struct Consumers {
     none_is_full: bool,
     first: Option<Keeper>,
     second: Option<Keeper>,
-    /// When a second timekeeper was last woken to become it.
-    appointed: Option<SystemTime>,
     /// When a stream was last notified.
     notified: Option<SystemTime>,
     /// Tasks that keep the time in place of the streams: the first of them is armed.
@@ -45,7 +47,8 @@ pub(super) struct Consumers {
 #[derive(Clone, Copy, Debug)]
 struct Keeper {
     ticket: Ticket,
-    /// The deadline for which it arms when it polls.
+    /// The deadline for which it is armed, or arms when it polls. Of one that does not wait: since
+    /// when.
     armed: Deadline,
     /// It sees that credit lapses.
     guards: bool,
@@ -59,7 +62,6 @@ impl Consumers {
             none_is_full: false,
             first: None,
             second: None,
-            appointed: None,
             notified: None,
             drivers: WaitQueue::default(),
             driver_armed: Deadline::Never,
@@ -135,16 +137,17 @@ impl Consumers {
         Ok(())
     }
 
-    /// Leaves the wait set: it has taken something.
+    /// Leaves the wait set: it has taken something, and is to be back soon.
     #[inline]
-    pub(super) fn leave(&mut self, ticket: Ticket) {
+    pub(super) fn leave(&mut self, ticket: Ticket, now: SystemTime) {
         self.streams.leave(ticket);
-        self.resign(ticket);
+        self.note_absent(ticket, now);
     }
 
     /// Leaves the wait set, and keeps no waker: the caller polls by hand.
     pub(super) fn leave_for_good(&mut self, ticket: Ticket, step: &mut Step) {
-        self.leave(ticket);
+        self.streams.leave(ticket);
+        self.resign(ticket);
         step.effects.drop_waker(self.streams.take_waker(ticket));
     }
 
@@ -156,7 +159,8 @@ impl Consumers {
         step: &mut Step,
     ) -> Result<(), NeedsClone> {
         let displaced = self.streams.set_waker(ticket, caller)?;
-        self.leave(ticket);
+        self.streams.leave(ticket);
+        self.resign(ticket);
         step.effects.drop_waker(displaced);
         Ok(())
     }
@@ -216,21 +220,31 @@ impl Consumers {
             .any(|keeper| keeper.ticket == ticket)
     }
 
-    /// Notifies as many streams as it takes for `due` messages, within the bounds of a step.
-    pub(super) fn notify(&mut self, due: usize, step: &mut Step) {
-        let now = Deadline::At(step.now);
+    /// Takes credit back that was not used in time, within the bounds of a step.
+    #[inline]
+    pub(super) fn lapse(&mut self, now: SystemTime) {
         for _ in 0..MOST_AT_ONCE {
-            if !self.streams.lapse(now) {
+            if !self.streams.lapse(Deadline::At(now)) {
                 break;
             }
         }
-        let until = now.plus(DEBT);
+    }
+
+    /// Nothing is due: what streams have reserved is for nothing that is here.
+    #[inline]
+    pub(super) fn void_reservations(&mut self) {
+        self.streams.void_reservations();
+    }
+
+    /// Notifies as many streams as it takes for `due` messages, within the bounds of a step.
+    pub(super) fn notify(&mut self, due: usize, step: &mut Step) {
+        let until = Deadline::At(step.now).plus(DEBT);
         while due > self.streams.credit() && step.effects.wakes_left() > 0 {
             let spared = [self.first, self.second].map(|keeper| Some(keeper?.ticket));
             let Some((ticket, waker)) = self.streams.notify(spared, until) else {
                 return;
             };
-            self.resign(ticket);
+            self.note_absent(ticket, step.now);
             self.notified = Some(step.now);
             step.effects.wake(waker);
         }
@@ -242,7 +256,8 @@ impl Consumers {
         if self.streams.credit() == 0
             && let Some((ticket, waker)) = self.streams.notify_full(until)
         {
-            self.resign(ticket);
+            self.note_absent(ticket, step.now);
+            self.notified = Some(step.now);
             step.effects.wake(waker);
         }
     }
@@ -295,7 +310,7 @@ impl Consumers {
         })
     }
 
-    /// When a timekeeper that guards polls again.
+    /// When somebody who guards polls again.
     fn guard(&self, now: SystemTime) -> Deadline {
         let debt = Deadline::At(now).plus(DEBT);
         let is_recent = self
@@ -310,24 +325,16 @@ impl Consumers {
     pub(super) fn settle_time(&mut self, next: Deadline, step: &mut Step) {
         let lapse = self.streams.next_lapse();
         if self.is_driven() {
-            self.settle_driver(next.min(lapse), step);
+            self.settle_drivers(next.min(lapse), step);
             return;
         }
         self.dismiss(step.now);
-        if next != Deadline::Never && self.first.is_none_or(|first| next < first.armed) {
-            self.appoint_first(next, step);
-        }
+        self.settle_first(next, step);
         if lapse != Deadline::Never {
-            let keepers = [self.first, self.second];
-            if !keepers.iter().flatten().any(|keeper| keeper.armed <= lapse) {
-                self.appoint_guard(lapse, step);
-            }
+            self.settle_guard(lapse, step);
         }
         if let Some(first) = self.first {
-            let latest = first.armed.plus(DEBT);
-            if self.second.is_none_or(|second| second.armed > latest) {
-                self.appoint_second(latest, step);
-            }
+            self.settle_second(first.armed.plus(DEBT), step);
         }
     }
 
@@ -342,65 +349,117 @@ impl Consumers {
         }
     }
 
-    fn appoint_first(&mut self, next: Deadline, step: &mut Step) {
+    fn settle_first(&mut self, next: Deadline, step: &mut Step) {
+        if next == Deadline::Never {
+            return;
+        }
         if self.first.is_none() {
             self.first = self.second.take();
         }
-        let known = self.first.map(|first| first.ticket);
-        // The one that came last is the one that stays longest.
-        let Some(ticket) = known.or_else(|| self.streams.last_but([None; 2])) else {
-            return;
-        };
-        let known = self.first.map_or(Deadline::Never, |first| first.armed);
-        self.first = Some(Keeper {
-            ticket,
-            armed: next.min(known),
-            guards: self.first.is_some_and(|first| first.guards),
-        });
-        if next < known {
-            step.effects.wake(self.streams.take_waker(ticket));
+        match self.first {
+            None => {
+                self.first = self.appoint([None; 2], next, step);
+            }
+            // One that does not wait arms when it is back.
+            Some(first) if first.armed <= next || !self.streams.waits(first.ticket) => {}
+            Some(first) => {
+                self.first = Some(Keeper {
+                    armed: next,
+                    ..first
+                });
+                step.effects.wake(self.streams.take_waker(first.ticket));
+            }
         }
     }
 
-    fn appoint_second(&mut self, armed: Deadline, step: &mut Step) {
-        let debt = self
-            .appointed
-            .map(|appointed| Deadline::At(appointed).plus(DEBT));
-        if armed == Deadline::Never || debt.is_some_and(|debt| !debt.has_come(step.now)) {
+    /// If the first does not poll, the second must.
+    fn settle_second(&mut self, latest: Deadline, step: &mut Step) {
+        let first = self.first.map(|first| first.ticket);
+        match self.second {
+            None if latest == Deadline::Never => {}
+            None => {
+                self.second = self.appoint([first, None], latest, step);
+            }
+            Some(second) if second.armed <= latest || !self.streams.waits(second.ticket) => {}
+            Some(second) => {
+                self.second = Some(Keeper {
+                    armed: latest,
+                    ..second
+                });
+                step.effects.wake(self.streams.take_waker(second.ticket));
+            }
+        }
+    }
+
+    /// A stream that waits must be armed for the time when credit lapses.
+    fn settle_guard(&mut self, lapse: Deadline, step: &mut Step) {
+        let guards = |keeper: Option<Keeper>| {
+            let keeper = keeper.filter(|keeper| self.streams.waits(keeper.ticket));
+            keeper.map(|keeper| keeper.armed)
+        };
+        let (first, second) = (guards(self.first), guards(self.second));
+        if [first, second]
+            .into_iter()
+            .flatten()
+            .any(|armed| armed <= lapse)
+        {
             return;
         }
-        let first = self.first.map(|first| first.ticket);
-        let known = self.second.map(|second| second.ticket);
-        if let Some(ticket) = known.or_else(|| self.streams.last_but([first, None])) {
-            self.appointed = Some(step.now);
-            self.second = Some(Keeper {
+        let known = [self.first, self.second].map(|keeper| Some(keeper?.ticket));
+        let keeper = if second.is_some() {
+            self.second
+        } else if let Some(ticket) = self.streams.last_but(known) {
+            Some(Keeper {
                 ticket,
-                armed,
-                guards: self.second.is_some_and(|second| second.guards),
+                armed: lapse,
+                guards: true,
+            })
+        } else if first.is_some() {
+            let keeper = self.first.map(|first| Keeper {
+                armed: lapse,
+                guards: true,
+                ..first
             });
-            step.effects.wake(self.streams.take_waker(ticket));
-        }
-    }
-
-    /// Arms a timekeeper for the time when credit lapses.
-    fn appoint_guard(&mut self, lapse: Deadline, step: &mut Step) {
-        let first = self.first.map(|first| first.ticket);
-        let second = self.second.map(|second| second.ticket);
-        let other = second.or_else(|| self.streams.last_but([first, None]));
-        let Some(ticket) = other.or(first) else {
+            self.first = keeper;
+            step.effects
+                .wake(keeper.and_then(|keeper| self.streams.take_waker(keeper.ticket)));
+            return;
+        } else {
             return;
         };
-        let keeper = Some(Keeper {
-            ticket,
+        self.second = keeper.map(|keeper| Keeper {
             armed: lapse,
             guards: true,
+            ..keeper
         });
-        if other.is_some() {
-            self.second = keeper;
-        } else {
-            self.first = keeper;
-        }
+        step.effects
+            .wake(keeper.and_then(|keeper| self.streams.take_waker(keeper.ticket)));
+    }
+
+    /// Makes a stream that waits a timekeeper: the one that came last, which stays longest.
+    fn appoint(
+        &mut self,
+        except: [Option<Ticket>; 2],
+        armed: Deadline,
+        step: &mut Step,
+    ) -> Option<Keeper> {
+        let ticket = self.streams.last_but(except)?;
         step.effects.wake(self.streams.take_waker(ticket));
+        Some(Keeper {
+            ticket,
+            armed,
+            guards: false,
+        })
+    }
+
+    /// A timekeeper does not wait for a while.
+    #[inline]
+    fn note_absent(&mut self, ticket: Ticket, now: SystemTime) {
+        for keeper in [&mut self.first, &mut self.second].into_iter().flatten() {
+            if keeper.ticket == ticket {
+                keeper.armed = Deadline::At(now);
+            }
+        }
     }
 
     #[inline]
@@ -415,58 +474,61 @@ impl Consumers {
     /// Begins to tell all streams of the end.
     pub(super) fn begin_telling(&mut self) {
         self.streams.begin_telling();
+    }
+
+    /// Begins to tell all drivers that nothing is left to do.
+    pub(super) fn begin_telling_drivers(&mut self) {
         self.drivers.begin_telling();
     }
 
     /// Tells some more streams of the end.
     pub(super) fn tell(&mut self, step: &mut Step) {
-        for tasks in [&mut self.streams, &mut self.drivers] {
-            tasks.tell(step.effects.wakes_left(), |waker| {
-                step.effects.wake(Some(waker));
-            });
-        }
+        self.streams.tell(step.effects.wakes_left(), |waker| {
+            step.effects.wake(Some(waker));
+        });
     }
 
-    /// Adds a task that keeps the time in place of the streams.
-    pub(super) fn add_driver(&mut self) -> Ticket {
-        self.first = None;
-        self.second = None;
-        self.drivers.insert()
+    /// Tells some more drivers.
+    pub(super) fn tell_drivers(&mut self, step: &mut Step) {
+        self.drivers.tell(step.effects.wakes_left(), |waker| {
+            step.effects.wake(Some(waker));
+        });
     }
 
-    /// When a driver is to poll again.
-    pub(super) fn drive(
-        &mut self,
-        ticket: Ticket,
-        next: Deadline,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Deadline, NeedsClone> {
-        let displaced = self.drivers.wait(ticket, List::Waiting, 0, caller)?;
-        step.effects.drop_waker(displaced);
-        let armed = next.min(self.streams.next_lapse());
-        if self.drivers.is_first(ticket) {
-            self.driver_armed = armed;
-        }
-        Ok(armed)
-    }
-
-    /// Whether a driver keeps the time.
+    /// Whether drivers keep the time.
     #[inline]
     pub(super) fn is_driven(&self) -> bool {
         self.drivers.len() > 0
     }
 
-    pub(super) fn remove_driver(&mut self, ticket: Ticket, step: &mut Step) {
-        step.effects.drop_waker(self.drivers.remove(ticket));
-        // Another one arms for what comes next.
-        self.driver_armed = Deadline::Never;
+    /// When a driver is to poll again. From its first poll on it keeps the time in place of the
+    /// streams.
+    pub(super) fn drive(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        next: Deadline,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<Deadline, NeedsClone> {
+        let ticket = *ticket.get_or_insert_with(|| self.drivers.insert());
+        let displaced = self.drivers.wait(ticket, List::Waiting, 0, caller)?;
+        step.effects.drop_waker(displaced);
+        self.first = None;
+        self.second = None;
+        self.driver_armed = next.min(self.guard(step.now));
+        Ok(self.driver_armed)
     }
 
-    fn settle_driver(&mut self, next: Deadline, step: &mut Step) {
+    pub(super) fn remove_driver(&mut self, ticket: Ticket, step: &mut Step) {
+        step.effects.drop_waker(self.drivers.remove(ticket));
+    }
+
+    /// All drivers keep the time: one of them may not poll.
+    fn settle_drivers(&mut self, next: Deadline, step: &mut Step) {
         if next < self.driver_armed {
             self.driver_armed = next;
-            step.effects.wake(self.drivers.wake_first());
+            self.drivers.begin_telling();
+            self.tell_drivers(step);
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     past: AckHistory,
     /// Tasks that wait until nothing is in flight.
     drains: WaitQueue,
+    /// The deadline for which they are armed.
+    drains_armed: Deadline,
     /// Tasks that wait for dead letters.
     takers: WaitQueue,
 }
@@ -45,6 +47,7 @@ impl Delivery {
             dead_numbers: BTreeSet::new(),
             past: AckHistory::default(),
             drains: WaitQueue::default(),
+            drains_armed: Deadline::Never,
             takers: WaitQueue::default(),
         }
     }
@@ -86,10 +89,14 @@ impl Delivery {
         self.dead_numbers.contains(&number)
     }
 
-    /// Hands the dead over.
-    pub(super) fn take_dead(&mut self) -> (VecDeque<Dead>, BTreeSet<u64>) {
-        let dead = core::mem::take(&mut self.dead);
-        (dead, core::mem::take(&mut self.dead_numbers))
+    /// Hands some of the dead over, the oldest first.
+    pub(super) fn take_dead(&mut self, most: usize) -> Vec<Dead> {
+        let most = most.min(self.dead.len());
+        let dead: Vec<_> = self.dead.drain(..most).collect();
+        for (lent, _) in &dead {
+            self.dead_numbers.remove(&lent.seq);
+        }
+        dead
     }
 
     pub(super) fn take_all(&mut self) -> AllLent {
@@ -115,17 +122,18 @@ impl Delivery {
         self.past.own(id)
     }
 
-    /// Waits until nothing is in flight.
+    /// Waits until nothing is in flight; returns when the next lease or grace ends.
     pub(super) fn wait_for_drain(
         &mut self,
         ticket: &mut Option<Ticket>,
         caller: &mut Caller<'_>,
         step: &mut Step,
-    ) -> Result<(), NeedsClone> {
+    ) -> Result<Deadline, NeedsClone> {
         let ticket = *ticket.get_or_insert_with(|| self.drains.insert());
         let displaced = self.drains.wait(ticket, List::Waiting, 0, caller)?;
         step.effects.drop_waker(displaced);
-        Ok(())
+        self.drains_armed = self.next_end();
+        Ok(self.drains_armed)
     }
 
     pub(super) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
@@ -153,7 +161,8 @@ impl Delivery {
     /// once nothing is in flight.
     pub(super) fn settle(&mut self, is_over: bool, step: &mut Step) {
         let is_idle = self.leases.len() == 0;
-        if is_idle && self.drains.anyone_waits() {
+        if self.drains.anyone_waits() && (is_idle || self.next_end() < self.drains_armed) {
+            self.drains_armed = self.next_end();
             notify_all(&mut self.drains, step);
         }
         let is_any_dead = !self.dead.is_empty();

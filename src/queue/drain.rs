@@ -9,8 +9,8 @@ use core::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::dead_letter::DeadLetter;
-use super::{Queue, wait_queue::Ticket};
-use crate::time::{LONGEST_ARM, Ticker};
+use super::{LONGEST_WAIT, Queue, wait_queue::Ticket};
+use crate::time::Ticker;
 
 pin_project! {
     /// The future of [`Queue::drain`].
@@ -62,7 +62,7 @@ impl<T: Ticker> Future for Drain<T> {
                 return Poll::Ready(());
             };
             // Clock and ticker may differ: a tick that comes too early is followed by another.
-            let after = after.clamp(Duration::from_millis(1), LONGEST_ARM);
+            let after = after.clamp(Duration::from_millis(1), LONGEST_WAIT);
             this.ticker.as_mut().arm(Some(after));
             if this.ticker.as_mut().poll_tick(cx).is_pending() {
                 return Poll::Pending;

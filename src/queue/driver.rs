@@ -9,17 +9,15 @@ use std::sync::Arc;
 
 use pin_project_lite::pin_project;
 
+use super::LONGEST_WAIT;
 use super::{Shared, wait_queue::Ticket};
 use crate::time::Ticker;
-
-/// A jump of the wall clock is noticed within this time.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 pin_project! {
     /// The future of [`Queue::drive`].
     ///
-    /// It holds no handle of the queue: once the last handle is dropped it goes on until all messages
-    /// have left.
+    /// It keeps the time from its first poll on, and holds no handle of the queue: once the last
+    /// handle is dropped it goes on until all messages have left.
     #[must_use = "futures do nothing unless polled"]
     pub struct QueueDriver<T> {
         part: Part,
@@ -31,13 +29,15 @@ pin_project! {
 /// The part in the queue, which ends when this is dropped.
 struct Part {
     shared: Arc<Shared>,
-    ticket: Ticket,
+    ticket: Option<Ticket>,
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        self.shared
-            .with(|state, step| state.consumers.remove_driver(self.ticket, step));
+        if let Some(ticket) = self.ticket {
+            self.shared
+                .with(|state, step| state.consumers.remove_driver(ticket, step));
+        }
     }
 }
 
@@ -45,7 +45,7 @@ impl<T> QueueDriver<T> {
     pub(super) fn new(shared: &Arc<Shared>, ticker: T) -> Self {
         let part = Part {
             shared: Arc::clone(shared),
-            ticket: shared.with(|state, _| state.consumers.add_driver()),
+            ticket: None,
         };
         Self { part, ticker }
     }
@@ -56,15 +56,15 @@ impl<T: Ticker> Future for QueueDriver<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let Part { shared, ticket } = &*this.part;
+        let Part { shared, ticket } = this.part;
         loop {
-            let next = shared.poll(cx, |state, step, caller| state.drive(*ticket, caller, step));
+            let next = shared.poll(cx, |state, step, caller| state.drive(ticket, caller, step));
             let Some(after) = next else {
                 return Poll::Ready(());
             };
             // Clock and ticker may differ: a tick that comes too early is followed by another.
-            let after = after.clamp(Duration::from_millis(1), LONGEST_WAIT);
-            this.ticker.as_mut().arm(Some(after));
+            let after = after.map(|after| after.clamp(Duration::from_millis(1), LONGEST_WAIT));
+            this.ticker.as_mut().arm(after);
             if this.ticker.as_mut().poll_tick(cx).is_pending() {
                 return Poll::Pending;
             }

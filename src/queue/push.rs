@@ -10,10 +10,10 @@ use pin_project_lite::pin_project;
 
 use super::backlog::{Push, Pushed};
 use super::receipt::{PushError, Receipt};
-use super::{Queue, Shared};
+use super::{LONGEST_WAIT, Queue, Shared};
 use crate::message::Message;
 use crate::queue::wait_queue::Ticket;
-use crate::time::{LONGEST_ARM, ThreadTicker, Ticker};
+use crate::time::{ThreadTicker, Ticker};
 
 pin_project! {
     /// The future of [`Queue::push_when_ready`].
@@ -111,12 +111,13 @@ impl<T: Ticker> Future for PushWhenReady<T> {
                 let Pushed::Full(full) = pushed else {
                     return Ok((Some(pushed), None));
                 };
-                if let Err(needs_clone) = state.backlog.wait_for_capacity(ticket, caller, step) {
-                    push = Some(full);
-                    return Err(needs_clone);
+                match state.backlog.wait_for_capacity(ticket, caller, step) {
+                    Ok(expiry) => Ok((Some(Pushed::Full(full)), expiry.after(step.now))),
+                    Err(needs_clone) => {
+                        push = Some(full);
+                        Err(needs_clone)
+                    }
                 }
-                let expiry = state.backlog.next_expiry().after(step.now);
-                Ok((Some(Pushed::Full(full)), expiry))
             });
             match pushed {
                 Some(Pushed::Full(full)) => *this.push = Some(full),
@@ -132,7 +133,7 @@ impl<T: Ticker> Future for PushWhenReady<T> {
             };
             // Clock and ticker may differ: a tick that comes too early is followed by another.
             let least = core::time::Duration::from_millis(1);
-            let after = expiry.map(|after| after.clamp(least, LONGEST_ARM));
+            let after = expiry.map(|after| after.clamp(least, LONGEST_WAIT));
             ticker.as_mut().arm(after);
             if ticker.as_mut().poll_tick(cx).is_pending() {
                 return Poll::Pending;

@@ -42,6 +42,8 @@ pub(super) struct State {
     is_aborted: bool,
     /// Of what all tasks have been told, or are being told.
     announced: Phase,
+    /// All drivers have been told, or are being told, that nothing is left to do.
+    are_drivers_told: bool,
     pub(super) stats: QueueStats,
 }
 
@@ -105,6 +107,7 @@ impl State {
             closed: None,
             is_aborted: false,
             announced: Phase::Open,
+            are_drivers_told: false,
             stats: QueueStats::default(),
         }
     }
@@ -120,6 +123,7 @@ impl State {
     /// messages. Returns whether there may be more.
     #[inline]
     pub(super) fn catch_up(&mut self, step: &mut Step) -> bool {
+        self.consumers.lapse(step.now);
         let delivery = self.delivery.as_ref();
         let is_behind = self.backlog.is_any_expired(step.now)
             || delivery.is_some_and(|delivery| delivery.is_any_over(step.now));
@@ -244,10 +248,10 @@ impl State {
         if let Some(burst) = burst.filter(|_| pull.is_batch()) {
             limit.messages = burst.left;
         }
-        let gathered = self.gather(chunk, holder, limit, step);
+        let gathered = self.gather(chunk, holder, limit, *burst, step);
         if !chunk.is_empty() {
             if pull.registers() {
-                self.consumers.leave(ticket);
+                self.consumers.leave(ticket, step.now);
             } else {
                 self.consumers.leave_for_good(ticket, step);
             }
@@ -271,7 +275,7 @@ impl State {
     /// Takes one message that is due, for nobody in particular.
     pub(super) fn next_ready(&mut self, chunk: &mut Chunk, step: &mut Step) -> bool {
         let one = Limit::new(usize::MAX, 1);
-        !self.is_aborted && matches!(self.gather(chunk, None, one, step), Gathered::Again)
+        !self.is_aborted && matches!(self.gather(chunk, None, one, None, step), Gathered::Again)
     }
 
     /// Whether a timekeeper leaves what is due to the streams that were notified for it.
@@ -352,9 +356,11 @@ impl State {
         chunk: &mut Chunk,
         holder: Option<HolderId>,
         limit: Limit,
+        burst: Option<Burst>,
         step: &mut Step,
     ) -> Gathered {
-        let horizon = self.horizon(step.now);
+        let horizon = burst.map_or(self.horizon(step.now), |burst| burst.began);
+        let last = burst.map_or(u64::MAX, |burst| burst.last);
         for _ in 0..MOST_AT_ONCE {
             if let Some(holder) = holder {
                 match self.gather_owed(chunk, holder, limit, step) {
@@ -367,7 +373,7 @@ impl State {
             let Some((key, expires, item)) = head.filter(|_| chunk.has_place(limit)) else {
                 return Gathered::Done;
             };
-            if !key.due.has_come(horizon) {
+            if !key.due.has_come(horizon) || key.seq > last {
                 return Gathered::Done;
             }
             if expires.has_come(step.now) {
@@ -554,32 +560,40 @@ impl State {
         }
     }
 
-    /// When a driver is to poll again; `None` once the queue is closed, and nothing is left for it
-    /// to do.
+    /// After which time a driver is to poll again, if any; `None` once the queue is closed, and
+    /// nothing is left for it to do.
     pub(super) fn drive(
         &mut self,
-        ticket: Ticket,
+        ticket: &mut Option<Ticket>,
         caller: &mut Caller<'_>,
         step: &mut Step,
-    ) -> Result<Option<Duration>, NeedsClone> {
-        let is_idle = self
-            .delivery
-            .as_ref()
-            .is_none_or(|delivery| delivery.leases.len() == 0);
-        if is_idle && self.is_finished(step.now) {
+    ) -> Result<Option<Option<Duration>>, NeedsClone> {
+        if self.is_done(step.now) {
             return Ok(None);
         }
         let next = self.next_deadline(step.now);
         let next = self.consumers.drive(ticket, next, caller, step)?;
-        Ok(Some(next.after(step.now).unwrap_or(Duration::MAX)))
+        Ok(Some(next.after(step.now)))
+    }
+
+    /// Whether nothing is left that a driver would do.
+    fn is_done(&self, now: SystemTime) -> bool {
+        self.is_finished(now) && !self.is_any_in_flight()
+    }
+
+    fn is_any_in_flight(&self) -> bool {
+        let delivery = self.delivery.as_ref();
+        delivery.is_some_and(|delivery| delivery.leases.len() > 0)
     }
 
     /// Brings the state to rest after a step: wakes whoever must act on it.
     pub(super) fn settle(&mut self, step: &mut Step) {
         self.announce_end(step);
-        let is_over = self.announced > Phase::Open;
-        if let Some(delivery) = &mut self.delivery {
-            delivery.settle(is_over, step);
+        if self.delivery.is_some() {
+            let is_over = self.is_finished(step.now);
+            if let Some(delivery) = &mut self.delivery {
+                delivery.settle(is_over, step);
+            }
         }
         self.consumers.release();
         let anyone_waits = self.consumers.anyone_waits();
@@ -589,6 +603,8 @@ impl State {
             let due = self.backlog.due();
             if due > 0 {
                 self.consumers.notify(due, step);
+            } else {
+                self.consumers.void_reservations();
             }
         } else if is_any_full && self.is_head_unleased(step.now) {
             self.consumers.notify_full(step);
@@ -626,6 +642,13 @@ impl State {
         }
         self.consumers.tell(step);
         self.backlog.tell(step);
+        if self.consumers.is_driven() && self.is_done(step.now) {
+            if !self.are_drivers_told {
+                self.are_drivers_told = true;
+                self.consumers.begin_telling_drivers();
+            }
+            self.consumers.tell_drivers(step);
+        }
     }
 
     /// Whether nobody can push, and nothing is left that ever falls due.
@@ -663,6 +686,12 @@ impl State {
         let mut next = delivery.map_or(Deadline::Never, |delivery| delivery.next_end());
         if self.consumers.anyone_waits() && !self.is_closed() {
             next = next.min(self.backlog.next_due(now));
+        }
+        if !self.consumers.anyone_waits() && self.consumers.anyone_is_full() {
+            // A message that needs no lease can go to a stream that is full.
+            let head = self.backlog.head().filter(|(.., item)| !item.has_id);
+            let due = head.map_or(Deadline::Never, |(key, ..)| key.due);
+            next = next.min(due);
         }
         if self.backlog.anyone_waits_for_capacity() {
             next = next.min(self.backlog.next_expiry());

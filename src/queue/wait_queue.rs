@@ -71,6 +71,8 @@ struct Slot {
     credit: usize,
     /// Of a task that was notified or has a reservation: when that lapses.
     until: Deadline,
+    /// Of a task that has a reservation: when that was made.
+    round: u64,
     holder: Option<HolderId>,
 }
 
@@ -93,6 +95,8 @@ pub(super) struct WaitQueue {
     credit: usize,
     /// The same of those that were notified alone.
     notified: usize,
+    /// Reservations of an earlier round are void: they count for nothing.
+    round: u64,
     /// Up to which slot all tasks have been told of the end.
     told: usize,
 }
@@ -109,6 +113,7 @@ impl WaitQueue {
             next: None,
             credit: 0,
             until: Deadline::Never,
+            round: 0,
             holder: None,
         };
         if let Some(free) = self.free.pop_first()
@@ -210,14 +215,26 @@ impl WaitQueue {
     ) -> Result<Option<Waker>, NeedsClone> {
         let displaced = self.set_waker(ticket, caller)?;
         self.leave(ticket);
+        let round = self.round;
         if let Some(slot) = self.slot(ticket) {
             slot.state = State::Reserved;
             slot.credit = credit;
             slot.until = until;
+            slot.round = round;
             self.reserved.insert((until, ticket.slot));
             self.credit = self.credit.saturating_add(credit);
         }
         Ok(displaced)
+    }
+
+    /// All reservations are void: what was reserved is gone. Whoever made them comes back at its tick
+    /// all the same.
+    #[inline]
+    pub(super) fn void_reservations(&mut self) {
+        if self.credit > self.notified {
+            self.credit = self.notified;
+            self.round = self.round.wrapping_add(1);
+        }
     }
 
     /// Keeps the caller's waker, for the end. Returns the one of before.
@@ -422,7 +439,7 @@ impl WaitQueue {
 
     /// How many messages all notified and reserved tasks but this one take.
     pub(super) fn credit_but(&self, ticket: Ticket) -> usize {
-        let own = self.peek(ticket).filter(|slot| slot.has_credit());
+        let own = self.peek(ticket).filter(|slot| self.counts(slot));
         self.credit
             .saturating_sub(own.map_or(0, |slot| slot.credit))
     }
@@ -434,7 +451,21 @@ impl WaitQueue {
     }
 
     pub(super) fn has_credit(&self, ticket: Ticket) -> bool {
-        self.peek(ticket).is_some_and(Slot::has_credit)
+        self.peek(ticket).is_some_and(|slot| self.counts(slot))
+    }
+
+    fn counts(&self, slot: &Slot) -> bool {
+        match slot.state {
+            State::In(list) => list == List::Notified,
+            State::Reserved => slot.round == self.round,
+            State::Free | State::Idle => false,
+        }
+    }
+
+    /// Whether this task waits, whatever for.
+    pub(super) fn waits(&self, ticket: Ticket) -> bool {
+        let slot = self.peek(ticket);
+        slot.is_some_and(|slot| matches!(slot.state, State::In(list) if list != List::Notified))
     }
 
     #[inline]
@@ -459,7 +490,9 @@ impl WaitQueue {
         };
         slot.state = State::Idle;
         self.reserved.remove(&(slot.until, index));
-        self.credit = self.credit.saturating_sub(slot.credit);
+        if slot.round == self.round {
+            self.credit = self.credit.saturating_sub(slot.credit);
+        }
     }
 
     #[inline]
@@ -529,12 +562,6 @@ impl WaitQueue {
         if let Some(slot) = next.and_then(|next| self.slots.get_mut(next as usize)) {
             slot.previous = previous;
         }
-    }
-}
-
-impl Slot {
-    fn has_credit(&self) -> bool {
-        matches!(self.state, State::In(List::Notified) | State::Reserved)
     }
 }
 

@@ -77,6 +77,11 @@ impl<F> Task<F> {
     pub fn wakes(&self) -> usize {
         self.count.take()
     }
+
+    /// Whether it was woken since the last call of [`wakes`](Self::wakes).
+    pub fn is_woken(&self) -> bool {
+        self.count.0.load(Ordering::Relaxed) > 0
+    }
 }
 
 impl<F: Future> Task<F> {

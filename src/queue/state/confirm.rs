@@ -1,7 +1,6 @@
 //! The steps of a queue that delivers at least once.
 
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
 
 use super::State;
 use crate::ordered::Key;
@@ -79,9 +78,8 @@ impl State {
         if delivery.leases.len() == 0 {
             return Ok(None);
         }
-        delivery.wait_for_drain(ticket, caller, step)?;
-        let next = delivery.next_end().after(step.now);
-        Ok(Some(next.unwrap_or(Duration::MAX)))
+        let next = delivery.wait_for_drain(ticket, caller, step)?;
+        Ok(Some(next.after(step.now).unwrap_or(Duration::MAX)))
     }
 
     pub(crate) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
@@ -97,7 +95,7 @@ impl State {
         caller: &mut Caller<'_>,
         step: &mut Step,
     ) -> Result<Option<bool>, NeedsClone> {
-        let is_over = self.is_closed() || self.is_forgotten();
+        let is_over = self.is_finished(step.now);
         let Some(delivery) = &mut self.delivery else {
             return Ok(Some(true));
         };
@@ -209,22 +207,16 @@ impl State {
         own.or_else(|| self.backlog.number_in(id))
     }
 
-    /// Hands the dead letters over; they still count against the bounds, until
-    /// [`strike_off_dead`](Self::strike_off_dead).
-    pub(crate) fn take_dead(&mut self) -> (VecDeque<Dead>, BTreeSet<u64>) {
+    /// Hands some dead letters over.
+    pub(crate) fn take_dead(&mut self, most: usize) -> Vec<Dead> {
         let delivery = self.delivery.as_mut();
-        delivery
-            .map(|delivery| delivery.take_dead())
-            .unwrap_or_default()
-    }
-
-    /// Strikes dead letters off that were taken.
-    pub(crate) fn strike_off_dead(&mut self, dead: &[Dead]) {
-        for (lent, _) in dead {
+        let dead = delivery.map_or_else(Vec::new, |delivery| delivery.take_dead(most));
+        for (lent, _) in &dead {
             let (due, seq) = (lent.due, lent.seq);
             self.backlog.strike_off(Key { due, seq }, &lent.item, true);
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
         }
+        dead
     }
 
     /// Whether the queue answers for a message with this id, where ids must be unique.
