@@ -89,9 +89,12 @@ fn the_second_of_two_drivers_goes_on_when_the_first_is_dropped() {
     }
     queue.push(Message::from("x").after(secs(5))).unwrap();
     let [first, mut second] = drivers;
-    assert_eq!([first.wakes(), second.wakes()], [1, 0]);
+    assert_eq!(
+        [first.wakes(), second.wakes()],
+        [1, 1],
+        "each keeps the time"
+    );
     drop(first);
-    assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_pending());
     clock.advance(secs(5));
     assert!(second.poll().is_pending());
@@ -108,11 +111,12 @@ fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
     queue.push(Message::from("later").after(secs(60))).unwrap();
     assert!(driver.poll().is_pending());
     queue.close();
-    assert_eq!(driver.wakes(), 1);
     assert!(driver.poll().is_pending(), "one was due");
     assert!(queue.next_ready().is_some());
     assert!(driver.poll().is_pending(), "it is in flight");
+    driver.wakes();
     queue.ack("e-1").unwrap();
+    assert_eq!(driver.wakes(), 1);
     assert!(driver.poll().is_ready());
     assert_eq!(queue.take_remaining().len(), 1);
 }

@@ -130,42 +130,6 @@ fn a_ticked_stream_polled_by_hand_gets_what_a_stalled_one_was_woken_for() {
     assert!(taken.is_some(), "50 s later");
 }
 
-/// One notified, one timekeeper: each further stalled stream costs a second more.
-#[test]
-fn two_stalled_streams_hold_up_the_third_for_two_seconds() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let streams = [(); 3].map(|()| waiting(&queue, &clock));
-    queue.push("x").unwrap();
-    let (woken, mut healthy): (Vec<_>, Vec<_>) =
-        streams.into_iter().partition(|stream| stream.wakes() > 0);
-    assert_eq!((woken.len(), healthy.len()), (2, 1));
-    assert_eq!(pass(&clock, 60_000, &mut healthy), 1);
-}
-
-#[test]
-fn two_stalled_timekeepers_hold_up_the_third_for_two_seconds() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
-    queue.push(Message::from("x").after(secs(5))).unwrap();
-    let keepers = streams.each_ref().map(|stream| stream.wakes() > 0);
-    for stream in &mut streams {
-        stream.is_pending();
-    }
-    let mut healthy: Vec<_> = Vec::new();
-    let mut stalled = Vec::new();
-    for (stream, keeper) in streams.into_iter().zip(keepers) {
-        if keeper {
-            stalled.push(stream);
-        } else {
-            healthy.push(stream);
-        }
-    }
-    assert_eq!(healthy.len(), 1);
-    assert_eq!(pass(&clock, 60_000, &mut healthy), 1);
-}
-
 /// The second timekeeper leaves within a second after it was appointed: none follows.
 #[test]
 fn a_second_timekeeper_that_leaves_soon_is_replaced() {
@@ -225,24 +189,6 @@ fn with_a_driver_two_stalled_streams_hold_up_the_third_for_two_seconds() {
     assert_eq!(taken, 1);
 }
 
-/// The first 64 that hear of the end do not poll.
-#[test]
-fn a_close_reaches_those_behind_64_stalled_streams_within_a_second() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let mut stalled: Vec<_> = (0..70).map(|_| waiting(&queue, &clock)).collect();
-    queue.close();
-    let mut healthy: Vec<_> = stalled.split_off(64);
-    for _ in 0..100 {
-        clock.advance(ms(20));
-        while let Some(task) = healthy.iter_mut().find(|task| task.is_woken()) {
-            task.wakes();
-            task.is_over();
-        }
-    }
-    assert!(healthy.iter().all(|task| task.inner.is_terminated()));
-}
-
 /// All that wait end, 64 in each step: streams, producers, drains, drivers.
 #[test]
 fn an_abort_reaches_all_of_a_crowd() {
@@ -297,23 +243,6 @@ fn an_abort_reaches_all_of_a_crowd() {
 }
 
 // What nobody is armed for.
-
-#[test]
-fn a_stream_that_waits_for_its_tick_keeps_the_time() {
-    let clock = FakeClock::new();
-    let lease = Lease::new(secs(5)).max_attempts(1);
-    let queue = builder(&clock).at_least_once(lease).build();
-    let mut stream = settled(bare(&queue, &clock).every(secs(60)));
-    queue.push("dies").unwrap();
-    stream.is_pending();
-    stream.wakes();
-    assert!(queue.next_ready().is_some());
-    let mut letters = Task::new(queue.dead_letters());
-    assert!(letters.poll().is_pending());
-    let mut healthy = [stream];
-    assert_eq!(pass(&clock, 10_000, &mut healthy), 0);
-    assert!(letters.wakes() > 0, "its lease ended 5 s ago");
-}
 
 #[test]
 fn a_scheduled_comment_reaches_a_full_stream_when_it_is_due() {
@@ -824,20 +753,5 @@ fn the_bounds_are_free_again_after_everything_that_can_happen() {
     }
 }
 
-/// A scrape moves at most 64 messages, whatever has expired.
-#[test]
-fn a_scrape_pays_for_no_crowd() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    for _ in 0..4_000 {
-        queue
-            .push(Message::from("x").expires_after(secs(1)))
-            .unwrap();
-    }
-    clock.advance(secs(1));
-    let expired = queue.stats().expired;
-    assert!(expired <= 64, "{expired}");
-}
-
-#[path = "break_queue_sim/simulation.rs"]
+#[path = "queue_simulation_parts/simulation.rs"]
 mod simulation;
