@@ -144,7 +144,7 @@ impl<T> SeqMap<T> {
     }
 
     /// All values with their numbers, in order.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         let middle = self.middle.iter().map(|(at, block)| (*at, block));
         let [front, back] = [&self.front, &self.back].map(|(at, block)| (*at, block));

@@ -72,7 +72,7 @@ impl OwnIds {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn len_and_bytes(&self) -> (usize, usize) {
         assert_eq!(self.ends.len(), self.hashes.len());
         (self.ends.len(), self.bytes)
