@@ -249,7 +249,7 @@ pub use source::{Events, Limit, Pull, Source, TooManyStreams};
 pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
 pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
 pub use topic::{
-    Drive, GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder,
+    GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder, TopicDriver,
     TopicStats, TopicSubscription,
 };
 

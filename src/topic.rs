@@ -2,7 +2,7 @@
 
 mod builder;
 mod cursor;
-mod drive;
+mod driver;
 mod drivers;
 mod effects;
 mod gap_event;
@@ -28,7 +28,7 @@ use crate::source::TooManyStreams;
 use crate::time::Ticker;
 
 pub use builder::TopicBuilder;
-pub use drive::Drive;
+pub use driver::TopicDriver;
 pub use publish::{PublishError, Published};
 pub use resume::{GapCause, Lag, Resumption, Start};
 pub use status::TopicStats;
@@ -363,8 +363,8 @@ impl Topic {
     /// assert!(driver.as_mut().poll(&mut cx).is_ready());
     /// # Ok::<(), sse_queue::PublishError>(())
     /// ```
-    pub fn drive<T: Ticker>(&self, ticker: T) -> Drive<T> {
-        Drive::new(Arc::clone(&self.handle.shared), ticker)
+    pub fn drive<T: Ticker>(&self, ticker: T) -> TopicDriver<T> {
+        TopicDriver::new(Arc::clone(&self.handle.shared), ticker)
     }
 }
 

@@ -2152,7 +2152,7 @@ mod crowds {
 mod liveness {
     use std::task::Poll;
 
-    use sse_queue::{Clock, Drive};
+    use sse_queue::{Clock, TopicDriver};
 
     use super::*;
 
@@ -2244,7 +2244,7 @@ mod liveness {
         assert!(streams.iter_mut().all(|stream| drain(stream) != "b"));
     }
 
-    fn driver(topic: &Topic, clock: &FakeClock) -> Task<Drive<FakeTicker>> {
+    fn driver(topic: &Topic, clock: &FakeClock) -> Task<TopicDriver<FakeTicker>> {
         let mut driver = Task::new(topic.drive(clock.ticker()));
         assert!(driver.poll().is_pending());
         driver

@@ -23,8 +23,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_core::Stream;
 use sse_queue::{
-    Clock, Drive, Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, Lag, LastEventId,
-    Message, PublishError, Resumption, Start, Topic, TopicSubscription,
+    Clock, Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, Lag, LastEventId,
+    Message, PublishError, Resumption, Start, Topic, TopicDriver, TopicSubscription,
 };
 
 use super::parser;
@@ -185,7 +185,7 @@ struct World {
 }
 
 struct Driver {
-    drive: Pin<Box<Drive<FakeTicker>>>,
+    drive: Pin<Box<TopicDriver<FakeTicker>>>,
     woken: Arc<Woken>,
 }
 

@@ -20,7 +20,7 @@ const MOST: Duration = Duration::from_secs(30);
 pin_project! {
     /// The future of [`Topic::drive`](crate::Topic::drive).
     #[must_use = "futures do nothing unless polled"]
-    pub struct Drive<T> {
+    pub struct TopicDriver<T> {
         #[pin]
         ticker: T,
         role: Role,
@@ -33,7 +33,7 @@ struct Role {
     id: Option<u64>,
 }
 
-impl<T> Drive<T> {
+impl<T> TopicDriver<T> {
     pub(super) fn new(shared: Arc<Shared>, ticker: T) -> Self {
         Self {
             ticker,
@@ -42,7 +42,7 @@ impl<T> Drive<T> {
     }
 }
 
-impl<T: Ticker> Future for Drive<T> {
+impl<T: Ticker> Future for TopicDriver<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -85,8 +85,8 @@ impl Drop for Role {
     }
 }
 
-impl<T> fmt::Debug for Drive<T> {
+impl<T> fmt::Debug for TopicDriver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drive").finish_non_exhaustive()
+        f.debug_struct("TopicDriver").finish_non_exhaustive()
     }
 }
