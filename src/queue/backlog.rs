@@ -306,11 +306,16 @@ impl Backlog {
         Some((key, item))
     }
 
+    /// Whether any message can expire.
+    #[inline]
+    pub(super) fn is_perishable(&self) -> bool {
+        self.fresh.is_perishable() || self.returned.is_perishable()
+    }
+
     /// Whether any message has expired that was not let go of.
     #[inline]
     pub(super) fn is_any_expired(&self, now: SystemTime) -> bool {
-        (self.fresh.is_perishable() || self.returned.is_perishable())
-            && self.next_expiry().has_come(now)
+        self.is_perishable() && self.next_expiry().has_come(now)
     }
 
     /// When the first message expires.

@@ -202,22 +202,23 @@ impl Consumers {
         due > self.streams.credit_but(ticket)
     }
 
-    /// Whether this stream polls only because it keeps the time: all of `due` messages are for
-    /// others, that were notified.
+    /// Whether this timekeeper polls only for that: all of `due` messages are for others, that were
+    /// notified.
     #[inline]
     pub(super) fn abstains(&self, ticket: Ticket, due: usize) -> bool {
-        self.is_keeper(ticket)
-            && !self.streams.has_credit(ticket)
-            && due <= self.streams.credit_notified()
+        !self.streams.has_credit(ticket) && due <= self.streams.credit_notified()
     }
 
     #[inline]
-    fn is_keeper(&self, ticket: Ticket) -> bool {
-        let keepers = [self.first, self.second];
-        keepers
-            .iter()
-            .flatten()
-            .any(|keeper| keeper.ticket == ticket)
+    pub(super) fn is_keeper(&self, ticket: Ticket) -> bool {
+        let is = |keeper: Option<Keeper>| keeper.is_some_and(|keeper| keeper.ticket == ticket);
+        is(self.first) || is(self.second)
+    }
+
+    /// Whether any credit can lapse.
+    #[inline]
+    pub(super) fn may_lapse(&self) -> bool {
+        self.streams.may_lapse()
     }
 
     /// Takes credit back that was not used in time, within the bounds of a step.
@@ -455,6 +456,9 @@ impl Consumers {
     /// A timekeeper does not wait for a while.
     #[inline]
     fn note_absent(&mut self, ticket: Ticket, now: SystemTime) {
+        if self.first.is_none() && self.second.is_none() {
+            return;
+        }
         for keeper in [&mut self.first, &mut self.second].into_iter().flatten() {
             if keeper.ticket == ticket {
                 keeper.armed = Deadline::At(now);

@@ -123,6 +123,14 @@ impl State {
     /// messages. Returns whether there may be more.
     #[inline]
     pub(super) fn catch_up(&mut self, step: &mut Step) -> bool {
+        let is_timeless = self.delivery.is_none() && !self.backlog.is_perishable();
+        if is_timeless && !self.consumers.may_lapse() {
+            return false;
+        }
+        self.catch_up_with_time(step)
+    }
+
+    fn catch_up_with_time(&mut self, step: &mut Step) -> bool {
         self.consumers.lapse(step.now);
         let delivery = self.delivery.as_ref();
         let is_behind = self.backlog.is_any_expired(step.now)
@@ -281,7 +289,10 @@ impl State {
     /// Whether a timekeeper leaves what is due to the streams that were notified for it.
     #[inline]
     fn abstains(&mut self, ticket: Ticket, holder: Option<HolderId>, now: SystemTime) -> bool {
-        if self.is_closed() || holder.is_some_and(|holder| self.is_owed(holder)) {
+        if !self.consumers.is_keeper(ticket)
+            || self.is_closed()
+            || holder.is_some_and(|holder| self.is_owed(holder))
+        {
             return false;
         }
         self.backlog.count_due(now);
@@ -682,8 +693,10 @@ impl State {
     /// waits for a message, nobody can take what falls due.
     #[inline]
     fn next_deadline(&self, now: SystemTime) -> Deadline {
-        let delivery = self.delivery.as_ref();
-        let mut next = delivery.map_or(Deadline::Never, |delivery| delivery.next_end());
+        let mut next = Deadline::Never;
+        if let Some(delivery) = &self.delivery {
+            next = delivery.next_end();
+        }
         if self.consumers.anyone_waits() && !self.is_closed() {
             next = next.min(self.backlog.next_due(now));
         }

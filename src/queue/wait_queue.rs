@@ -276,6 +276,12 @@ impl WaitQueue {
         [first, second]: [Option<Ticket>; 2],
         until: Deadline,
     ) -> Option<(Ticket, Option<Waker>)> {
+        if first.is_none()
+            && second.is_none()
+            && let Some(ticket) = self.first_in(List::Waiting)
+        {
+            return Some((ticket, self.notify_in(ticket, List::Waiting, until)));
+        }
         for list in [List::Waiting, List::Yielding] {
             let orders = [[first, second], [first, None], [None, None]];
             let ticket = orders
@@ -374,6 +380,12 @@ impl WaitQueue {
             self.unlink(slot, List::Notified);
         }
         has_lapsed
+    }
+
+    /// Whether any credit or reservation can lapse.
+    #[inline]
+    pub(super) fn may_lapse(&self) -> bool {
+        self.has_any(List::Notified) || !self.reserved.is_empty()
     }
 
     /// When the first credit or reservation lapses.
