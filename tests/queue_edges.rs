@@ -548,19 +548,6 @@ fn a_message_after_a_quiet_period_goes_to_the_stream_whose_gap_is_over() {
     assert_eq!(pass(&clock, 100, &mut healthy), 1, "at once");
 }
 
-#[test]
-fn a_burst_leaves_out_what_came_after_it_began() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).spaced(secs(10)));
-    for _ in 0..17 {
-        queue.push("x").unwrap();
-    }
-    assert_eq!(stream.data().split(',').count(), 16);
-    queue.push("later").unwrap();
-    assert_eq!(stream.data(), "x");
-}
-
 // Accounting.
 
 /// A clock that runs something at one of its readings.

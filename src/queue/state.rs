@@ -256,7 +256,7 @@ impl State {
         if let Some(burst) = burst.filter(|_| pull.is_batch()) {
             limit.messages = burst.left;
         }
-        let gathered = self.gather(chunk, holder, limit, *burst, step);
+        let gathered = self.gather(chunk, holder, limit, step);
         if !chunk.is_empty() {
             if pull.registers() {
                 self.consumers.leave(ticket, step.now);
@@ -283,7 +283,7 @@ impl State {
     /// Takes one message that is due, for nobody in particular.
     pub(super) fn next_ready(&mut self, chunk: &mut Chunk, step: &mut Step) -> bool {
         let one = Limit::new(usize::MAX, 1);
-        !self.is_aborted && matches!(self.gather(chunk, None, one, None, step), Gathered::Again)
+        !self.is_aborted && matches!(self.gather(chunk, None, one, step), Gathered::Again)
     }
 
     /// Whether a timekeeper leaves what is due to the streams that were notified for it.
@@ -327,7 +327,8 @@ impl State {
         ))
     }
 
-    /// Says whether more of a burst follows a chunk of so many messages. On a grid, a burst has as
+    /// Says whether more of a burst follows a chunk of so many messages. The last chunk may hold some
+    /// that came after it began. On a grid, a burst has as
     /// many messages as a tick allows, in as many chunks as it takes.
     fn note_burst(
         &self,
@@ -367,11 +368,9 @@ impl State {
         chunk: &mut Chunk,
         holder: Option<HolderId>,
         limit: Limit,
-        burst: Option<Burst>,
         step: &mut Step,
     ) -> Gathered {
-        let horizon = burst.map_or(self.horizon(step.now), |burst| burst.began);
-        let last = burst.map_or(u64::MAX, |burst| burst.last);
+        let horizon = self.horizon(step.now);
         for _ in 0..MOST_AT_ONCE {
             if let Some(holder) = holder {
                 match self.gather_owed(chunk, holder, limit, step) {
@@ -384,7 +383,7 @@ impl State {
             let Some((key, expires, item)) = head.filter(|_| chunk.has_place(limit)) else {
                 return Gathered::Done;
             };
-            if !key.due.has_come(horizon) || key.seq > last {
+            if !key.due.has_come(horizon) {
                 return Gathered::Done;
             }
             if expires.has_come(step.now) {
