@@ -10,6 +10,7 @@ use std::sync::Arc;
 use pin_project_lite::pin_project;
 
 use super::LONGEST_WAIT;
+use super::state::Driven;
 use super::{Shared, wait_queue::Ticket};
 use crate::time::Ticker;
 
@@ -59,7 +60,7 @@ impl<T: Ticker> Future for QueueDriver<T> {
         let Part { shared, ticket } = this.part;
         loop {
             let next = shared.poll(cx, |state, step, caller| state.drive(ticket, caller, step));
-            let Some(after) = next else {
+            let Driven::Wait(after) = next else {
                 return Poll::Ready(());
             };
             // Clock and ticker may differ: a tick that comes too early is followed by another.

@@ -80,6 +80,14 @@ pub(super) enum Asked {
     Wait(Option<SystemTime>),
 }
 
+/// What a driver is to do next.
+pub(super) enum Driven {
+    /// Poll again when it is woken, or after that time.
+    Wait(Option<Duration>),
+    /// The queue is closed, and nothing is left to do.
+    Done,
+}
+
 /// A burst of a stream, which goes on where a chunk could not hold all of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Burst {
@@ -570,20 +578,19 @@ impl State {
         }
     }
 
-    /// After which time a driver is to poll again, if any; `None` once the queue is closed, and
-    /// nothing is left for it to do.
+    /// When a driver is to poll again.
     pub(super) fn drive(
         &mut self,
         ticket: &mut Option<Ticket>,
         caller: &mut Caller<'_>,
         step: &mut Step,
-    ) -> Result<Option<Option<Duration>>, NeedsClone> {
+    ) -> Result<Driven, NeedsClone> {
         if self.is_done(step.now) {
-            return Ok(None);
+            return Ok(Driven::Done);
         }
         let next = self.next_deadline(step.now);
         let next = self.consumers.drive(ticket, next, caller, step)?;
-        Ok(Some(next.after(step.now)))
+        Ok(Driven::Wait(next.after(step.now)))
     }
 
     /// Whether nothing is left that a driver would do.
