@@ -249,9 +249,6 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
-        if pull.asks_idle() {
-            pull.idle_for(this.idle());
-        }
         // Nothing was published since it began to wait with this waker.
         let is_placed = pull.registers() && this.keeps(cx.waker());
         if is_placed && this.waits_since == this.shared.signal() {
