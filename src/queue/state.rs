@@ -1,27 +1,26 @@
 //! What is behind the queue's lock: the steps that concern several of its parts.
 
 mod confirm;
+mod poll;
+mod push;
 
 use core::time::Duration;
 use std::time::SystemTime;
 
 use super::ack_history::End;
-use super::backlog;
-use super::backlog::{Backlog, Push, Pushed};
+use super::backlog::{self, Backlog};
 use super::bounds::Bounds;
-use super::consumers::{Consumers, DEBT};
+use super::consumers::Consumers;
 use super::delivery::{AllLent, Delivery};
 use super::item::Item;
-use super::lease::{HolderId, Lease, Lent};
-use super::receipt::PushError;
+use super::lease::Lease;
 use super::stats::QueueStats;
 use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
-use super::wait_queue::{List, Ticket};
-use crate::message::Message;
+use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
-use crate::source::chunk::Chunk;
-use crate::source::{Limit, Pull};
 use crate::time::Deadline;
+
+pub(super) use poll::{Asked, Burst, Taken};
 
 /// Whatever is behind the queue's lock.
 ///
@@ -54,48 +53,12 @@ enum Phase {
     Over,
 }
 
-/// What a poll for a chunk has come to.
-pub(super) enum Taken {
-    /// All that is due and fits.
-    Chunk,
-    /// There is nothing; when this stream is to poll again, if it is a timekeeper.
-    Wait(Option<SystemTime>),
-    /// There was more to let go of than one hold of the lock allows.
-    Again,
-    End,
-}
-
-enum Gathered {
-    /// All that is due and fits; maybe nothing.
-    Done,
-    Again,
-    /// The stream has as much in flight as it may.
-    Full,
-}
-
-/// The answer to whether something is due.
-pub(super) enum Asked {
-    Due,
-    /// Not now; when this stream is to poll again, if it is a timekeeper.
-    Wait(Option<SystemTime>),
-}
-
 /// What a driver is to do next.
 pub(super) enum Driven {
     /// Poll again when it is woken, or after that time.
     Wait(Option<Duration>),
     /// The queue is closed, and nothing is left to do.
     Done,
-}
-
-/// A burst of a stream, which goes on where a chunk could not hold all of it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Burst {
-    began: SystemTime,
-    /// The number of the last message that was there.
-    last: u64,
-    /// How many messages it may still have.
-    left: usize,
 }
 
 impl State {
@@ -177,320 +140,6 @@ impl State {
             && let Some(delivery) = &mut self.delivery
         {
             delivery.remember(number, item, End::Stale);
-        }
-    }
-
-    pub(super) fn push(
-        &mut self,
-        push: Push,
-        line: &mut Option<Ticket>,
-        step: &mut Step,
-    ) -> Pushed {
-        let pushed = self.try_push(push, *line, step);
-        if let Pushed::Done(_) = pushed
-            && let Some(ticket) = line.take()
-        {
-            self.backlog.leave_line(ticket, step);
-        }
-        pushed
-    }
-
-    fn try_push(&mut self, push: Push, line: Option<Ticket>, step: &mut Step) -> Pushed {
-        let refuse =
-            |refuse: fn(Message) -> PushError, push: Push| Pushed::Done(Err(refuse(push.message)));
-        if self.is_closed() {
-            return refuse(PushError::Closed, push);
-        }
-        let numbered = match self.backlog.number(&push, self.delivery.is_some()) {
-            Ok(numbered) => numbered,
-            Err(error) => return refuse(error, push),
-        };
-        let cost = numbered.cost(&push);
-        if self.backlog.is_too_large(cost) {
-            return refuse(PushError::TooLarge, push);
-        }
-        // What has expired may be a message with the same id, or the capacity that is missing.
-        let is_behind = self.backlog.is_any_expired(step.now);
-        if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
-            if is_behind {
-                return Pushed::Again(push);
-            }
-            return refuse(PushError::DuplicateId, push);
-        }
-        if !self.backlog.is_next(line) {
-            return Pushed::Full(push);
-        }
-        if !self.backlog.has_capacity(cost) {
-            if is_behind {
-                return Pushed::Again(push);
-            }
-            if !self.backlog.drops_oldest() || !self.backlog.may_have_capacity(cost) {
-                return Pushed::Full(push);
-            }
-            if !self.drop_oldest(cost, step) {
-                return Pushed::Again(push);
-            }
-        }
-        self.stats.pushed = self.stats.pushed.saturating_add(1);
-        Pushed::Done(Ok(self.backlog.enqueue(push, numbered, step.now)))
-    }
-
-    fn drop_oldest(&mut self, cost: usize, step: &mut Step) -> bool {
-        let dropped = &mut self.stats.dropped;
-        self.backlog.drop_oldest(cost, |item| {
-            *dropped = dropped.saturating_add(1);
-            step.effects.drop_frame(item.frame);
-        })
-    }
-
-    /// Takes what is due into the chunk, for a stream.
-    pub(super) fn poll_chunk(
-        &mut self,
-        ticket: Ticket,
-        chunk: &mut Chunk,
-        burst: &mut Option<Burst>,
-        pull: &mut Pull,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Taken, NeedsClone> {
-        if self.is_aborted {
-            return Ok(Taken::End);
-        }
-        let holder = self.holder_of(ticket);
-        if pull.registers() && chunk.is_empty() && self.abstains(ticket, holder, step.now) {
-            return self.wait(ticket, holder, pull, caller, step);
-        }
-        let mut limit = pull.limit();
-        if let Some(burst) = burst.filter(|_| pull.is_batch()) {
-            limit.messages = burst.left;
-        }
-        let gathered = self.gather(chunk, holder, limit, step);
-        if !chunk.is_empty() {
-            if pull.registers() {
-                self.consumers.leave(ticket, step.now);
-            } else {
-                self.consumers.leave_for_good(ticket, step);
-            }
-            if let Gathered::Again = gathered {
-                return Ok(Taken::Again);
-            }
-            self.note_burst(burst, chunk.len(), holder, pull, step.now);
-            return Ok(Taken::Chunk);
-        }
-        match gathered {
-            Gathered::Again => Ok(Taken::Again),
-            Gathered::Done if self.is_finished(step.now) => Ok(Taken::End),
-            Gathered::Full if self.is_closed() => Ok(Taken::End),
-            Gathered::Done | Gathered::Full => {
-                *burst = None;
-                self.wait(ticket, holder, pull, caller, step)
-            }
-        }
-    }
-
-    /// Takes one message that is due, for nobody in particular.
-    pub(super) fn next_ready(&mut self, chunk: &mut Chunk, step: &mut Step) -> bool {
-        let one = Limit::new(usize::MAX, 1);
-        !self.is_aborted && matches!(self.gather(chunk, None, one, step), Gathered::Again)
-    }
-
-    /// Whether a timekeeper leaves what is due to the streams that were notified for it.
-    #[inline]
-    fn abstains(&mut self, ticket: Ticket, holder: Option<HolderId>, now: SystemTime) -> bool {
-        if !self.consumers.is_keeper(ticket)
-            || self.is_closed()
-            || holder.is_some_and(|holder| self.is_owed(holder))
-        {
-            return false;
-        }
-        self.backlog.count_due(now);
-        let due = self.backlog.due();
-        due > 0 && self.consumers.abstains(ticket, due)
-    }
-
-    /// Waits, having found nothing. One that polls by hand leaves instead, and keeps no waker.
-    fn wait(
-        &mut self,
-        ticket: Ticket,
-        holder: Option<HolderId>,
-        pull: &Pull,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Taken, NeedsClone> {
-        if !pull.registers() {
-            self.consumers.leave_for_good(ticket, step);
-            return Ok(Taken::Wait(None));
-        }
-        let capacity = holder.map_or(usize::MAX, |holder| self.capacity(holder));
-        let list = match (capacity, pull.yields()) {
-            (0, _) => List::Full,
-            (_, true) => List::Yielding,
-            (_, false) => List::Waiting,
-        };
-        let credit = pull.limit().messages.min(capacity).max(1);
-        self.consumers.wait(ticket, list, credit, caller, step)?;
-        let next = self.next_deadline(step.now);
-        Ok(Taken::Wait(
-            self.consumers.keep_time(ticket, next, step.now),
-        ))
-    }
-
-    /// Says whether more of a burst follows a chunk of so many messages. The last chunk may hold some
-    /// that came after it began. On a grid, a burst has as
-    /// many messages as a tick allows, in as many chunks as it takes.
-    fn note_burst(
-        &self,
-        burst: &mut Option<Burst>,
-        messages: usize,
-        holder: Option<HolderId>,
-        pull: &mut Pull,
-        now: SystemTime,
-    ) {
-        if self.backlog.len() == 0 {
-            *burst = None;
-            return;
-        }
-        let most = if pull.is_batch() {
-            pull.limit().messages
-        } else {
-            usize::MAX
-        };
-        let mut this = burst.take().unwrap_or(Burst {
-            began: now,
-            last: self.backlog.last_number(),
-            left: most,
-        });
-        this.left = this.left.saturating_sub(messages);
-        let head = self.backlog.head().filter(|(key, ..)| {
-            this.left > 0 && key.due.has_come(this.began) && key.seq <= this.last
-        });
-        let fits = |item: &Item| holder.is_none_or(|id| !item.has_id || self.capacity(id) > 0);
-        if head.is_some_and(|(.., item)| fits(item)) {
-            *burst = Some(this);
-            pull.more_follows();
-        }
-    }
-
-    fn gather(
-        &mut self,
-        chunk: &mut Chunk,
-        holder: Option<HolderId>,
-        limit: Limit,
-        step: &mut Step,
-    ) -> Gathered {
-        let horizon = self.horizon(step.now);
-        for _ in 0..MOST_AT_ONCE {
-            if let Some(holder) = holder {
-                match self.gather_owed(chunk, holder, limit, step) {
-                    Some(true) => continue,
-                    Some(false) => return Gathered::Done,
-                    None => {}
-                }
-            }
-            let head = self.backlog.head();
-            let Some((key, expires, item)) = head.filter(|_| chunk.has_place(limit)) else {
-                return Gathered::Done;
-            };
-            if !key.due.has_come(horizon) {
-                return Gathered::Done;
-            }
-            if expires.has_come(step.now) {
-                self.expire_one(step);
-                continue;
-            }
-            if !chunk.fits(&item.frame, limit) {
-                return Gathered::Done;
-            }
-            let is_leased = item.has_id && self.delivery.is_some();
-            if is_leased && holder.is_some_and(|holder| self.capacity(holder) == 0) {
-                return Gathered::Full;
-            }
-            self.take_head(chunk, holder, is_leased, step);
-        }
-        Gathered::Again
-    }
-
-    fn take_head(
-        &mut self,
-        chunk: &mut Chunk,
-        holder: Option<HolderId>,
-        is_leased: bool,
-        step: &Step,
-    ) {
-        if !is_leased {
-            if let Some((_, _, item)) = self.backlog.pop() {
-                // Nobody can confirm it.
-                let confirmed = u64::from(self.delivery.is_some());
-                self.stats.confirmed = self.stats.confirmed.saturating_add(confirmed);
-                self.stats.delivered = self.stats.delivered.saturating_add(1);
-                chunk.push(item.frame);
-            }
-            return;
-        }
-        let (Some((key, expires, item)), Some(delivery)) =
-            (self.backlog.pop_to_lend(), &mut self.delivery)
-        else {
-            return;
-        };
-        let again = u64::from(item.attempts > 0);
-        self.stats.redelivered = self.stats.redelivered.saturating_add(again);
-        self.stats.delivered = self.stats.delivered.saturating_add(1);
-        chunk.push(item.frame.clone());
-        let lent = Lent {
-            seq: key.seq,
-            due: key.due,
-            expires,
-            attempts: item.attempts,
-            client: item.client,
-            item,
-        };
-        delivery.leases.lend(lent, holder, step.now);
-    }
-
-    /// Whether something is due that nobody else has promised to take. If so, this stream promises to
-    /// take as much as its limit allows; otherwise it waits.
-    pub(super) fn poll_ready(
-        &mut self,
-        ticket: Ticket,
-        pull: &Pull,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Asked, NeedsClone> {
-        let holder = self.holder_of(ticket);
-        if self.is_aborted || self.is_closed() || self.is_finished(step.now) {
-            return Ok(Asked::Due);
-        }
-        if holder.is_some_and(|holder| self.is_owed(holder)) {
-            self.consumers.park(ticket, caller, step)?;
-            return Ok(Asked::Due);
-        }
-        let capacity = holder.map_or(usize::MAX, |holder| self.capacity(holder));
-        let head = self.backlog.head();
-        let is_full = capacity == 0 && head.is_none_or(|(.., item)| item.has_id);
-        self.backlog.count_due(self.horizon(step.now));
-        let due = self.backlog.due();
-        if !pull.registers() {
-            // It polls by hand: it keeps nothing from the others.
-            self.consumers.leave_for_good(ticket, step);
-            let is_due = !is_full && self.consumers.is_one_left(ticket, due);
-            return Ok(if is_due {
-                Asked::Due
-            } else {
-                Asked::Wait(None)
-            });
-        }
-        if !is_full && self.consumers.may_reserve(ticket, due) {
-            let credit = pull.limit().messages.min(capacity).max(1);
-            let until = pull.returns_within().map_or(Deadline::Never, |time| {
-                Deadline::At(step.now).plus(time).plus(DEBT)
-            });
-            self.consumers
-                .reserve(ticket, credit, until, caller, step)?;
-            return Ok(Asked::Due);
-        }
-        match self.wait(ticket, holder, pull, caller, step)? {
-            Taken::Wait(deadline) => Ok(Asked::Wait(deadline)),
-            Taken::Chunk | Taken::Again | Taken::End => Ok(Asked::Due),
         }
     }
 

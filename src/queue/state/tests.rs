@@ -6,8 +6,12 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::message::Message;
+use crate::queue::backlog::{Push, Pushed};
 use crate::queue::bounds::Overflow;
 use crate::queue::lease::Confirm;
+use crate::queue::step::{Caller, NeedsClone};
+use crate::source::chunk::Chunk;
+use crate::source::{Limit, Pull};
 
 const MANY: usize = 1_000;
 const MOST: usize = 64;

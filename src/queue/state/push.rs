@@ -1,0 +1,73 @@
+//! How a message comes into a queue.
+
+use super::State;
+use crate::message::Message;
+use crate::queue::backlog::{Push, Pushed};
+use crate::queue::receipt::PushError;
+use crate::queue::step::Step;
+use crate::queue::wait_queue::Ticket;
+
+impl State {
+    pub(crate) fn push(
+        &mut self,
+        push: Push,
+        line: &mut Option<Ticket>,
+        step: &mut Step,
+    ) -> Pushed {
+        let pushed = self.try_push(push, *line, step);
+        if let Pushed::Done(_) = pushed
+            && let Some(ticket) = line.take()
+        {
+            self.backlog.leave_line(ticket, step);
+        }
+        pushed
+    }
+
+    fn try_push(&mut self, push: Push, line: Option<Ticket>, step: &mut Step) -> Pushed {
+        let refuse =
+            |refuse: fn(Message) -> PushError, push: Push| Pushed::Done(Err(refuse(push.message)));
+        if self.is_closed() {
+            return refuse(PushError::Closed, push);
+        }
+        let numbered = match self.backlog.number(&push, self.delivery.is_some()) {
+            Ok(numbered) => numbered,
+            Err(error) => return refuse(error, push),
+        };
+        let cost = numbered.cost(&push);
+        if self.backlog.is_too_large(cost) {
+            return refuse(PushError::TooLarge, push);
+        }
+        // What has expired may be a message with the same id, or the capacity that is missing.
+        let is_behind = self.backlog.is_any_expired(step.now);
+        if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
+            if is_behind {
+                return Pushed::Again(push);
+            }
+            return refuse(PushError::DuplicateId, push);
+        }
+        if !self.backlog.is_next(line) {
+            return Pushed::Full(push);
+        }
+        if !self.backlog.has_capacity(cost) {
+            if is_behind {
+                return Pushed::Again(push);
+            }
+            if !self.backlog.drops_oldest() || !self.backlog.may_have_capacity(cost) {
+                return Pushed::Full(push);
+            }
+            if !self.drop_oldest(cost, step) {
+                return Pushed::Again(push);
+            }
+        }
+        self.stats.pushed = self.stats.pushed.saturating_add(1);
+        Pushed::Done(Ok(self.backlog.enqueue(push, numbered, step.now)))
+    }
+
+    fn drop_oldest(&mut self, cost: usize, step: &mut Step) -> bool {
+        let dropped = &mut self.stats.dropped;
+        self.backlog.drop_oldest(cost, |item| {
+            *dropped = dropped.saturating_add(1);
+            step.effects.drop_frame(item.frame);
+        })
+    }
+}
