@@ -15,6 +15,8 @@
 //! armed within [`DEBT`], and stays so as long as streams are notified, so that not each push wakes
 //! it.
 
+mod timekeepers;
+
 use core::time::Duration;
 use std::time::SystemTime;
 
@@ -23,6 +25,7 @@ use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::source::TooManyStreams;
 use crate::time::Deadline;
+use timekeepers::Keeper;
 
 /// How long a stream that was woken, or is a timekeeper, may go without a poll.
 pub(super) const DEBT: Duration = Duration::from_secs(1);
@@ -41,17 +44,6 @@ pub(super) struct Consumers {
     /// Tasks that keep the time in place of the streams: the first of them is armed.
     drivers: WaitQueue,
     driver_armed: Deadline,
-}
-
-/// A timekeeper.
-#[derive(Clone, Copy, Debug)]
-struct Keeper {
-    ticket: Ticket,
-    /// The deadline for which it is armed, or arms when it polls. Of one that does not wait: since
-    /// when.
-    armed: Deadline,
-    /// It sees that credit lapses.
-    guards: bool,
 }
 
 impl Consumers {
@@ -260,218 +252,6 @@ impl Consumers {
             self.note_absent(ticket, step.now);
             self.notified = Some(step.now);
             step.effects.wake(waker);
-        }
-    }
-
-    /// When this stream, which waits, is to poll again: if it is a timekeeper, or becomes one because
-    /// there are too few. `next` is the next deadline of the queue.
-    pub(super) fn keep_time(
-        &mut self,
-        ticket: Ticket,
-        next: Deadline,
-        now: SystemTime,
-    ) -> Option<SystemTime> {
-        if self.is_driven() {
-            return None;
-        }
-        let is = |keeper: Option<Keeper>| keeper.is_some_and(|keeper| keeper.ticket == ticket);
-        let is_second = is(self.second);
-        if is(self.first) || (self.first.is_none() && !is_second && next != Deadline::Never) {
-            let guards = self.first.is_some_and(|first| first.guards);
-            self.first = self.keeper(ticket, next, guards, now);
-            return self.first?.armed.time();
-        }
-        if is_second || (self.first.is_some() && self.second.is_none()) {
-            let first = self.first.map_or(Deadline::Never, |first| first.armed);
-            let guards = self.second.is_some_and(|second| second.guards);
-            self.second = self.keeper(ticket, first.plus(DEBT), guards, now);
-            return self.second?.armed.time();
-        }
-        None
-    }
-
-    /// A timekeeper for a deadline; one that guards goes on as long as streams are notified.
-    fn keeper(
-        &self,
-        ticket: Ticket,
-        deadline: Deadline,
-        guards: bool,
-        now: SystemTime,
-    ) -> Option<Keeper> {
-        let guard = if guards {
-            self.guard(now)
-        } else {
-            Deadline::Never
-        };
-        let armed = deadline.min(guard);
-        (armed != Deadline::Never).then_some(Keeper {
-            ticket,
-            armed,
-            guards: guard != Deadline::Never,
-        })
-    }
-
-    /// When somebody who guards polls again.
-    fn guard(&self, now: SystemTime) -> Deadline {
-        let debt = Deadline::At(now).plus(DEBT);
-        let is_recent = self
-            .notified
-            .is_some_and(|notified| Deadline::At(notified).plus(DEBT) > Deadline::At(now));
-        let idle = if is_recent { debt } else { Deadline::Never };
-        self.streams.next_lapse().min(idle)
-    }
-
-    /// Sees that somebody is armed for `next`, the next deadline of the queue, and for the time when
-    /// credit lapses.
-    pub(super) fn settle_time(&mut self, next: Deadline, step: &mut Step) {
-        let lapse = self.streams.next_lapse();
-        if self.is_driven() {
-            self.settle_drivers(next.min(lapse), step);
-            return;
-        }
-        self.dismiss(step.now);
-        self.settle_first(next, step);
-        if lapse != Deadline::Never {
-            self.settle_guard(lapse, step);
-        }
-        if let Some(first) = self.first {
-            self.settle_second(first.armed.plus(DEBT), step);
-        }
-    }
-
-    /// Dismisses a timekeeper that has not polled although its time is long over; others are notified
-    /// before it.
-    fn dismiss(&mut self, now: SystemTime) {
-        for keeper in [self.first, self.second].into_iter().flatten() {
-            if keeper.armed.plus(DEBT).has_come(now) {
-                self.resign(keeper.ticket);
-                self.streams.move_to_end(keeper.ticket);
-            }
-        }
-    }
-
-    fn settle_first(&mut self, next: Deadline, step: &mut Step) {
-        if next == Deadline::Never {
-            return;
-        }
-        if self.first.is_none() {
-            self.first = self.second.take();
-        }
-        match self.first {
-            None => {
-                self.first = self.appoint([None; 2], next, step);
-            }
-            // One that does not wait arms when it is back.
-            Some(first) if first.armed <= next || !self.streams.waits(first.ticket) => {}
-            Some(first) => {
-                self.first = Some(Keeper {
-                    armed: next,
-                    ..first
-                });
-                step.effects.wake(self.streams.take_waker(first.ticket));
-            }
-        }
-    }
-
-    /// If the first does not poll, the second must.
-    fn settle_second(&mut self, latest: Deadline, step: &mut Step) {
-        let first = self.first.map(|first| first.ticket);
-        match self.second {
-            None if latest == Deadline::Never => {}
-            None => {
-                self.second = self.appoint([first, None], latest, step);
-            }
-            Some(second) if second.armed <= latest || !self.streams.waits(second.ticket) => {}
-            Some(second) => {
-                self.second = Some(Keeper {
-                    armed: latest,
-                    ..second
-                });
-                step.effects.wake(self.streams.take_waker(second.ticket));
-            }
-        }
-    }
-
-    /// A stream that waits must be armed for the time when credit lapses.
-    fn settle_guard(&mut self, lapse: Deadline, step: &mut Step) {
-        let guards = |keeper: Option<Keeper>| {
-            let keeper = keeper.filter(|keeper| self.streams.waits(keeper.ticket));
-            keeper.map(|keeper| keeper.armed)
-        };
-        let (first, second) = (guards(self.first), guards(self.second));
-        if [first, second]
-            .into_iter()
-            .flatten()
-            .any(|armed| armed <= lapse)
-        {
-            return;
-        }
-        let known = [self.first, self.second].map(|keeper| Some(keeper?.ticket));
-        let keeper = if second.is_some() {
-            self.second
-        } else if let Some(ticket) = self.streams.last_but(known) {
-            Some(Keeper {
-                ticket,
-                armed: lapse,
-                guards: true,
-            })
-        } else if first.is_some() {
-            let keeper = self.first.map(|first| Keeper {
-                armed: lapse,
-                guards: true,
-                ..first
-            });
-            self.first = keeper;
-            step.effects
-                .wake(keeper.and_then(|keeper| self.streams.take_waker(keeper.ticket)));
-            return;
-        } else {
-            return;
-        };
-        self.second = keeper.map(|keeper| Keeper {
-            armed: lapse,
-            guards: true,
-            ..keeper
-        });
-        step.effects
-            .wake(keeper.and_then(|keeper| self.streams.take_waker(keeper.ticket)));
-    }
-
-    /// Makes a stream that waits a timekeeper: the one that came last, which stays longest.
-    fn appoint(
-        &mut self,
-        except: [Option<Ticket>; 2],
-        armed: Deadline,
-        step: &mut Step,
-    ) -> Option<Keeper> {
-        let ticket = self.streams.last_but(except)?;
-        step.effects.wake(self.streams.take_waker(ticket));
-        Some(Keeper {
-            ticket,
-            armed,
-            guards: false,
-        })
-    }
-
-    /// A timekeeper does not wait for a while.
-    #[inline]
-    fn note_absent(&mut self, ticket: Ticket, now: SystemTime) {
-        if self.first.is_none() && self.second.is_none() {
-            return;
-        }
-        for keeper in [&mut self.first, &mut self.second].into_iter().flatten() {
-            if keeper.ticket == ticket {
-                keeper.armed = Deadline::At(now);
-            }
-        }
-    }
-
-    #[inline]
-    fn resign(&mut self, ticket: Ticket) {
-        for keeper in [&mut self.first, &mut self.second] {
-            if keeper.is_some_and(|keeper| keeper.ticket == ticket) {
-                *keeper = None;
-            }
         }
     }
 
