@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Shared;
 use super::state::{Asked, Burst, Taken};
+use super::{MOST_HOLDS, Shared};
 use crate::message::LastEventId;
 use crate::queue::step::Caller;
 use crate::queue::wait_queue::Ticket;
@@ -85,6 +85,7 @@ impl Source for QueueSubscription {
         }
         let this = &mut *self;
         let mut chunk = Chunk::default();
+        let mut holds = 0;
         loop {
             let mut caller = Caller::new(cx.waker());
             if core::mem::take(&mut this.took_all) {
@@ -102,9 +103,15 @@ impl Source for QueueSubscription {
             match taken {
                 Taken::Wait(_) => return Poll::Pending,
                 Taken::Chunk | Taken::End => return Poll::Ready(chunk.join()),
-                Taken::Again => {}
+                Taken::Again if chunk.is_empty() && holds >= MOST_HOLDS => break,
+                Taken::Again => holds = holds.saturating_add(1),
             }
         }
+        // So many have expired before the next message that other tasks shall have their turn.
+        if pull.registers() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
