@@ -15,7 +15,7 @@
 //!
 //! ```text
 //! SIM_SEEDS=0..3000 SIM_STEPS=1000 cargo test --release --test queue_simulation
-//! SIM_SEEDS=17..18 SIM_TRACE=1 cargo test --test queue_simulation at_least_once -- --exact
+//! SIM_SEEDS=17..18 SIM_TRACE=1 cargo test --test queue_simulation -- --exact at_least_once --nocapture
 //! ```
 
 #![cfg(not(loom))]
