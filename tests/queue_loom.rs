@@ -1,5 +1,12 @@
-//! Threads that meet at a queue: drivers, stalled streams, producers, the wait for dead letters.
-//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test --release --target-dir target/loom --test break_loom`
+//! Every order in which threads can meet at a queue's drivers, stalled streams, producers and dead
+//! letters, up to a few preemptions:
+//!
+//! ```text
+//! LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS='--cfg loom' \
+//!     cargo test --release --target-dir target/loom --test queue_loom
+//! ```
+//!
+//! A task that nobody wakes is a deadlock, and loom says so.
 
 #![cfg(loom)]
 #![allow(
@@ -25,6 +32,7 @@ use sse_queue::{
 
 type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 
+/// Not `park` and `unpark`: those of loom lose a token to a thread that waits for a lock.
 #[derive(Default)]
 struct Alarm {
     is_rung: Mutex<bool>,
@@ -94,8 +102,9 @@ fn queue(clock: &FakeClock) -> Queue {
     builder.epoch("e").unwrap().build()
 }
 
+/// The message is scheduled before, while or after the driver arms.
 #[test]
-fn a_driver_against_a_scheduled_push() {
+fn a_driver_hands_out_what_is_scheduled_as_it_starts_and_ends_with_the_queue() {
     loom::model(|| {
         let clock = FakeClock::new();
         let queue = queue(&clock);
@@ -115,11 +124,13 @@ fn a_driver_against_a_scheduled_push() {
 }
 
 #[test]
-fn a_driver_that_leaves_against_a_scheduled_push() {
+fn the_stream_keeps_the_time_when_a_driver_leaves_as_a_message_is_scheduled() {
     loom::model(|| {
         let clock = FakeClock::new();
         let queue = queue(&clock);
-        let driver = Box::pin(queue.drive(clock.ticker()));
+        let mut driver = Box::pin(queue.drive(clock.ticker()));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(driver.as_mut().poll(&mut cx).is_pending());
         let mut takes = stream(&queue, &clock);
         let leaves = thread::spawn(move || drop(driver));
         let pushes = thread::spawn(move || {
@@ -133,24 +144,25 @@ fn a_driver_that_leaves_against_a_scheduled_push() {
     });
 }
 
-/// The first in line is woken and never polls again.
+/// The first in line is woken, and never polls again.
 #[test]
-fn a_stalled_stream_against_the_poll_of_a_guard() {
+fn a_stream_that_starts_to_wait_gets_what_a_stalled_one_was_notified_for() {
     loom::model(|| {
         let clock = FakeClock::new();
         let queue = queue(&clock);
         let mut stalled = stream(&queue, &clock);
         assert!(once(&mut stalled).is_pending());
-        let mut guard = stream(&queue, &clock);
-        let takes = thread::spawn(move || next_in_time(&mut guard, &clock, 3));
+        let mut other = stream(&queue, &clock);
+        let takes = thread::spawn(move || next_in_time(&mut other, &clock, 3));
         queue.push("x").unwrap();
         assert!(takes.join().unwrap().is_some());
         drop(stalled);
     });
 }
 
+/// A stream takes what is there as it expires; only one of the producers has a ticker.
 #[test]
-fn two_producers_against_an_expiry() {
+fn capacity_that_a_poll_or_an_expiry_frees_reaches_both_producers() {
     loom::model(|| {
         let clock = FakeClock::new();
         let builder = Queue::builder().clock(clock.clone()).capacity(1);
@@ -182,7 +194,7 @@ fn leased(clock: &FakeClock) -> Queue {
 }
 
 #[test]
-fn the_wait_for_dead_letters_against_the_last_ack_and_close() {
+fn the_wait_for_dead_letters_ends_when_the_queue_closes_as_the_last_is_confirmed() {
     loom::model(|| {
         let queue = leased(&FakeClock::new());
         queue.push("x").unwrap();
@@ -200,7 +212,7 @@ fn the_wait_for_dead_letters_against_the_last_ack_and_close() {
 }
 
 #[test]
-fn the_wait_for_dead_letters_against_a_nack_and_close() {
+fn the_wait_for_dead_letters_gets_what_dies_as_the_queue_closes() {
     loom::model(|| {
         let queue = leased(&FakeClock::new());
         queue.push("x").unwrap();
@@ -217,9 +229,8 @@ fn the_wait_for_dead_letters_against_a_nack_and_close() {
     });
 }
 
-/// Dead letters are taken in two holds of the lock.
 #[test]
-fn dead_letters_that_are_taken_against_take_remaining_and_a_push() {
+fn a_dead_letter_is_taken_once_and_what_is_pushed_meanwhile_is_counted() {
     loom::model(|| {
         let queue = leased(&FakeClock::new());
         queue.push("x").unwrap();

@@ -157,3 +157,27 @@ pub fn settled<F: Stream<Item = Bytes>>(stream: F) -> Task<F> {
     task.is_pending();
     task
 }
+
+/// Polls the streams that were woken until none is; returns how many chunks they got.
+pub fn run(streams: &mut [Task<QueueStream>]) -> usize {
+    let mut chunks = 0;
+    while let Some(task) = streams.iter_mut().find(|task| task.wakes() > 0) {
+        while task.poll_next().is_ready() {
+            chunks += 1;
+        }
+    }
+    chunks
+}
+
+/// Lets time pass up to each deadline, and [runs](run) the streams there.
+pub fn pass(clock: &FakeClock, time: Duration, streams: &mut [Task<QueueStream>]) -> usize {
+    let end = clock.elapsed() + time;
+    let mut chunks = run(streams);
+    while clock.elapsed() < end {
+        let left = end.saturating_sub(clock.elapsed());
+        let next = clock.next_deadline().unwrap_or(left);
+        clock.advance(next.max(ms(1)).min(left));
+        chunks += run(streams);
+    }
+    chunks
+}
