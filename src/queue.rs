@@ -253,7 +253,7 @@ impl Queue {
     pub fn cancel(&self, id: &str) -> bool {
         self.handle
             .shared
-            .with(|state, step| state.cancel(id, step))
+            .with_caught_up(|state, step| state.cancel(id, step))
     }
 
     /// Ends the queue: pushes are refused, streams give what was due at this moment, without
@@ -749,6 +749,7 @@ const MOST_HOLDS: usize = 32;
 struct Shared {
     clock: Arc<dyn Clock>,
     epoch: Epoch,
+    drops_oldest: bool,
     state: Mutex<State>,
 }
 

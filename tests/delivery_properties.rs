@@ -175,7 +175,12 @@ impl Model {
                     let holder = holder.map(|holder| &self.holders[holder]);
                     let orphaned = holder.filter(|holder| holder.stream.is_none());
                     let is_over = orphaned.is_some_and(|holder| holder.grace <= self.now);
-                    if is_over && extended && until > self.now {
+                    // What was over first counts, however late the step.
+                    let expired_first =
+                        orphaned.is_some_and(|holder| message.expires <= holder.grace);
+                    if expired_first && has_expired {
+                        gone.push(at);
+                    } else if is_over && extended && until > self.now {
                         message.place = Place::InFlight {
                             holder: None,
                             until,

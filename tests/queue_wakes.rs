@@ -186,20 +186,3 @@ fn a_message_after_a_quiet_period_goes_at_once_to_the_stream_whose_gap_is_over()
     queue.push("c").unwrap();
     assert_eq!(run(&mut streams), 1, "at once");
 }
-
-/// A burst is what was due when it began, in two chunks here.
-#[test]
-fn what_is_pushed_during_a_burst_waits_for_the_gap() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).spaced(secs(10)));
-    for _ in 0..17 {
-        queue.push("x").unwrap();
-    }
-    assert_eq!(stream.data().split(',').count(), 16);
-    queue.push("later").unwrap();
-    assert_eq!(stream.data(), "x");
-    stream.is_pending();
-    clock.advance(secs(10));
-    assert_eq!(stream.data(), "later");
-}

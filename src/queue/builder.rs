@@ -231,6 +231,7 @@ impl QueueBuilder {
         let shared = Arc::new(Shared {
             clock,
             epoch,
+            drops_oldest: self.bounds.overflow == Overflow::DropOldest,
             state,
         });
         Queue {

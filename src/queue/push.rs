@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::backlog::{Push, Pushed};
 use super::receipt::{PushError, Receipt};
-use super::{LONGEST_WAIT, Queue, Shared};
+use super::{LONGEST_WAIT, MOST_HOLDS, Queue, Shared};
 use crate::message::Message;
 use crate::queue::wait_queue::Ticket;
 use crate::time::{ThreadTicker, Ticker};
@@ -151,12 +151,20 @@ impl<T> fmt::Debug for PushWhenReady<T> {
 impl Shared {
     pub(super) fn push(&self, message: Message) -> Result<Receipt, PushError> {
         let mut push = self.prepare(message);
+        let mut holds = 0;
         loop {
             let pushed = self.with(|state, step| state.push(push, &mut None, step));
             match pushed {
                 Pushed::Done(result) => return result,
                 Pushed::Full(push) => return Err(PushError::Full(push.message)),
-                Pushed::Again(back) => push = back,
+                // What has expired is yet to be found: not by this call, which shall not take long.
+                Pushed::Again(push) if holds >= MOST_HOLDS && !self.drops_oldest => {
+                    return Err(PushError::Full(push.message));
+                }
+                Pushed::Again(back) => {
+                    holds = holds.saturating_add(1);
+                    push = back;
+                }
             }
         }
     }

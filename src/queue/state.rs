@@ -103,10 +103,14 @@ impl State {
 
     fn catch_up_with_time(&mut self, step: &mut Step) -> bool {
         self.consumers.lapse(step.now);
+        self.is_behind(step.now) && self.catch_up_some(step)
+    }
+
+    /// Whether a message has expired or ended its lease that was not let go of yet.
+    fn is_behind(&self, now: SystemTime) -> bool {
         let delivery = self.delivery.as_ref();
-        let is_behind = self.backlog.is_any_expired(step.now)
-            || delivery.is_some_and(|delivery| delivery.is_any_over(step.now));
-        is_behind && self.catch_up_some(step)
+        self.backlog.is_any_expired(now)
+            || delivery.is_some_and(|delivery| delivery.is_any_over(now))
     }
 
     fn catch_up_some(&mut self, step: &mut Step) -> bool {

@@ -40,7 +40,10 @@ impl Consumers {
             self.first = self.keeper(ticket, next, guards, now);
             return self.first?.armed.time();
         }
-        if is_second || (self.first.is_some() && self.second.is_none()) {
+        // One that is away may stay so.
+        let is_away =
+            |keeper: Option<Keeper>| keeper.is_none_or(|keeper| !self.streams.waits(keeper.ticket));
+        if is_second || (self.first.is_some() && is_away(self.second)) {
             let first = self.first.map_or(Deadline::Never, |first| first.armed);
             let guards = self.second.is_some_and(|second| second.guards);
             self.second = self.keeper(ticket, first.plus(DEBT), guards, now);
@@ -134,19 +137,26 @@ impl Consumers {
 
     /// If the first does not poll, the second must.
     fn settle_second(&mut self, latest: Deadline, step: &mut Step) {
-        let first = self.first.map(|first| first.ticket);
+        let Some(first) = self.first.map(|first| first.ticket) else {
+            return;
+        };
+        let is_first_away = !self.streams.waits(first);
         match self.second {
-            None if latest == Deadline::Never => {}
-            None => {
-                self.second = self.appoint([first, None], latest, step);
+            Some(second) if self.streams.waits(second.ticket) => {
+                if second.armed > latest {
+                    self.second = Some(Keeper {
+                        armed: latest,
+                        ..second
+                    });
+                    step.effects.wake(self.streams.take_waker(second.ticket));
+                }
             }
-            Some(second) if second.armed <= latest || !self.streams.waits(second.ticket) => {}
-            Some(second) => {
-                self.second = Some(Keeper {
-                    armed: latest,
-                    ..second
-                });
-                step.effects.wake(self.streams.take_waker(second.ticket));
+            // It arms when it is back, and the first is there meanwhile.
+            Some(_) if !is_first_away => {}
+            _ if latest == Deadline::Never => {}
+            _ => {
+                let appointed = self.appoint([Some(first), None], latest, step);
+                self.second = appointed.or(self.second);
             }
         }
     }

@@ -35,6 +35,16 @@ pub(crate) struct Leases<T> {
     last_order: u64,
 }
 
+/// What has ended a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Lease,
+    /// Its stream is gone, and the client did not come back in time.
+    Grace,
+    /// Its stream is gone, and the message has expired.
+    Expiry,
+}
+
 /// What a stream has taken over from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TakenOver {
@@ -131,7 +141,7 @@ impl<T> Leases<T> {
         Some((flight.lent(seq), holder))
     }
 
-    /// Ends one lease that is over at `now`.
+    /// Ends one lease that is over at `now`: what was over first, however late the call.
     ///
     /// Returns `None` if none is over, and also when this step has done its share without ending
     /// one: then [`next_end`](Self::next_end) is still in the past.
@@ -140,20 +150,37 @@ impl<T> Leases<T> {
         now: SystemTime,
     ) -> Option<(Lent<T>, Option<HolderId>, Reason)> {
         for _ in 0..MOST_DETACHED {
-            let Some(seq) = self.first_after_grace(now) else {
-                let expired = self.first_expired(now);
-                let reason = expired.map_or(Reason::LeaseEnded, |_| Reason::Dropped);
-                let (lent, holder) = self.end(expired.or_else(|| self.first_ended(now))?)?;
-                return Some((lent, holder, reason));
-            };
-            let flight = self.flights.get(seq)?;
-            if !flight.extended || flight.until.has_come(now) {
-                let (lent, holder) = self.end(seq)?;
-                return Some((lent, holder, Reason::Dropped));
+            let (seq, over) = self.first_over(now)?;
+            if over == Over::Grace && self.flights.get(seq)?.extended {
+                self.detach(seq);
+                continue;
             }
-            self.detach(seq);
+            let (lent, holder) = self.end(seq)?;
+            let reason = match over {
+                Over::Lease => Reason::LeaseEnded,
+                Over::Grace | Over::Expiry => Reason::Dropped,
+            };
+            return Some((lent, holder, reason));
         }
         None
+    }
+
+    /// The message whose lease is over first, and why.
+    fn first_over(&self, now: SystemTime) -> Option<(u64, Over)> {
+        let never = Deadline::Never;
+        let grace = self.graces.first().map_or(never, |(grace, _)| *grace);
+        let expiry = self.expiries.first().map_or(never, |(expiry, _)| *expiry);
+        let end = self.ends.first().map_or(never, |(end, _)| end);
+        let first = grace.min(expiry).min(end);
+        if !first.has_come(now) {
+            None
+        } else if expiry == first {
+            Some((self.first_expired(now)?, Over::Expiry))
+        } else if grace == first {
+            Some((self.first_after_grace(now)?, Over::Grace))
+        } else {
+            Some((self.first_ended(now)?, Over::Lease))
+        }
     }
 
     /// Whether a lease is over at `now`, though its message was not taken back yet.

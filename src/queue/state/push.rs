@@ -38,7 +38,7 @@ impl State {
             return refuse(PushError::TooLarge, push);
         }
         // What has expired may be a message with the same id, or the capacity that is missing.
-        let is_behind = self.backlog.is_any_expired(step.now);
+        let is_behind = self.is_behind(step.now);
         if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
             if is_behind {
                 return Pushed::Again(push);
