@@ -45,6 +45,8 @@ pub struct Message {
 pub(crate) struct Returned {
     /// How often it was handed out.
     pub(crate) attempts: u32,
+    /// Its id was handed to a client, whatever is made of its attempts.
+    pub(crate) was_seen: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,8 +165,25 @@ impl Message {
 
     /// Marks the message as held before: it may bring an id that a queue or topic gave it.
     pub(crate) fn returned(mut self, attempts: u32) -> Self {
-        self.returned = Some(Returned { attempts });
+        self.returned = Some(Returned {
+            attempts,
+            was_seen: attempts > 0,
+        });
         self
+    }
+
+    /// Marks the message as held before and handed out: it begins anew with its attempts.
+    pub(crate) fn begun_anew(mut self) -> Self {
+        self.returned = Some(Returned {
+            attempts: 0,
+            was_seen: true,
+        });
+        self
+    }
+
+    /// Whether its id was handed to a client before it was pushed.
+    pub(crate) fn was_seen(&self) -> bool {
+        self.returned.is_some_and(|returned| returned.was_seen)
     }
 
     /// Whether a queue or topic has held it before.

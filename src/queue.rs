@@ -379,8 +379,8 @@ impl Queue {
 
     /// Confirms a message that was handed out: its client is done with it.
     ///
-    /// An ack may be repeated, whatever the order of the acks, as long as the message is among the
-    /// last 1 048 576 that were pushed. Of messages with an application-supplied id the last 65 536
+    /// An ack may be repeated, whatever the order of the acks, as long as the number of the message is
+    /// among the last 1 048 576. Of messages with an application-supplied id the last 65 536
     /// that have ended are remembered, as long as their ids, with 96 bytes for each, take at most
     /// 10 MiB.
     ///

@@ -180,8 +180,14 @@ impl Backlog {
         }
     }
 
-    /// Puts a message in.
-    pub(super) fn enqueue(&mut self, push: Push, numbered: Numbered, now: SystemTime) -> Receipt {
+    /// Puts a message in. Its id may have been handed to a client before.
+    pub(super) fn enqueue(
+        &mut self,
+        push: Push,
+        numbered: Numbered,
+        was_seen: bool,
+        now: SystemTime,
+    ) -> Receipt {
         let mut message = push.message;
         self.last_number = numbered.number;
         let due = message.due(now);
@@ -198,7 +204,7 @@ impl Backlog {
             frame: message.into_event().encode(),
             own_id: numbered.own_id,
             attempts,
-            client: Client::of(attempts),
+            client: Client::of(was_seen),
             has_id,
         };
         self.held = self.held.saturating_add(1);

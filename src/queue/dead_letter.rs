@@ -132,7 +132,7 @@ impl DeadLetter {
 /// Keeps id, due time and expiry, and begins anew with its attempts.
 impl From<DeadLetter> for Message {
     fn from(letter: DeadLetter) -> Self {
-        Self::from(letter.remaining).returned(0)
+        Self::from(letter.remaining).begun_anew()
     }
 }
 

@@ -104,13 +104,9 @@ impl Client {
         Self(Some(holder))
     }
 
-    /// That of a message that comes with so many attempts made elsewhere.
-    pub(crate) fn of(attempts: u32) -> Self {
-        if attempts == 0 {
-            Self::NONE
-        } else {
-            Self::SEVERAL
-        }
+    /// That of a message that is pushed, and whose id may have been handed out before.
+    pub(crate) fn of(was_seen: bool) -> Self {
+        if was_seen { Self::SEVERAL } else { Self::NONE }
     }
 
     pub(super) fn is_one(self) -> bool {

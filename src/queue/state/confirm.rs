@@ -136,7 +136,8 @@ impl State {
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((mut lent, holder)) = ended {
             if !delay.is_zero() {
-                lent.due = Deadline::At(step.now).plus(delay);
+                // What expires before it is due again is due then: it goes to nobody.
+                lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
             }
             self.come_back(lent, holder, Reason::Nacked, step);
         }

@@ -162,7 +162,7 @@ impl State {
             usize::MAX
         };
         let mut this = burst.take().unwrap_or(Burst {
-            began: now,
+            began: self.horizon(now),
             last: self.backlog.last_number(),
             left: most,
         });

@@ -60,7 +60,13 @@ impl State {
             }
         }
         self.stats.pushed = self.stats.pushed.saturating_add(1);
-        Pushed::Done(Ok(self.backlog.enqueue(push, numbered, step.now)))
+        let delivery = self.delivery.as_ref();
+        let own_id = push.own_id.as_deref();
+        let was_used = delivery
+            .is_some_and(|delivery| own_id.is_some_and(|id| delivery.end_of_own(id).is_some()));
+        let was_seen = was_used || push.message.was_seen();
+        let receipt = self.backlog.enqueue(push, numbered, was_seen, step.now);
+        Pushed::Done(Ok(receipt))
     }
 
     fn drop_oldest(&mut self, cost: usize, step: &mut Step) -> bool {
