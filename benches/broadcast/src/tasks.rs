@@ -70,10 +70,19 @@ impl<S: Stream<Item = Bytes>> Tasks<S> {
         tasks
     }
 
-    /// Polls all that are ready, each until it waits.
+    /// Polls all that are ready, each until it waits, and those that they wake.
     pub fn run(&mut self) -> Given {
         let mut given = Given::default();
-        self.ready.with(|ready| mem::swap(ready, &mut self.running));
+        loop {
+            self.ready.with(|ready| mem::swap(ready, &mut self.running));
+            if self.running.is_empty() {
+                return given;
+            }
+            self.run_ready(&mut given);
+        }
+    }
+
+    fn run_ready(&mut self, given: &mut Given) {
         for place in self.running.drain(..) {
             let Some(task) = self.all.get_mut(place) else {
                 continue;
@@ -85,7 +94,6 @@ impl<S: Stream<Item = Bytes>> Tasks<S> {
                 given.bytes += chunk.len();
             }
         }
-        given
     }
 }
 
