@@ -75,7 +75,7 @@
 //! stalls a stream or makes it burst. Due times and expiry are the clock's. A stream that has
 //! nothing to send is not woken, apart from its keep-alive, and apart from the two streams that wake
 //! for the next due time and a second later, or every 30 s until then, so that a jump of the wall
-//! clock is noticed.
+//! clock is noticed. [`Queue::drive`] and [`Topic::drive`] do that in place of the streams.
 //!
 //! # Overflow
 //!
