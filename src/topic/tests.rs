@@ -1,3 +1,5 @@
+//! Tests of a topic that need its inside.
+
 use super::*;
 use crate::event::Event;
 

@@ -1,3 +1,5 @@
+//! Tests of the timekeepers.
+
 use super::*;
 
 const START: SystemTime = SystemTime::UNIX_EPOCH;

@@ -1,3 +1,5 @@
+//! Tests of the wait set, by hand and against a plain model.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
