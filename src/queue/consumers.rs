@@ -8,7 +8,7 @@
 //!
 //! While no driver runs, up to two streams are the timekeepers. The first is armed for the next
 //! deadline of the queue, the second for [`DEBT`] after that, in case the first does not poll. One
-//! that takes a message stays timekeeper, and is to be back within [`DEBT`]: to replace it each time
+//! that takes a message stays timekeeper, and must be back within [`DEBT`]: to replace it each time
 //! would cost a wake-up.
 //!
 //! Somebody has to see that credit lapses, too: when a stream is notified, another that waits is
@@ -129,7 +129,7 @@ impl Consumers {
         Ok(())
     }
 
-    /// Leaves the wait set: it has taken something, and is to be back soon.
+    /// Leaves the wait set: it has taken something, and must be back soon.
     #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket, now: SystemTime) {
         self.streams.leave(ticket);

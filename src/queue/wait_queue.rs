@@ -167,7 +167,7 @@ impl WaitQueue {
     }
 
     /// Waits in a list, at its end or where it stands already; a credit is given up. `credit` is
-    /// what it takes once it is notified. Returns the waker of before.
+    /// what it takes once it is notified. Returns the waker that it replaced.
     pub(super) fn wait(
         &mut self,
         ticket: Ticket,
@@ -205,7 +205,7 @@ impl WaitQueue {
     }
 
     /// Takes `credit` messages at its next tick; if it has not by `until`, the reservation lapses.
-    /// Returns the waker of before.
+    /// Returns the waker that it replaced.
     pub(super) fn reserve(
         &mut self,
         ticket: Ticket,
@@ -237,7 +237,7 @@ impl WaitQueue {
         }
     }
 
-    /// Keeps the caller's waker, for the end. Returns the one of before.
+    /// Keeps the caller's waker, for the end. Returns the one that it replaced.
     #[inline]
     pub(super) fn set_waker(
         &mut self,

@@ -27,7 +27,7 @@ impl Drivers {
         self.list.is_empty()
     }
 
-    /// A driver waits until then. Returns its id, which a new one gets here, and its waker of before.
+    /// A driver waits until then. Returns its id, which a new one gets here, and the waker that it replaced.
     pub(super) fn wait(
         &mut self,
         id: Option<u64>,
