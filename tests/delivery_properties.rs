@@ -737,7 +737,7 @@ impl Run {
             ) => (*until, *extended) = (*until + by, true),
             (Step::Nack(_, delay), _) => {
                 if delay > 0 {
-                    message.due = now + delay;
+                    message.due = (now + delay).min(message.expires);
                 }
                 self.model.come_back(at, Reason::Nacked);
             }
