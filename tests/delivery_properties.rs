@@ -188,7 +188,7 @@ impl Model {
                             owed: false,
                             extended,
                         };
-                    } else if is_over {
+                    } else if is_over && !extended && orphaned.is_some_and(|of| of.grace <= until) {
                         back.push((at, Reason::Dropped));
                     } else if until <= self.now {
                         back.push((at, Reason::LeaseEnded));
