@@ -247,3 +247,120 @@ fn times_are_within_the_bound_of_a_full_history() {
         }
     }
 }
+
+/// What is allocated after the work, once the streams have left.
+fn held_after(work: impl FnOnce(&FakeClock) -> Topic) -> usize {
+    let clock = FakeClock::new();
+    let mut topic = None;
+    let held = measure(|| topic = Some(work(&clock)));
+    drop(topic);
+    usize::try_from(held.bytes_current).unwrap()
+}
+
+fn most(bound: u64) -> usize {
+    usize::try_from(bound * 5 / 4 + 4_096).unwrap()
+}
+
+/// Of the messages of each block, a little less than half expire.
+#[test]
+fn the_holes_that_expired_messages_leave_are_within_the_bound() {
+    const BYTES: u64 = 1_000_000;
+    let held = held_after(|clock| {
+        let builder = Topic::builder().clock(clock.clone()).epoch("e").unwrap();
+        let topic = builder.history_bytes(BYTES).history(1_000_000).build();
+        for number in 0..20_000 {
+            let mut message = Message::from("x".repeat(300));
+            if number % 64 < 31 {
+                message = message.expires_after(Duration::from_secs(1));
+            }
+            topic.publish(message).unwrap();
+            if number % 64 == 63 {
+                clock.advance(Duration::from_secs(1));
+                let _ = topic.stats();
+            }
+        }
+        topic
+    });
+    assert!(held <= most(BYTES), "{held} bytes of {}", most(BYTES));
+}
+
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from((self.0 >> 20) % most as u64).unwrap()
+    }
+
+    fn one_in(&mut self, of: usize) -> bool {
+        self.below(of) == 0
+    }
+
+    fn millis(&mut self, most: usize) -> Duration {
+        Duration::from_millis(1 + self.below(most) as u64)
+    }
+}
+
+/// A history after 30 000 messages, of which some expire, age, wait, are cancelled or bring an id;
+/// which of these is up to `kind`.
+fn mixed(clock: &FakeClock, bound: u64, kind: u64, mut rng: Rng) -> Topic {
+    let builder = Topic::builder().clock(clock.clone()).epoch("e").unwrap();
+    let messages = [50, 100_000][rng.below(2)];
+    let mut builder = builder.history_bytes(bound).history(messages);
+    if kind.is_multiple_of(3) {
+        builder = builder.history_age(Duration::from_secs(30));
+    }
+    let topic = builder.build();
+    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+    let mut reader = stream.first_bytes(false);
+    for number in 0..30_000_u64 {
+        let mut event = Event::new("x".repeat([0, 10, 100, 300][rng.below(4)]));
+        if kind > 1 && rng.one_in(3) {
+            event = event.id(&format!("own{number}")).unwrap();
+        }
+        let mut message = Message::from(event);
+        let seldom = [1, 2, 50][rng.below(3)];
+        if rng.one_in(seldom) {
+            message = message.expires_after(rng.millis(60_000));
+        }
+        if kind > 3 && rng.one_in(4) {
+            message = message.after(rng.millis(2_000));
+        }
+        if let Ok(published) = topic.publish(message)
+            && rng.one_in(10)
+        {
+            let _ = topic.cancel(published.id());
+        }
+        if rng.one_in(3) {
+            while reader.next_ready().is_some() {}
+        }
+        clock.advance(Duration::from_millis(rng.below(30) as u64));
+    }
+    drop(reader);
+    if kind.is_multiple_of(2) {
+        clock.advance(Duration::from_secs(10));
+        let _ = topic.stats();
+    }
+    let _ = topic.take_remaining();
+    topic
+}
+
+#[test]
+fn a_megabyte_of_history_is_within_the_bound_whatever_expires_ages_and_is_cancelled() {
+    let mut over = Vec::new();
+    for (seed, bound) in [(3_u64, 1_000_000)] {
+        for kind in 0..6 {
+            for run in 0..2 {
+                let seed = seed * 6 + kind + 1 + run * 100;
+                let rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+                let held = held_after(|clock| mixed(clock, bound, kind, rng));
+                if held > most(bound) {
+                    over.push((bound, kind, run, held, most(bound)));
+                }
+            }
+        }
+    }
+    assert!(over.is_empty(), "bound, kind, run, held, may: {over:?}");
+}

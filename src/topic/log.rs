@@ -9,8 +9,9 @@
 //!              ^ oldest                        ^ next
 //! ```
 //!
-//! Most messages leave in the order in which they came. One that expires leaves a hole, and a block
-//! with holes is rewritten when it is read, or when half of it is gone.
+//! Most messages leave in the order in which they came. One that expires leaves a hole. A block with
+//! holes is rewritten when it is read, when half of it is gone, or when it has the most holes and the
+//! log holds more than an eighth beyond its bound.
 
 mod block;
 mod gaps;
@@ -30,6 +31,7 @@ use std::time::SystemTime;
 use crate::time::Deadline;
 use block::{Block, Entry};
 use gaps::Gaps;
+use holes::Holes;
 use own_ids::OwnIds;
 pub(crate) use read::Read;
 use tail::Tail;
@@ -84,6 +86,7 @@ pub(crate) struct Log {
     gaps: Gaps,
     /// The earliest expiry of each block, and the block's first number.
     by_expiry: BTreeSet<(SystemTime, u64)>,
+    holes: Holes,
     own_ids: OwnIds,
 }
 
@@ -109,6 +112,7 @@ impl Log {
             bytes: 0,
             gaps: Gaps::new(retention.bytes),
             by_expiry: BTreeSet::new(),
+            holes: Holes::default(),
             own_ids: OwnIds::new(retention.messages, retention.bytes),
         }
     }
@@ -267,11 +271,11 @@ impl Log {
         self.is_open = true;
     }
 
-    /// Evicts what is beyond the bounds and removes what has expired, at most 64 messages a call;
-    /// returns whether there may be more.
+    /// Evicts what is beyond the bounds, removes what has expired, and fills holes: at most
+    /// 64 messages leave and 64 are copied in a call. Returns whether there may be more.
     pub(crate) fn trim(&mut self, now: SystemTime) -> bool {
         let is_within = self.len <= self.retention.messages && self.bytes <= self.retention.bytes;
-        if is_within && !self.is_timed() {
+        if is_within && !self.is_timed() && !self.has_too_many_holes() {
             return false;
         }
         self.trim_some(now)
@@ -294,7 +298,7 @@ impl Log {
             {
                 self.evict_oldest();
             } else {
-                return false;
+                return self.has_too_many_holes() && self.fill_most_holes();
             }
         }
         true

@@ -8,7 +8,7 @@ use crate::source::Limit;
 use crate::time::Deadline;
 use crate::topic::log::pieces::Pieces;
 use crate::topic::log::times::Times;
-use crate::topic::log::{MOST_AT_ONCE, size, to_u64, to_usize};
+use crate::topic::log::{MOST_AT_ONCE, cost, size, to_u64, to_usize};
 
 /// Messages in the order of their numbers.
 #[derive(Debug)]
@@ -185,6 +185,17 @@ impl Block {
 
     pub(super) fn has_holes(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.gone != 0)
+    }
+
+    /// The bytes of the messages that left early, counted as when they were kept.
+    pub(super) fn holes(&self) -> u64 {
+        if !self.has_holes() {
+            return 0;
+        }
+        let gone = (0..self.count()).filter(|slot| self.is_gone(*slot));
+        gone.fold(0, |bytes, slot| {
+            cost(self.len_of(slot), 0).saturating_add(bytes)
+        })
     }
 
     fn is_gone(&self, slot: usize) -> bool {

@@ -1,10 +1,15 @@
 //! How messages leave a log: from its start, or early from the middle.
 
 use crate::topic::log::block::Block;
-use crate::topic::log::{Log, MOST_AT_ONCE, cost, shrink};
+use crate::topic::log::{Log, MOST_AT_ONCE, cost, shrink, to_u64};
 
-/// Two neighbouring blocks with at most this many messages each are joined.
-const SPARSE: usize = MOST_AT_ONCE / 2;
+/// What messages that left early still take, in all blocks but the open one.
+#[derive(Debug, Default)]
+pub(super) struct Holes {
+    pub(super) bytes: u64,
+    /// The number from which on blocks are compared next.
+    compare_from: u64,
+}
 
 impl Log {
     pub(super) fn evict_oldest(&mut self) {
@@ -41,21 +46,55 @@ impl Log {
             return false;
         }
         let is_last = index.saturating_add(1) == self.blocks.len();
+        let is_closed = !(is_last && self.is_open);
         let Some(block) = self.blocks.get_mut(index) else {
             return false;
         };
         block.set_gone(slot);
+        if is_closed {
+            let hole = cost(block.len_of(slot), 0);
+            self.holes.bytes = self.holes.bytes.saturating_add(hole);
+        }
         let (count, bytes) = block.kept(self.oldest);
         if count == 0 {
             self.drop_block(index);
             return false;
         }
         let half_is_gone = count <= block.count() / 2 || bytes <= block.len() / 2;
-        if half_is_gone && !(is_last && self.is_open) {
+        if half_is_gone && is_closed {
             self.fill_holes(index);
             return true;
         }
         false
+    }
+
+    /// Whether holes make the log hold an eighth more than its bound, with what was evicted but not
+    /// freed yet: that and the holes share this eighth.
+    #[inline]
+    pub(super) fn has_too_many_holes(&self) -> bool {
+        if self.holes.bytes == 0 {
+            return false;
+        }
+        let front = self.blocks.front();
+        let evicted = front.map_or(0, |front| front.start_of(front.slot(self.oldest)));
+        let held = self.bytes.saturating_add(self.holes.bytes);
+        let bound = self.retention.bytes;
+        held.saturating_add(to_u64(evicted)) > bound.saturating_add(bound / 8)
+    }
+
+    /// Rewrites the block with the most holes of the next 64. Returns whether there may be more.
+    pub(super) fn fill_most_holes(&mut self) -> bool {
+        let first = self.block_at(self.holes.compare_from).unwrap_or_default();
+        let closed = self.blocks.len().saturating_sub(usize::from(self.is_open));
+        let end = first.saturating_add(MOST_AT_ONCE).min(closed);
+        let next = self.blocks.get(end).filter(|_| end < closed);
+        self.holes.compare_from = next.map_or(0, Block::first);
+        let holes = |index: &usize| self.blocks.get(*index).map_or(0, Block::holes);
+        let most = (first..end).max_by_key(holes);
+        match most.filter(|index| holes(index) > 0) {
+            Some(index) => self.fill_holes(index),
+            None => true,
+        }
     }
 
     /// Updates counters and times for a message that leaves.
@@ -99,11 +138,16 @@ impl Log {
     }
 
     fn drop_block(&mut self, index: usize) {
-        if self.is_open && index.saturating_add(1) == self.blocks.len() {
+        let is_open = self.is_open && index.saturating_add(1) == self.blocks.len();
+        if let Some(block) = self.blocks.remove(index)
+            && !is_open
+        {
+            self.holes.bytes = self.holes.bytes.saturating_sub(block.holes());
+        }
+        if is_open {
             self.tail.clear();
             self.is_open = false;
         }
-        self.blocks.remove(index);
         shrink(&mut self.blocks);
     }
 
@@ -114,33 +158,35 @@ impl Log {
         }
         if let Some(block) = self.blocks.back_mut() {
             self.tail.close(block);
+            self.holes.bytes = self.holes.bytes.saturating_add(block.holes());
             if block.has_holes() && block.kept(self.oldest).0 <= block.count() / 2 {
                 self.fill_holes(self.blocks.len().saturating_sub(1));
             }
         }
     }
 
-    /// Rewrites a block without its holes, joined with a neighbour if both have few messages.
-    pub(super) fn fill_holes(&mut self, index: usize) {
+    /// Rewrites a block without its holes, joined with a neighbour if one block takes both.
+    pub(super) fn fill_holes(&mut self, index: usize) -> bool {
         if index.saturating_add(1) == self.blocks.len() && self.is_open {
             self.is_open = false;
             if let Some(block) = self.blocks.back_mut() {
                 self.tail.close(block);
+                self.holes.bytes = self.holes.bytes.saturating_add(block.holes());
             }
         }
         let after = index.saturating_add(1);
         let before = index.saturating_sub(1);
         if before < index && self.fit_together(before, index) && self.rewrite(before, after) {
-            return;
+            return true;
         }
         let is_closed = after.saturating_add(1) < self.blocks.len() || !self.is_open;
         if is_closed
             && self.fit_together(index, after)
             && self.rewrite(index, after.saturating_add(1))
         {
-            return;
+            return true;
         }
-        self.rewrite(index, after);
+        self.rewrite(index, after)
     }
 
     fn fit_together(&self, one: usize, other: usize) -> bool {
@@ -148,7 +194,7 @@ impl Log {
         let (Some((one, bytes)), Some((other, more))) = (kept(one), kept(other)) else {
             return false;
         };
-        one <= SPARSE && other <= SPARSE && bytes.saturating_add(more) <= self.block_bytes
+        one.saturating_add(other) <= MOST_AT_ONCE && bytes.saturating_add(more) <= self.block_bytes
     }
 
     /// Replaces these closed blocks with one that has no holes.
@@ -157,6 +203,8 @@ impl Log {
         let Some(whole) = Block::gather(blocks(), self.oldest) else {
             return false;
         };
+        let filled = blocks().map(Block::holes).fold(0, u64::saturating_add);
+        self.holes.bytes = self.holes.bytes.saturating_sub(filled);
         let key = |block: &Block| Some((block.expiry()?.1, block.first()));
         for key in blocks().filter_map(key) {
             self.by_expiry.remove(&key);

@@ -251,6 +251,10 @@ fn check_log(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
     }
     let next_expiry = naive.kept().filter_map(|frame| frame.expires).min();
     prop_assert_eq!(log.by_expiry.first().map(|(time, _)| *time), next_expiry);
+    let closed = log.blocks.len() - usize::from(log.is_open);
+    let holes: u64 = log.blocks.range(..closed).map(Block::holes).sum();
+    prop_assert_eq!(log.holes.bytes, holes);
+    prop_assert!(!log.has_too_many_holes());
     for block in &log.blocks {
         prop_assert!(block.kept(log.oldest()).0 > 0, "no block is empty");
         prop_assert!(!block.may_have_holes() || block.count() <= MOST_AT_ONCE);
