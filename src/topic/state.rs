@@ -220,7 +220,7 @@ impl State {
     /// Takes the newest chunk, which another stream has read before, and waits ahead, all in a few
     /// instructions: most streams keep up, so this is what most polls come to. `now` must be known if
     /// the tail [is dated](Self::has_dated_tail). The waker of the stream's task must be in its slot,
-    /// or nothing is done.
+    /// or nothing is done; nor for a timekeeper, which must arm again or give its role away.
     #[inline]
     pub(super) fn take_tail(
         &mut self,
@@ -236,7 +236,8 @@ impl State {
             let ends = tail.expires.min(self.store.next_due());
             !ends.has_come(now)
         });
-        if !(is_here && fits && is_good && self.listeners.wait_ahead(cursor.slot)) {
+        let is_free = !self.listeners.has_role(cursor.slot);
+        if !(is_here && fits && is_good && is_free && self.listeners.wait_ahead(cursor.slot)) {
             return None;
         }
         cursor.pass(tail.messages);

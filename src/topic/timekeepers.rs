@@ -127,6 +127,13 @@ impl Timekeepers {
         matches!(self.roles, [Some(_), _])
     }
 
+    /// Whether this stream is a timekeeper.
+    #[inline]
+    pub(super) fn has_role(&self, slot: usize) -> bool {
+        let mut roles = self.roles.iter().flatten();
+        roles.any(|role| role.slot == slot)
+    }
+
     /// How many roles nobody has.
     pub(super) fn vacant(&self) -> usize {
         self.roles.iter().filter(|role| role.is_none()).count()
