@@ -4,6 +4,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "a test that panics fails, as it should"
 )]
 
@@ -90,4 +91,49 @@ fn timekeepers_that_take_a_shared_chunk_still_arm_for_an_earlier_message() {
     other.is_pending();
     let got = pass(&clock, 5_000, &mut [&mut one, &mut two, &mut other]);
     assert_eq!(got, ["soon"; 3]);
+}
+
+/// Three streams that wait, of which two are woken to arm for a message, and do not poll: the third
+/// first.
+fn idle_and_asked(topic: &Topic, clock: &FakeClock) -> (Task<TopicStream>, Vec<Task<TopicStream>>) {
+    let mut streams: Vec<_> = (0..3).map(|_| waiting(topic, clock)).collect();
+    topic.publish(later("x", 5)).unwrap();
+    let idle = streams.iter().position(|stream| !stream.is_woken());
+    (streams.remove(idle.unwrap()), streams)
+}
+
+#[test]
+fn streams_that_leave_before_they_arm_are_replaced_as_timekeepers() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let (mut idle, asked) = idle_and_asked(&topic, &clock);
+    drop(asked);
+    assert_eq!(pass(&clock, 5_000, &mut [&mut idle]), ["x"]);
+}
+
+#[test]
+fn streams_polled_by_hand_before_they_arm_are_replaced_as_timekeepers() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let (mut idle, mut asked) = idle_and_asked(&topic, &clock);
+    for stream in &mut asked {
+        assert_eq!(stream.inner.next_ready(), None);
+    }
+    assert_eq!(pass(&clock, 5_000, &mut [&mut idle]), ["x"]);
+}
+
+#[test]
+fn streams_that_end_by_their_age_before_they_arm_are_replaced_as_timekeepers() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut aging = [(); 2].map(|()| settled(bare(&topic, &clock).max_age(ms(500))));
+    let mut idle = waiting(&topic, &clock);
+    topic.publish(later("x", 5)).unwrap();
+    assert!(aging.iter().all(Task::is_woken));
+    clock.advance(ms(500));
+    for stream in &mut aging {
+        assert!(stream.bytes().starts_with("retry:"));
+        stream.is_over();
+    }
+    assert_eq!(pass(&clock, 4_500, &mut [&mut idle]), ["x"]);
 }

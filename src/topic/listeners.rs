@@ -59,7 +59,7 @@ impl Listeners {
     }
 
     pub(super) fn close(&mut self, slot: usize, step: &mut Step) {
-        self.release(slot);
+        self.leave(slot);
         step.effects.drop_waker(self.set.close(slot));
     }
 
@@ -117,7 +117,7 @@ impl Listeners {
 
     /// Waits for the end alone.
     pub(super) fn park(&mut self, slot: usize) {
-        self.release(slot);
+        self.leave(slot);
         self.set.park(slot);
     }
 
@@ -129,8 +129,14 @@ impl Listeners {
 
     /// Waits for nothing, and keeps no waker.
     pub(super) fn forget(&mut self, slot: usize, step: &mut Step) {
-        self.release(slot);
+        self.leave(slot);
         step.effects.drop_waker(self.set.forget(slot));
+    }
+
+    /// A stream keeps the time no more, and takes no role even if it was woken for that.
+    fn leave(&mut self, slot: usize) {
+        self.release(slot);
+        self.keepers.forget_asked();
     }
 
     /// A stream keeps the time no more.

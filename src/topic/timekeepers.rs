@@ -83,7 +83,7 @@ impl Timekeepers {
         self.asked_for = Deadline::Never;
     }
 
-    /// No stream that was woken takes a role, as there is none.
+    /// Of the streams that were woken some take no role: there is none, or they are gone.
     pub(super) fn forget_asked(&mut self) {
         self.asked_for = Deadline::Never;
     }
