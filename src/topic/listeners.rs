@@ -148,7 +148,6 @@ impl Listeners {
     }
 
     /// Whether this stream is armed, or was woken to arm, for what others rely on.
-    #[inline]
     pub(super) fn has_role(&self, slot: usize) -> bool {
         self.keepers.has_role(slot) || self.guard.is_some_and(|(other, _)| other == slot)
     }

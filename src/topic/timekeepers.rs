@@ -128,7 +128,6 @@ impl Timekeepers {
     }
 
     /// Whether this stream is a timekeeper.
-    #[inline]
     pub(super) fn has_role(&self, slot: usize) -> bool {
         let mut roles = self.roles.iter().flatten();
         roles.any(|role| role.slot == slot)
