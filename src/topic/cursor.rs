@@ -19,6 +19,8 @@ pub(super) struct Cursor {
     target: u64,
     /// When the newest message of the last chunk that it took had entered the log.
     pub(super) chunk_came: SystemTime,
+    /// If not, no other stream relies on its being armed.
+    pub(super) may_be_armed: bool,
 }
 
 impl Cursor {
@@ -28,6 +30,7 @@ impl Cursor {
             position,
             target: position,
             chunk_came: now,
+            may_be_armed: false,
         }
     }
 

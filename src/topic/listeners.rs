@@ -59,7 +59,7 @@ impl Listeners {
     }
 
     pub(super) fn close(&mut self, slot: usize, step: &mut Step) {
-        self.release(slot);
+        self.leave(slot);
         step.effects.drop_waker(self.set.close(slot));
     }
 
@@ -117,7 +117,7 @@ impl Listeners {
 
     /// Waits for the end alone.
     pub(super) fn park(&mut self, slot: usize) {
-        self.release(slot);
+        self.leave(slot);
         self.set.park(slot);
     }
 
@@ -129,8 +129,14 @@ impl Listeners {
 
     /// Waits for nothing, and keeps no waker.
     pub(super) fn forget(&mut self, slot: usize, step: &mut Step) {
-        self.release(slot);
+        self.leave(slot);
         step.effects.drop_waker(self.set.forget(slot));
+    }
+
+    /// A stream keeps the time no more, and takes no role even if it was woken for that.
+    fn leave(&mut self, slot: usize) {
+        self.release(slot);
+        self.keepers.forget_asked();
     }
 
     /// A stream keeps the time no more.
@@ -139,6 +145,11 @@ impl Listeners {
         if self.guard.is_some_and(|(other, _)| other == slot) {
             self.guard = None;
         }
+    }
+
+    /// Whether this stream is armed, or was woken to arm, for what others rely on.
+    pub(super) fn has_role(&self, slot: usize) -> bool {
+        self.keepers.has_role(slot) || self.guard.is_some_and(|(other, _)| other == slot)
     }
 
     /// A driver waits until then; returns its id.

@@ -171,6 +171,7 @@ impl State {
             }
             _ => self.listeners.pause(cursor.slot),
         }
+        cursor.may_be_armed = polled.wake_at.is_some();
         polled
     }
 
@@ -220,7 +221,7 @@ impl State {
     /// Takes the newest chunk, which another stream has read before, and waits ahead, all in a few
     /// instructions: most streams keep up, so this is what most polls come to. `now` must be known if
     /// the tail [is dated](Self::has_dated_tail). The waker of the stream's task must be in its slot,
-    /// or nothing is done.
+    /// or nothing is done; nor for a timekeeper, which must arm again or give its role away.
     #[inline]
     pub(super) fn take_tail(
         &mut self,
@@ -236,7 +237,8 @@ impl State {
             let ends = tail.expires.min(self.store.next_due());
             !ends.has_come(now)
         });
-        if !(is_here && fits && is_good && self.listeners.wait_ahead(cursor.slot)) {
+        let has_role = cursor.may_be_armed && self.listeners.has_role(cursor.slot);
+        if !(is_here && !has_role && fits && is_good && self.listeners.wait_ahead(cursor.slot)) {
             return None;
         }
         cursor.pass(tail.messages);
@@ -249,7 +251,7 @@ impl State {
     /// `None` if the waker of the task is needed.
     pub(super) fn poll_ready(
         &mut self,
-        cursor: &Cursor,
+        cursor: &mut Cursor,
         has_notice: bool,
         fresh: &mut Option<Waker>,
         step: &mut Step,
@@ -263,6 +265,7 @@ impl State {
         }
         let agenda = self.agenda();
         let wake_at = self.listeners.wait(cursor.slot, agenda, step.now);
+        cursor.may_be_armed = wake_at.is_some();
         Some((false, wake_at))
     }
 

@@ -259,7 +259,7 @@ impl Source for TopicSubscription {
         let is_due = if pull.registers() {
             this.with_waker(cx.waker(), |this, fresh| {
                 this.shared.with_lazy_clock(|state, step| {
-                    let polled = state.poll_ready(&this.cursor, has_notice, fresh, step);
+                    let polled = state.poll_ready(&mut this.cursor, has_notice, fresh, step);
                     if state.is_closed() {
                         pull.closing();
                     }

@@ -83,7 +83,7 @@ impl Timekeepers {
         self.asked_for = Deadline::Never;
     }
 
-    /// No stream that was woken takes a role, as there is none.
+    /// Of the streams that were woken some take no role: there is none, or they are gone.
     pub(super) fn forget_asked(&mut self) {
         self.asked_for = Deadline::Never;
     }
@@ -125,6 +125,12 @@ impl Timekeepers {
     /// Whether a stream is armed for the due time itself.
     pub(super) fn has_first(&self) -> bool {
         matches!(self.roles, [Some(_), _])
+    }
+
+    /// Whether this stream is a timekeeper.
+    pub(super) fn has_role(&self, slot: usize) -> bool {
+        let mut roles = self.roles.iter().flatten();
+        roles.any(|role| role.slot == slot)
     }
 
     /// How many roles nobody has.
