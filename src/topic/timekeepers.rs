@@ -51,9 +51,13 @@ impl Timekeepers {
             .iter()
             .position(|role| role.is_some_and(|role| role.slot == slot));
         if next == Deadline::Never {
-            // There is no time to keep; the next message that has one finds another timekeeper.
-            if let Some(role) = own.and_then(|own| self.roles.get_mut(own)) {
-                *role = None;
+            // There is no time to keep; the next message that has one finds another timekeeper, or the
+            // second, which is the first then.
+            let [first, second] = &mut self.roles;
+            match own {
+                Some(0) => *first = second.take(),
+                Some(_) => *second = None,
+                None => {}
             }
             return None;
         }
