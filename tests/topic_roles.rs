@@ -65,7 +65,7 @@ fn pass(clock: &FakeClock, millis: u64, streams: &mut [&mut Task<TopicStream>]) 
     let mut all = run(streams);
     let end = clock.elapsed() + ms(millis);
     while clock.elapsed() < end {
-        let left = end - clock.elapsed();
+        let left = end.saturating_sub(clock.elapsed());
         let next = clock.next_deadline().unwrap_or(left);
         clock.advance(next.max(ms(1)).min(left));
         for (all, new) in all.iter_mut().zip(run(streams)) {
@@ -136,4 +136,48 @@ fn streams_that_end_by_their_age_before_they_arm_are_replaced_as_timekeepers() {
         stream.is_over();
     }
     assert_eq!(pass(&clock, 4_500, &mut [&mut idle]), ["x"]);
+}
+
+/// Nobody is left who can publish, and the last scheduled message expires before it enters.
+#[test]
+fn a_stream_that_reads_late_ends_after_the_last_scheduled_message_expired() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let [mut one, mut two] = [(); 2].map(|()| waiting(&topic, &clock));
+    topic.publish("x").unwrap();
+    let never = later("never", 10).expires_after(ms(1));
+    topic.publish(never).unwrap();
+    drop(topic);
+    assert_eq!(one.data(), "x");
+    one.is_pending();
+    clock.advance(secs(20));
+    one.is_over();
+    assert_eq!(two.data(), "x");
+    two.is_over();
+}
+
+/// The first has no time to keep any more when its message has expired, and its client is slow then.
+#[test]
+fn the_second_timekeeper_is_the_first_for_the_next_message() {
+    let clock = FakeClock::new();
+    let topic = Topic::builder().clock(clock.clone()).build();
+    let stream = || {
+        let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+        stream.first_bytes(false).keep_alive(KeepAlive::off())
+    };
+    let expires = Message::from("expires").after(ms(1));
+    topic.publish(expires.expires_after(ms(0))).unwrap();
+    let (mut first, mut second) = (Task::new(stream()), Task::new(stream()));
+    first.is_pending();
+    second.is_pending();
+    clock.advance(ms(1));
+    first.is_pending();
+    drop(first);
+    topic.publish(Message::from("x").after(ms(5))).unwrap();
+    while second.wakes() > 0 {
+        second.is_pending();
+    }
+    clock.advance(ms(5));
+    assert_eq!(second.wakes(), 1);
+    assert_eq!(second.data(), "x");
 }

@@ -74,7 +74,7 @@ pub(super) struct Ask {
 pub(super) enum Taken {
     Chunk(Bytes),
     /// This many messages were evicted before the stream read them.
-    Lagged(u64),
+    Lagged(Option<u64>),
     /// Whatever was read had expired; there may be more.
     Again,
     Nothing,

@@ -72,7 +72,12 @@ impl State {
                     return has_more;
                 }
                 First::Entered => {}
-                First::Expired => count(&mut self.status.counters.expired, 1),
+                First::Expired => {
+                    count(&mut self.status.counters.expired, 1);
+                    if self.is_over() {
+                        self.store.drop_tail(&mut step.effects);
+                    }
+                }
             }
         }
         self.store.trim(step.now);
@@ -183,9 +188,8 @@ impl State {
         let log = self.store.log();
         let (oldest, next) = (log.oldest(), log.next());
         let lag = log.missed(cursor.position);
-        let lag = lag.unwrap_or(oldest.saturating_sub(cursor.position));
         cursor.position = cursor.position.max(oldest);
-        if lag > 0 {
+        if lag != Some(0) {
             count(&mut self.status.counters.lagged, 1);
             return Taken::Lagged(lag);
         }

@@ -338,7 +338,7 @@ impl Source for TopicSubscription {
                 }
                 Taken::Lagged(_) if this.lag == Lag::End => this.notice = Notice::LagEnd,
                 Taken::Lagged(missed) => {
-                    if let Some(frame) = this.gap_event.frame(Some(missed), GapCause::Evicted) {
+                    if let Some(frame) = this.gap_event.frame(missed, GapCause::Evicted) {
                         return Poll::Ready(Some(frame));
                     }
                 }
