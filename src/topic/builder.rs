@@ -81,7 +81,8 @@ impl TopicBuilder {
     /// A message takes the size of its frame and 16 bytes; one that has an id of its own, or was
     /// scheduled, takes the length of its id and 64 bytes more. One that takes more than this by
     /// itself is refused as [too large](crate::PublishError::TooLarge). All that the history holds
-    /// in memory is at most a quarter more than this, and 4 KB.
+    /// in memory is at most a quarter more than this, and 4 KB; where messages expire or age, up to
+    /// 8 KB.
     ///
     /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this. A
     /// stream can keep one of them while its client reads it.
