@@ -42,6 +42,8 @@ pub(super) struct Store {
     /// When the newest message entered.
     newest_at: SystemTime,
     schedule: Schedule,
+    /// The highest number in an id of a message that came back and enters under another number.
+    highest_moved: u64,
     tail: Option<Tail>,
 }
 
@@ -86,6 +88,7 @@ impl Store {
             log,
             newest_at: now,
             schedule: Schedule::default(),
+            highest_moved: 0,
             tail: None,
         }
     }
@@ -171,6 +174,11 @@ impl Store {
         };
         if let Some(ReadId::Delayed(number)) = plan.returned {
             self.schedule.note_given(number);
+        }
+        if let Some(ReadId::Numbered(number)) = plan.returned
+            && (plan.own_id.is_some() || !plan.due.has_come(step.now))
+        {
+            self.highest_moved = self.highest_moved.max(number);
         }
         if plan.due.has_come(step.now) {
             self.append(message, &mut plan, step);
@@ -331,6 +339,15 @@ impl Store {
         }
         match self.epoch.read(id) {
             ReadId::Numbered(number) if number >= self.log.next() => Err((None, GapCause::Future)),
+            ReadId::Numbered(_) if self.schedule.newest(id).is_some() => {
+                Err((None, GapCause::Future))
+            }
+            // It may have entered under another number, and left.
+            ReadId::Numbered(number)
+                if (1..=self.highest_moved).contains(&number) && !self.log.is_numbered(number) =>
+            {
+                Err((None, GapCause::Evicted))
+            }
             ReadId::Numbered(number) => self.resume_after(number),
             // What waits to fall due was not seen by anybody.
             ReadId::Delayed(number)
