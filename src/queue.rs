@@ -73,7 +73,8 @@ use step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 /// As time passes messages fall due, leases end, and what expires makes room for producers. Up to two
 /// of the streams that wait see to that: the one is woken for the next deadline, the other a second
 /// later, in case the first does not poll. They are the last to be woken for a message. A push that
-/// wakes a stream wakes one of them as well, unless it was awake within the last second. If both are
+/// wakes a stream wakes one of them as well, unless it was awake within the last second. One that takes
+/// a message and does not come back within a second is replaced. If both are
 /// busy at the same time, the next call or poll sees what is due. Where that is too late, a
 /// [driver](Self::drive) keeps the time instead of them.
 ///

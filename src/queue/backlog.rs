@@ -28,8 +28,8 @@ pub(super) struct Backlog {
     fresh: Ordered<Item>,
     /// What was, and came back.
     returned: Ordered<Item>,
-    /// The ids that events brought along, with the numbers of their messages: also of those that are
-    /// in flight or dead.
+    /// The ids that events brought along, with the numbers of their messages, in flight and dead ones
+    /// included.
     own_ids: BTreeSet<(Arc<str>, u64)>,
     /// How many messages the queue answers for, in flight and dead ones included, and what they
     /// count against its bound in bytes.
@@ -281,13 +281,7 @@ impl Backlog {
         if self.returned.len() == 0 {
             return self.fresh.pop();
         }
-        let fresh = self.fresh.head().map(|(key, ..)| key);
-        let returned = self.returned.head().map(|(key, ..)| key);
-        match (fresh, returned) {
-            (Some(fresh), Some(returned)) if fresh < returned => self.fresh.pop(),
-            (Some(_), None) => self.fresh.pop(),
-            _ => self.returned.pop(),
-        }
+        pop_first(&mut self.fresh, &mut self.returned)
     }
 
     /// Takes a waiting message out, for good.
@@ -504,12 +498,17 @@ impl All {
     }
 
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let fresh = self.fresh.head().map(|(key, ..)| key);
-        let returned = self.returned.head().map(|(key, ..)| key);
-        match (fresh, returned) {
-            (Some(fresh), Some(returned)) if fresh < returned => self.fresh.pop(),
-            (Some(_), None) => self.fresh.pop(),
-            _ => self.returned.pop(),
-        }
+        pop_first(&mut self.fresh, &mut self.returned)
+    }
+}
+
+/// Takes the first message out of whichever has it.
+fn pop_first(fresh: &mut Ordered<Item>, returned: &mut Ordered<Item>) -> Option<Entry> {
+    let next = fresh.head().map(|(key, ..)| key);
+    let back = returned.head().map(|(key, ..)| key);
+    match (next, back) {
+        (Some(next), Some(back)) if next < back => fresh.pop(),
+        (Some(_), None) => fresh.pop(),
+        _ => returned.pop(),
     }
 }
