@@ -21,7 +21,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::{EventStream, Lease, Queue, QueueBuilder, QueueSubscription, Receipt, Ticker};
+use sse_queue::message::Receipt;
+use sse_queue::queue::{QueueBuilder, QueueSubscription};
+use sse_queue::{EventStream, Lease, Queue, Ticker};
 
 use crate::bar::Bar;
 
@@ -76,7 +78,7 @@ impl Work {
     fn new(queue: QueueBuilder) -> Self {
         let queue = queue.capacity(2 * MILLION).build();
         Self {
-            stream: queue.stream(Never).unwrap().first_bytes(false),
+            stream: queue.stream(Never).unwrap().without_first_comment(),
             queue,
             in_flight: VecDeque::new(),
         }

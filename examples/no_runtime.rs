@@ -12,14 +12,15 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use sse_queue::{Event, Message, PushError, Queue, ThreadTicker};
+use sse_queue::queue::PushError;
+use sse_queue::{Event, Message, Pacing, Queue, ThreadTicker};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let queue = Queue::new();
     // At most one message at each tick, four ticks a second.
     let stream = queue
         .stream(ThreadTicker::new()?)?
-        .every(Duration::from_millis(250));
+        .pacing(Pacing::every(Duration::from_millis(250)));
 
     let sender = thread::spawn(move || {
         queue.push(Message::from("a second later").after(Duration::from_secs(1)))?;

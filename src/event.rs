@@ -44,7 +44,7 @@ const HEADROOM: usize = 80;
 ///
 /// let event = Event::new("42\n43").name("price")?.id("7")?.retry(Duration::from_secs(3));
 /// assert_eq!(event.encode(), "retry: 3000\nid: 7\nevent: price\ndata: 42\ndata: 43\n\n");
-/// # Ok::<(), sse_queue::EventError>(())
+/// # Ok::<(), sse_queue::event::EventError>(())
 /// ```
 #[derive(Clone)]
 pub struct Event {
@@ -122,12 +122,13 @@ impl Event {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{Event, Field};
+    /// use sse_queue::event::Field;
+    /// use sse_queue::Event;
     ///
     /// assert_eq!(Event::new("x").name("tick")?.encode(), "event: tick\ndata: x\n\n");
     /// let error = Event::new("x").name("a\rdata: y").unwrap_err();
     /// assert_eq!((error.field(), error.at()), (Field::Name, Some(1)));
-    /// # Ok::<(), sse_queue::EventError>(())
+    /// # Ok::<(), sse_queue::event::EventError>(())
     /// ```
     pub fn name(mut self, name: &str) -> Result<Self, EventError> {
         self.refuse(Field::Name, name)?;
@@ -152,13 +153,14 @@ impl Event {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{Event, Field};
+    /// use sse_queue::event::Field;
+    /// use sse_queue::Event;
     ///
     /// assert_eq!(Event::new("x").id("7")?.encode(), "id: 7\ndata: x\n\n");
     /// let error = Event::new("x").id("7\0").unwrap_err();
     /// assert_eq!((error.field(), error.at()), (Field::Id, Some(1)));
     /// assert_eq!(error.to_string(), "id holds a NUL at byte 1");
-    /// # Ok::<(), sse_queue::EventError>(())
+    /// # Ok::<(), sse_queue::event::EventError>(())
     /// ```
     pub fn id(mut self, id: &str) -> Result<Self, EventError> {
         self.refuse(Field::Id, id)?;
@@ -198,7 +200,7 @@ impl Event {
     ///
     /// assert_eq!(Event::new("x").event_name(), None);
     /// assert_eq!(Event::new("x").name("tick")?.event_name(), Some("tick"));
-    /// # Ok::<(), sse_queue::EventError>(())
+    /// # Ok::<(), sse_queue::event::EventError>(())
     /// ```
     #[must_use]
     pub fn event_name(&self) -> Option<&str> {
@@ -214,7 +216,7 @@ impl Event {
     ///
     /// assert_eq!(Event::new("x").event_id(), None);
     /// assert_eq!(Event::new("x").id("7")?.event_id(), Some("7"));
-    /// # Ok::<(), sse_queue::EventError>(())
+    /// # Ok::<(), sse_queue::event::EventError>(())
     /// ```
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {

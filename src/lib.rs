@@ -7,11 +7,11 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use sse_queue::{FakeClock, Message, Queue};
+//! use sse_queue::{FakeClock, Message, Pacing, Queue};
 //!
 //! let clock = FakeClock::new();
 //! let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
-//! let mut stream = queue.stream(clock.ticker())?.every(Duration::from_secs(1));
+//! let mut stream = queue.stream(clock.ticker())?.pacing(Pacing::every(Duration::from_secs(1)));
 //! assert_eq!(stream.next_ready().unwrap(), ":\n", "so that the page knows it is connected");
 //!
 //! queue.push(Message::from("later").after(Duration::from_secs(5)))?;
@@ -150,7 +150,7 @@
 //! let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
 //! let id = queue.push("job")?.id().to_owned();
 //!
-//! let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+//! let mut stream = queue.stream(clock.ticker())?.without_first_comment();
 //! let job = stream.next_ready();
 //! assert!(job.is_some());
 //! clock.advance(Duration::from_secs(30));
@@ -226,32 +226,30 @@
     )
 )]
 
-mod event;
+pub mod event;
 pub mod header;
-mod message;
+pub mod message;
 mod ordered;
-mod queue;
+pub mod queue;
 mod seq_map;
 mod source;
-mod stream;
+pub mod stream;
 mod sync;
 mod time;
-mod topic;
+pub mod topic;
 mod wake;
+mod watchers;
 
-pub use event::{Event, EventError, Field, FrameError};
-pub use message::{EpochError, LastEventId, Message, Remaining, RemainingError};
-pub use queue::{
-    AckError, Confirm, DeadLetter, DeadLetters, Drain, Lease, Overflow, PushError, PushWhenReady,
-    Queue, QueueBuilder, QueueDriver, QueueStats, QueueSubscription, Reason, Receipt,
-};
-pub use source::{Events, Limit, Pull, Source, TooManyStreams};
-pub use stream::{EventStream, KeepAlive, KeepAliveError, TryEventStream};
+pub use event::Event;
+pub use message::last_event_id::LastEventId;
+pub use message::timed::Message;
+pub use queue::handle::Queue;
+pub use queue::lease::Lease;
+pub use source::Source;
+pub use stream::event_stream::EventStream;
+pub use stream::public_pacing::Pacing;
 pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
-pub use topic::{
-    GapCause, Lag, PublishError, Published, Resumption, Start, Topic, TopicBuilder, TopicDriver,
-    TopicStats, TopicSubscription,
-};
+pub use topic::handle::Topic;
 
 /// The code in the README, compiled and run.
 #[cfg(doctest)]

@@ -28,7 +28,8 @@ pub use pull::{Limit, Pull};
 /// use std::pin::Pin;
 /// use std::task::{Context, Poll};
 /// use bytes::Bytes;
-/// use sse_queue::{Event, EventStream, FakeClock, Pull, Source};
+/// use sse_queue::stream::Pull;
+/// use sse_queue::{Event, EventStream, FakeClock, Source};
 ///
 /// /// Counts down to zero, then ends.
 /// struct Countdown(u32);
@@ -50,7 +51,7 @@ pub use pull::{Limit, Pull};
 ///     }
 /// }
 ///
-/// let mut stream = EventStream::new(Countdown(1), FakeClock::new().ticker()).first_bytes(false);
+/// let mut stream = EventStream::new(Countdown(1), FakeClock::new().ticker()).without_first_comment();
 /// assert_eq!(stream.next_ready().unwrap(), "data: 0\n\n");
 /// assert_eq!(stream.next_ready(), None);
 /// assert!(stream.is_terminated());
@@ -154,9 +155,10 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
 /// # Examples
 ///
 /// ```
-/// use sse_queue::Queue;
+/// use sse_queue::{FakeClock, Queue};
 ///
-/// let error = Queue::builder().max_streams(0).build().subscribe().unwrap_err();
+/// let queue = Queue::builder().max_streams(0).build();
+/// let error = queue.stream(FakeClock::new().ticker()).unwrap_err();
 /// assert_eq!(error.to_string(), "all 0 streams are taken");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

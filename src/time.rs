@@ -2,6 +2,7 @@
 
 mod deadline;
 mod fake;
+mod rearm;
 pub(crate) mod system;
 mod thread;
 mod timers;
@@ -15,6 +16,7 @@ use std::time::SystemTime;
 
 pub(crate) use deadline::Deadline;
 pub use fake::{FakeClock, FakeTicker};
+pub(crate) use rearm::poll_again_after;
 pub use system::SystemClock;
 pub use thread::ThreadTicker;
 

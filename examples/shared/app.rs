@@ -15,13 +15,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use sse_queue::{AckError, LastEventId, header};
+use sse_queue::message::Receipt;
+use sse_queue::queue::AckError;
+use sse_queue::{LastEventId, header};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::answer::{Refusal, discard, json_response};
 use super::args::Args;
-use super::hub::{Accepted, Frames, Hub, Verdict};
+use super::hub::{Frames, Hub, Verdict};
 use super::message::Kind;
 use super::site::is_cross_site;
 
@@ -128,8 +130,8 @@ impl App {
     {
         let (head, mut body) = request.into_parts();
         match self.receive(&head, &mut body).await {
-            Ok(accepted) => {
-                let id = accepted.id();
+            Ok(receipt) => {
+                let id = receipt.id();
                 json_response(StatusCode::ACCEPTED, &Answer { id })
             }
             Err(refusal) => {
@@ -140,7 +142,7 @@ impl App {
     }
 
     /// Takes the message in.
-    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Accepted, Refusal>
+    async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Receipt, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -192,14 +194,14 @@ async fn in_time<F: Future>(body: F) -> Result<F::Output, Elapsed> {
 }
 
 /// From `delay_ms=N`; none is no delay.
-fn delay(query: Option<&str>) -> Result<Duration, Refusal> {
+fn delay(query: Option<&str>) -> Result<Option<Duration>, Refusal> {
     let pairs = query.unwrap_or_default().split('&');
     let mut values = pairs.filter_map(|pair| pair.strip_prefix("delay_ms="));
     let Some(value) = values.next() else {
-        return Ok(Duration::ZERO);
+        return Ok(None);
     };
     let millis = value.parse();
     millis
-        .map(Duration::from_millis)
+        .map(|millis| (millis > 0).then(|| Duration::from_millis(millis)))
         .map_err(|error| Refusal::BadMessage(format!("delay_ms: {error}")))
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use lexopt::Arg::Long;
 use lexopt::{Error, Parser, ValueExt};
-use sse_queue::{Confirm, KeepAlive, Overflow};
+use sse_queue::Pacing;
+use sse_queue::queue::{Confirm, Overflow};
+use sse_queue::stream::KeepAlive;
 
 const HELP: &str = "\
 Messages go in by POST /messages and come out as Server-Sent Events by GET /events.
@@ -43,7 +45,7 @@ pub(crate) struct Args {
     pub(crate) pacing: Pacing,
     pub(crate) capacity: NonZeroUsize,
     pub(crate) overflow: Overflow,
-    pub(crate) history: NonZeroU64,
+    pub(crate) history: NonZeroUsize,
     pub(crate) keep_alive: KeepAlive,
     pub(crate) max_body: usize,
     pub(crate) max_streams: usize,
@@ -59,17 +61,6 @@ pub(crate) struct Args {
 pub(crate) enum Mode {
     Queue,
     Broadcast,
-}
-
-/// How a stream's chunks are spread over time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Pacing {
-    Immediate,
-    Spaced(Duration),
-    Every {
-        period: Duration,
-        batch: NonZeroUsize,
-    },
 }
 
 impl Args {
@@ -106,12 +97,9 @@ impl TryFrom<Flags> for Args {
         let interval = Duration::from_millis(flags.interval.unwrap_or(usual_interval));
         let spacing = Duration::from_millis(flags.spacing);
         let pacing = match (interval.is_zero(), spacing.is_zero()) {
-            (true, true) => Pacing::Immediate,
-            (true, false) => Pacing::Spaced(spacing),
-            (false, true) => Pacing::Every {
-                period: interval,
-                batch: flags.batch,
-            },
+            // Without spacing these are immediate.
+            (true, _) => Pacing::spaced(spacing),
+            (false, true) => Pacing::every(interval).batch(flags.batch.get()),
             (false, false) => return Err("--spacing needs --interval 0".into()),
         };
         Ok(Self {
@@ -122,7 +110,7 @@ impl TryFrom<Flags> for Args {
             overflow: flags.overflow,
             history: flags.history,
             // A period of zero is off.
-            keep_alive: KeepAlive::every(Duration::from_millis(flags.keep_alive)),
+            keep_alive: KeepAlive::comment(Duration::from_millis(flags.keep_alive)),
             max_body: flags.max_body,
             max_streams: flags.max_streams,
             lease: flags
@@ -143,7 +131,7 @@ struct Flags {
     spacing: u64,
     capacity: NonZeroUsize,
     overflow: Overflow,
-    history: NonZeroU64,
+    history: NonZeroUsize,
     keep_alive: u64,
     max_body: usize,
     max_streams: usize,
@@ -162,7 +150,7 @@ impl Flags {
             spacing: 0,
             capacity: NonZeroUsize::MIN.saturating_add(65_535),
             overflow: Overflow::Reject,
-            history: NonZeroU64::MIN.saturating_add(65_535),
+            history: NonZeroUsize::MIN.saturating_add(65_535),
             keep_alive: 15_000,
             max_body: 1 << 20,
             max_streams: 100_000,

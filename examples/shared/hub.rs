@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use serde_json::{Value, json};
-use sse_queue::{
-    AckError, EventStream, KeepAlive, LastEventId, Lease, Message, PublishError, Published,
-    PushError, Queue, Receipt, Source, Start, Topic,
-};
-use tokio::time::sleep;
+use sse_queue::message::Receipt;
+use sse_queue::queue::{AckError, PushError};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::{PublishError, Start};
+use sse_queue::{EventStream, LastEventId, Lease, Message, Pacing, Queue, Source, Topic};
 
 use super::answer::Refusal;
-use super::args::{Args, Mode, Pacing};
+use super::args::{Args, Mode};
 use super::tokio_time::{TokioClock, TokioTicker};
 
 /// The body of a `GET /events`, boxed for the sake of hubs whose streams differ in type: where there
@@ -32,31 +32,13 @@ pub(crate) struct Hub {
 /// How long what a lost connection had in flight waits for its client to come back.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How often to see whether the streams of a closed hub have ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
 /// What a client says of a message that it was given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verdict {
     /// It is done with it.
     Ack,
     /// Somebody is to have it again, after a while.
-    Nack(Duration),
-}
-
-/// A message that was taken in.
-pub(crate) enum Accepted {
-    Pushed(Receipt),
-    Published(Published),
-}
-
-impl Accepted {
-    pub(crate) fn id(&self) -> &str {
-        match self {
-            Self::Pushed(receipt) => receipt.id(),
-            Self::Published(published) => published.id(),
-        }
-    }
+    Nack(Option<Duration>),
 }
 
 enum Kind {
@@ -103,10 +85,10 @@ impl Hub {
     }
 
     /// Takes a message in.
-    pub(crate) fn send(&self, message: Message) -> Result<Accepted, Refusal> {
+    pub(crate) fn send(&self, message: Message) -> Result<Receipt, Refusal> {
         match &self.kind {
             Kind::Queue(queue) => match queue.push(message) {
-                Ok(receipt) => Ok(Accepted::Pushed(receipt)),
+                Ok(receipt) => Ok(receipt),
                 Err(error @ PushError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
                 Err(error @ PushError::DuplicateId(_)) => {
                     Err(Refusal::DuplicateId(error.to_string()))
@@ -120,7 +102,7 @@ impl Hub {
                 Err(error) => Err(Refusal::Unavailable(error.to_string())),
             },
             Kind::Topic(topic) => match topic.publish(message) {
-                Ok(published) => Ok(Accepted::Published(published)),
+                Ok(receipt) => Ok(receipt),
                 Err(error @ PublishError::TooLarge(_)) => Err(Refusal::TooLarge(error.to_string())),
                 Err(
                     error @ (PublishError::ReservedId(_)
@@ -138,14 +120,11 @@ impl Hub {
         match &self.kind {
             Kind::Queue(queue) => {
                 // Ids can be guessed, and confirm: a service takes them from clients that it knows.
-                let stream = match seen {
-                    Some(id) => queue.stream_after(&id, ticker),
-                    None => queue.stream(ticker),
-                };
+                let stream = queue.resume(seen, ticker);
                 stream.map(|stream| self.paced(stream))
             }
             Kind::Topic(topic) => {
-                let stream = topic.stream(Start::from(seen), ticker);
+                let stream = topic.resume(seen, Start::Now, ticker);
                 stream.map(|stream| self.paced(stream))
             }
         }
@@ -172,12 +151,8 @@ impl Hub {
     where
         S: Source + Send + 'static,
     {
+        let stream = stream.pacing(self.pacing);
         let stream = stream.keep_alive(self.keep_alive.clone());
-        let stream = match self.pacing {
-            Pacing::Immediate => stream,
-            Pacing::Spaced(gap) => stream.spaced(gap),
-            Pacing::Every { period, batch } => stream.every(period).batch(batch.get()),
-        };
         Box::pin(stream.into_try_stream())
     }
 
@@ -233,17 +208,13 @@ impl Hub {
         }
     }
 
-    /// Once closed: ready when streams have given what is due, and it was confirmed where that is
-    /// asked for.
-    pub(crate) async fn drain(&self) {
-        let queue = match &self.kind {
-            Kind::Queue(queue) if self.is_leasing => queue,
-            _ => return,
-        };
-        queue.drain(TokioTicker::new()).await;
-        while queue.stats().streams > 0 {
-            sleep(LOOK_AGAIN).await;
-            queue.drain(TokioTicker::new()).await;
+    /// Once closed: ready when all streams have ended, and what they gave is confirmed if the queue
+    /// delivers at least once.
+    pub(crate) async fn ended(&self) {
+        let ticker = TokioTicker::new();
+        match &self.kind {
+            Kind::Queue(queue) => queue.ended(ticker).await,
+            Kind::Topic(topic) => topic.ended(ticker).await,
         }
     }
 

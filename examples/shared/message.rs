@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde::{Deserialize, Deserializer};
-use sse_queue::{Event, EventError, Message};
+use sse_queue::event::EventError;
+use sse_queue::{Event, Message};
 
 use super::answer::Refusal;
 

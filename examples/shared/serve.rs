@@ -60,8 +60,15 @@ where
     let closed = Instant::now();
     let end = closed.checked_add(CLOSE_TIME).unwrap_or(closed);
     // Clients confirm what they have got, over connections of their own.
-    let drained = timeout_at(end, hub.drain());
-    accept_until(drained, &listener, &service, &mut connections, &running).await;
+    let streams_ended = timeout_at(end, hub.ended());
+    accept_until(
+        streams_ended,
+        &listener,
+        &service,
+        &mut connections,
+        &running,
+    )
+    .await;
 
     drop(listener);
     drop(running);

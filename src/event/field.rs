@@ -73,7 +73,8 @@ impl Fields {
 /// # Examples
 ///
 /// ```
-/// use sse_queue::{Event, EventError, Field};
+/// use sse_queue::event::{EventError, Field};
+/// use sse_queue::Event;
 ///
 /// let error = Event::new("x").id("a\nb").unwrap_err();
 /// assert_eq!(error, EventError::LineEnd { field: Field::Id, at: 1 });
@@ -112,7 +113,8 @@ impl EventError {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{Event, Field};
+    /// use sse_queue::event::Field;
+    /// use sse_queue::Event;
     ///
     /// assert_eq!(Event::new("x").name("\n").unwrap_err().field(), Field::Name);
     /// ```

@@ -27,7 +27,8 @@ impl Event {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{Event, FrameError};
+    /// use sse_queue::event::FrameError;
+    /// use sse_queue::Event;
     ///
     /// let event = Event::from_frame("id: 7\ndata: 42\n\n")?;
     /// assert_eq!(event.event_id(), Some("7"));

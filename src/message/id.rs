@@ -74,6 +74,11 @@ impl Epoch {
         Ok(epoch)
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        let text = self.text.get(..self.len).unwrap_or_default();
+        core::str::from_utf8(text).unwrap_or_default()
+    }
+
     pub(crate) fn id(&self, seq: u64) -> Id {
         self.write(b"-", seq)
     }
@@ -108,24 +113,14 @@ impl Epoch {
 
     /// Parses an id that anybody may have written. Numbers saturate.
     pub(crate) fn read(&self, id: &str) -> Read {
-        let Some((epoch, rest)) = id.split_once('-') else {
+        let Some((epoch, is_delayed, digits)) = parts(id) else {
             return Read::Other;
         };
-        let delayed = rest.strip_prefix('d');
-        let digits = delayed.unwrap_or(rest);
-        let is_canonical = digits == "0" || !digits.starts_with('0');
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let Ok(epoch) = Epoch::new(epoch) else {
-            return Read::Other;
-        };
-        if !(is_canonical && is_number) {
-            return Read::Other;
-        }
         let number = digits.parse().unwrap_or(u64::MAX);
-        match delayed {
-            _ if epoch != *self => Read::Foreign,
-            None => Read::Numbered(number),
-            Some(_) => Read::Delayed(number),
+        match is_delayed {
+            _ if Some(epoch.as_bytes()) != self.text.get(..self.len) => Read::Foreign,
+            false => Read::Numbered(number),
+            true => Read::Delayed(number),
         }
     }
 
@@ -134,6 +129,23 @@ impl Epoch {
         const AROUND: usize = "id: -d18446744073709551615\n".len();
         AROUND.saturating_add(self.len)
     }
+}
+
+/// The epoch of an id of any hub, if it has that shape.
+pub(crate) fn epoch_of(id: &str) -> Option<&str> {
+    parts(id).map(|(epoch, ..)| epoch)
+}
+
+/// Splits an id of any hub: its epoch, whether it was given before its message entered the log, and
+/// its digits.
+fn parts(id: &str) -> Option<(&str, bool, &str)> {
+    let (epoch, rest) = id.split_once('-')?;
+    let delayed = rest.strip_prefix('d');
+    let digits = delayed.unwrap_or(rest);
+    let is_canonical = digits == "0" || !digits.starts_with('0');
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_id = Epoch::new(epoch).is_ok() && is_canonical && is_number;
+    is_id.then_some((epoch, delayed.is_some(), digits))
 }
 
 /// The meaning of an id.

@@ -1,5 +1,7 @@
 //! What a reconnecting client says it saw last.
 
+use super::id::epoch_of;
+
 /// What a reconnecting client says it saw last.
 ///
 /// Browsers send the id of the last event they dispatched in the `Last-Event-ID` header, as UTF-8,
@@ -68,10 +70,43 @@ impl LastEventId {
         self.0.as_deref()
     }
 
-    pub(crate) fn from_bytes(value: &[u8]) -> Option<Self> {
+    /// The id in the bytes of a header, for a framework whose types are not those of `http` 1.
+    ///
+    /// `None` if there are none, as for a client that has seen nothing yet. What is not UTF-8 is an
+    /// id that is malformed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::LastEventId;
+    ///
+    /// assert_eq!(LastEventId::from_bytes(b""), None);
+    /// assert_eq!(LastEventId::from_bytes("…".as_bytes()), Some(LastEventId::new("…")));
+    /// assert_eq!(LastEventId::from_bytes(b"\xff").unwrap().as_str(), None);
+    /// ```
+    #[must_use]
+    pub fn from_bytes(value: &[u8]) -> Option<Self> {
         if value.is_empty() {
             return None;
         }
         Some(str::from_utf8(value).map_or(Self(None), Self::new))
+    }
+
+    /// The epoch in an id that a queue or topic gave: of `EPOCH-SEQ` and `EPOCH-dSEQ`.
+    ///
+    /// It leads from an id to its topic in a service that has several, each with an epoch of its
+    /// own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::LastEventId;
+    ///
+    /// assert_eq!(LastEventId::new("room7-41").epoch(), Some("room7"));
+    /// assert_eq!(LastEventId::new("order-42-b").epoch(), None);
+    /// ```
+    #[must_use]
+    pub fn epoch(&self) -> Option<&str> {
+        epoch_of(self.as_str()?)
     }
 }

@@ -60,7 +60,8 @@ impl Remaining {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::{Message, Queue, Remaining};
+    /// use sse_queue::message::Remaining;
+    /// use sse_queue::{Message, Queue};
     ///
     /// let queue = Queue::builder().epoch("monday")?.build();
     /// queue.push(Message::from("x").expires_after(Duration::from_secs(60)))?;
@@ -125,7 +126,7 @@ impl Remaining {
     /// # let queue = sse_queue::Queue::new();
     /// let receipt = queue.push("x")?;
     /// assert_eq!(queue.take_remaining()[0].id(), receipt.id());
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     #[must_use]
     pub fn id(&self) -> &str {
@@ -141,7 +142,7 @@ impl Remaining {
     /// # let queue = sse_queue::Queue::new();
     /// queue.push(sse_queue::Message::from("x").after(Duration::MAX))?;
     /// assert_eq!(queue.take_remaining()[0].due(), None);
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     #[must_use]
     pub fn due(&self) -> Option<SystemTime> {
@@ -156,7 +157,7 @@ impl Remaining {
     /// # let queue = sse_queue::Queue::new();
     /// queue.push("x")?;
     /// assert_eq!(queue.take_remaining()[0].expires(), None);
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     #[must_use]
     pub fn expires(&self) -> Option<SystemTime> {
@@ -171,7 +172,7 @@ impl Remaining {
     /// # let queue = sse_queue::Queue::new();
     /// queue.push("x")?;
     /// assert_eq!(queue.take_remaining()[0].attempts(), 0);
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     #[must_use]
     pub fn attempts(&self) -> u32 {
@@ -184,7 +185,8 @@ impl Remaining {
 /// # Examples
 ///
 /// ```
-/// use sse_queue::{FrameError, Remaining, RemainingError};
+/// use sse_queue::event::FrameError;
+/// use sse_queue::message::{Remaining, RemainingError};
 ///
 /// let rebuild = |frame, id| Remaining::from_parts(frame, Some(id), None, None, 0);
 /// let error = rebuild("id: a\ndata: x\n", "a").unwrap_err();

@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use super::bounds::{Bounds, Overflow};
 use super::item::Item;
-use super::receipt::{PushError, Receipt};
+use super::receipt::PushError;
 use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::message::id::{Epoch, Id, Read};
-use crate::message::{LastEventId, Message};
+use crate::message::{LastEventId, Message, Receipt};
 use crate::ordered::{Key, Ordered};
 use crate::queue::lease::Client;
 use crate::time::Deadline;
@@ -211,7 +211,7 @@ impl Backlog {
         self.bytes = self.bytes.saturating_add(item.cost());
         let seq = numbered.number;
         self.insert(Key { due, seq }, expires, item, now);
-        Receipt { id: numbered.id }
+        Receipt::new(numbered.id)
     }
 
     /// Puts a message back that was handed out.

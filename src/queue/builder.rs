@@ -4,10 +4,11 @@ use core::fmt;
 use std::sync::Arc;
 
 use super::bounds::{Bounds, Overflow};
+use super::handle::Queue;
+use super::lease::Lease;
+use super::shared::Shared;
 use super::state::State;
-use super::{Handle, Queue, Shared};
 use crate::message::id::{Epoch, EpochError};
-use crate::queue::lease::Lease;
 use crate::sync::Mutex;
 use crate::time::Clock;
 use crate::time::system::SystemClock;
@@ -17,7 +18,8 @@ use crate::time::system::SystemClock;
 /// # Examples
 ///
 /// ```
-/// use sse_queue::{FakeClock, Overflow, Queue};
+/// use sse_queue::queue::Overflow;
+/// use sse_queue::{FakeClock, Queue};
 ///
 /// let queue = Queue::builder()
 ///     .capacity(1_000)
@@ -73,12 +75,13 @@ impl QueueBuilder {
     ///
     /// Each message counts its frame and 192 bytes for what the queue keeps of it, and an id of its
     /// own counts its length and 64 bytes. A message that is larger by itself is refused as
-    /// [too large](crate::PushError::TooLarge).
+    /// [too large](crate::queue::PushError::TooLarge).
     ///
     /// # Examples
     ///
     /// ```
-    /// # use sse_queue::{PushError, Queue};
+    /// # use sse_queue::queue::PushError;
+    /// # use sse_queue::Queue;
     /// let queue = Queue::builder().capacity_bytes(1024).build();
     /// assert!(matches!(queue.push("x".repeat(900)), Err(PushError::TooLarge(_))));
     /// assert!(queue.push("x".repeat(700)).is_ok());
@@ -93,12 +96,13 @@ impl QueueBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use sse_queue::{Overflow, Queue};
+    /// # use sse_queue::queue::Overflow;
+    /// # use sse_queue::Queue;
     /// let queue = Queue::builder().capacity(1).overflow(Overflow::DropOldest).build();
     /// queue.push("a")?;
     /// queue.push("b")?;
     /// assert!(queue.next_ready().unwrap().ends_with(b"data: b\n\n"));
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.bounds.overflow = overflow;
@@ -110,9 +114,9 @@ impl QueueBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use sse_queue::Queue;
+    /// # use sse_queue::{FakeClock, Queue};
     /// let queue = Queue::builder().max_streams(0).build();
-    /// assert!(queue.subscribe().is_err());
+    /// assert!(queue.stream(FakeClock::new().ticker()).is_err());
     /// ```
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.bounds.streams = streams;
@@ -132,7 +136,7 @@ impl QueueBuilder {
     /// queue.push(Message::from("x").after(Duration::from_secs(1)))?;
     /// clock.advance(Duration::from_secs(1));
     /// assert!(queue.next_ready().is_some());
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -228,15 +232,12 @@ impl QueueBuilder {
             self.lease,
             now,
         ));
-        let shared = Arc::new(Shared {
+        Queue::with(Shared {
             clock,
             epoch,
             drops_oldest: self.bounds.overflow == Overflow::DropOldest,
             state,
-        });
-        Queue {
-            handle: Arc::new(Handle { shared }),
-        }
+        })
     }
 }
 

@@ -1,12 +1,18 @@
 //! Messages that could not be delivered, and why a message is not confirmed.
 
-use bytes::Bytes;
 use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use bytes::Bytes;
 use thiserror::Error;
 
+use super::handle::Queue;
+use super::lease::DeadLetterReason;
+use super::wait_queue::Ticket;
 use crate::message::Message;
 use crate::message::remaining::Remaining;
-use crate::queue::lease::Reason;
 
 /// Why a message was not confirmed, given back or extended.
 ///
@@ -14,7 +20,8 @@ use crate::queue::lease::Reason;
 ///
 /// ```
 /// use std::time::Duration;
-/// use sse_queue::{AckError, FakeClock, Lease, Queue};
+/// use sse_queue::queue::AckError;
+/// use sse_queue::{FakeClock, Lease, Queue};
 ///
 /// let clock = FakeClock::new();
 /// let lease = Lease::new(Duration::from_secs(30));
@@ -24,7 +31,7 @@ use crate::queue::lease::Reason;
 /// queue.next_ready();
 /// clock.advance(Duration::from_secs(30));
 /// assert_eq!(queue.ack(receipt.id()), Err(AckError::Stale), "the lease has ended");
-/// # Ok::<(), sse_queue::PushError>(())
+/// # Ok::<(), sse_queue::queue::PushError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -44,7 +51,7 @@ pub enum AckError {
 #[derive(Clone)]
 pub struct DeadLetter {
     remaining: Remaining,
-    reason: Reason,
+    reason: DeadLetterReason,
 }
 
 impl DeadLetter {
@@ -59,7 +66,7 @@ impl DeadLetter {
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
     /// queue.next_ready();
-    /// queue.nack("e-1", Duration::ZERO)?;
+    /// queue.nack("e-1", None)?;
     /// assert_eq!(queue.take_dead_letters()[0].frame(), "id: e-1\ndata: x\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -79,7 +86,7 @@ impl DeadLetter {
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
     /// queue.next_ready();
-    /// queue.nack("e-1", Duration::ZERO)?;
+    /// queue.nack("e-1", None)?;
     /// assert_eq!(queue.take_dead_letters()[0].id(), "e-1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -99,7 +106,7 @@ impl DeadLetter {
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
     /// queue.next_ready();
-    /// queue.nack("e-1", Duration::ZERO)?;
+    /// queue.nack("e-1", None)?;
     /// assert_eq!(queue.take_dead_letters()[0].attempts(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -114,17 +121,18 @@ impl DeadLetter {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use sse_queue::{Lease, Queue, Reason};
+    /// # use sse_queue::queue::DeadLetterReason;
+    /// # use sse_queue::{Lease, Queue};
     /// # let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
     /// # let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
     /// queue.push("x")?;
     /// queue.next_ready();
-    /// queue.nack("e-1", Duration::ZERO)?;
-    /// assert_eq!(queue.take_dead_letters()[0].reason(), Reason::Nacked);
+    /// queue.nack("e-1", None)?;
+    /// assert_eq!(queue.take_dead_letters()[0].reason(), DeadLetterReason::Nacked);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> DeadLetterReason {
         self.reason
     }
 }
@@ -146,7 +154,56 @@ impl fmt::Debug for DeadLetter {
 }
 
 impl DeadLetter {
-    pub(super) fn new(remaining: Remaining, reason: Reason) -> Self {
+    pub(super) fn new(remaining: Remaining, reason: DeadLetterReason) -> Self {
         Self { remaining, reason }
+    }
+}
+
+/// The future of [`Queue::dead_letters`](crate::Queue::dead_letters).
+///
+/// It holds a handle of the queue.
+#[must_use = "futures do nothing unless polled"]
+pub(super) struct DeadLetters {
+    queue: Queue,
+    ticket: Option<Ticket>,
+}
+
+impl DeadLetters {
+    pub(super) fn new(queue: Queue) -> Self {
+        Self {
+            queue,
+            ticket: None,
+        }
+    }
+}
+
+impl Future for DeadLetters {
+    type Output = Vec<DeadLetter>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<DeadLetter>> {
+        let Self { queue, ticket } = &mut *self;
+        loop {
+            let shared = queue.shared();
+            let is_over = shared.poll(cx, |state, step, caller| {
+                state.poll_dead(ticket, caller, step)
+            });
+            let Some(is_over) = is_over else {
+                return Poll::Pending;
+            };
+            let letters = queue.take_dead_letters();
+            // Another task may have been faster.
+            if is_over || !letters.is_empty() {
+                return Poll::Ready(letters);
+            }
+        }
+    }
+}
+
+impl Drop for DeadLetters {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let shared = self.queue.shared();
+            shared.with(|state, step| state.leave_dead(ticket, step));
+        }
     }
 }

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use super::ack_history::{AckHistory, End};
 use super::item::Item;
-use super::lease::{HolderId, Lease, Leases, Lent, Reason};
+use super::lease::{DeadLetterReason, HolderId, Lease, Leases, Lent};
 use super::step::{Caller, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::time::Deadline;
 
 /// A message that was handed out as often as it may be, and why it came back the last time.
-pub(super) type Dead = (Lent<Item>, Reason);
+pub(super) type Dead = (Lent<Item>, DeadLetterReason);
 
 /// What a queue that delivers at least once has besides.
 pub(super) struct Delivery {
@@ -23,10 +23,6 @@ pub(super) struct Delivery {
     /// The numbers of the dead that go by their number.
     dead_numbers: BTreeSet<u64>,
     past: AckHistory,
-    /// Tasks that wait until nothing is in flight.
-    drains: WaitQueue,
-    /// The deadline for which they are armed.
-    drains_armed: Deadline,
     /// Tasks that wait for dead letters.
     takers: WaitQueue,
 }
@@ -46,8 +42,6 @@ impl Delivery {
             dead: VecDeque::new(),
             dead_numbers: BTreeSet::new(),
             past: AckHistory::default(),
-            drains: WaitQueue::default(),
-            drains_armed: Deadline::Never,
             takers: WaitQueue::default(),
         }
     }
@@ -77,7 +71,7 @@ impl Delivery {
         self.leases.next_end().unwrap_or(Deadline::Never)
     }
 
-    pub(super) fn bury(&mut self, lent: Lent<Item>, reason: Reason) {
+    pub(super) fn bury(&mut self, lent: Lent<Item>, reason: DeadLetterReason) {
         if lent.item.own_id.is_none() {
             self.dead_numbers.insert(lent.seq);
         }
@@ -122,24 +116,6 @@ impl Delivery {
         self.past.own(id)
     }
 
-    /// Waits until nothing is in flight; returns when the next lease or grace ends.
-    pub(super) fn wait_for_drain(
-        &mut self,
-        ticket: &mut Option<Ticket>,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Deadline, NeedsClone> {
-        let ticket = *ticket.get_or_insert_with(|| self.drains.insert());
-        let displaced = self.drains.wait(ticket, List::Waiting, 0, caller)?;
-        step.effects.drop_waker(displaced);
-        self.drains_armed = self.next_end();
-        Ok(self.drains_armed)
-    }
-
-    pub(super) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
-        step.effects.drop_waker(self.drains.remove(ticket));
-    }
-
     /// Waits until there are dead letters.
     pub(super) fn wait_for_dead(
         &mut self,
@@ -161,10 +137,6 @@ impl Delivery {
     /// once nothing is in flight.
     pub(super) fn settle(&mut self, is_over: bool, step: &mut Step) {
         let is_idle = self.leases.len() == 0;
-        if self.drains.anyone_waits() && (is_idle || self.next_end() < self.drains_armed) {
-            self.drains_armed = self.next_end();
-            notify_all(&mut self.drains, step);
-        }
         let is_any_dead = !self.dead.is_empty();
         if (is_any_dead || (is_over && is_idle)) && self.takers.anyone_waits() {
             notify_all(&mut self.takers, step);

@@ -1,80 +1,130 @@
-//! A queue's timekeeper that is no stream.
+//! Futures that keep a queue's time or wait for its end.
 
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::sync::Arc;
 
 use pin_project_lite::pin_project;
 
-use super::LONGEST_WAIT;
+use super::shared::Shared;
 use super::state::Driven;
-use super::{Shared, wait_queue::Ticket};
-use crate::time::Ticker;
+use super::wait_queue::Ticket;
+use crate::time::{Ticker, poll_again_after};
+
+/// What a driver waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// The queue is closed, and nothing is left to do as time passes.
+    Done,
+    /// The queue is closed, and no stream and nothing in flight is left.
+    Ended,
+}
 
 pin_project! {
-    /// The future of [`Queue::drive`].
+    /// The future of [`Queue::drive`] and [`Queue::ended`].
     ///
-    /// It keeps the time from its first poll on, and holds no handle of the queue: once the last
-    /// handle is dropped it goes on until all messages have left.
+    /// It keeps the time from its first poll on, and holds no handle of the queue.
+    ///
+    /// [`Queue::drive`]: crate::Queue::drive
+    /// [`Queue::ended`]: crate::Queue::ended
     #[must_use = "futures do nothing unless polled"]
-    pub struct QueueDriver<T> {
-        part: Part,
+    pub(super) struct Driver<T> {
+        goal: Goal,
+        role: Role,
         #[pin]
         ticker: T,
     }
 }
 
-/// The part in the queue, which ends when this is dropped.
-struct Part {
+/// What a driver is in its queue, until this is dropped.
+struct Role {
     shared: Arc<Shared>,
     ticket: Option<Ticket>,
+    watcher: Option<u64>,
 }
 
-impl Drop for Part {
+impl Drop for Role {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
+        if self.ticket.is_some() || self.watcher.is_some() {
             self.shared
-                .with(|state, step| state.consumers.remove_driver(ticket, step));
+                .with(|state, step| state.leave_driver(self.ticket, self.watcher, step));
         }
     }
 }
 
-impl<T> QueueDriver<T> {
-    pub(super) fn new(shared: &Arc<Shared>, ticker: T) -> Self {
-        let part = Part {
+impl<T> Driver<T> {
+    pub(super) fn new(shared: &Arc<Shared>, goal: Goal, ticker: T) -> Self {
+        let role = Role {
             shared: Arc::clone(shared),
             ticket: None,
+            watcher: None,
         };
-        Self { part, ticker }
+        Self { goal, role, ticker }
     }
 }
 
-impl<T: Ticker> Future for QueueDriver<T> {
+impl<T: Ticker> Future for Driver<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let Part { shared, ticket } = this.part;
+        let Role {
+            shared,
+            ticket,
+            watcher,
+        } = this.role;
         loop {
-            let next = shared.poll(cx, |state, step, caller| state.drive(ticket, caller, step));
+            let mut waker = (*this.goal == Goal::Ended).then(|| cx.waker().clone());
+            let next = shared.poll(cx, |state, step, caller| match this.goal {
+                Goal::Done => state.drive(ticket, caller, step),
+                Goal::Ended => state.poll_ended(ticket, watcher, &mut waker, caller, step),
+            });
             let Driven::Wait(after) = next else {
                 return Poll::Ready(());
             };
-            // Clock and ticker may differ: a tick that comes too early is followed by another.
-            let after = after.map(|after| after.clamp(Duration::from_millis(1), LONGEST_WAIT));
-            this.ticker.as_mut().arm(after);
-            if this.ticker.as_mut().poll_tick(cx).is_pending() {
+            if poll_again_after(this.ticker.as_mut(), after, cx).is_pending() {
                 return Poll::Pending;
             }
         }
     }
 }
 
-impl<T> fmt::Debug for QueueDriver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueDriver").finish_non_exhaustive()
+/// The future of [`Queue::closed`](crate::Queue::closed). It holds no handle of the queue.
+#[must_use = "futures do nothing unless polled"]
+pub(super) struct Closed {
+    shared: Arc<Shared>,
+    watcher: Option<u64>,
+}
+
+impl Closed {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            watcher: None,
+        }
+    }
+}
+
+impl Future for Closed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { shared, watcher } = &mut *self;
+        let waker = cx.waker().clone();
+        if shared.with(|state, step| state.poll_closed(watcher, waker, step)) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher {
+            self.shared
+                .with(|state, step| state.leave_closed(watcher, step));
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use leases::{Leases, TakenOver};
 
 /// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
 ///
-/// [`QueueBuilder::at_least_once`]: crate::QueueBuilder::at_least_once
+/// [`QueueBuilder::at_least_once`]: crate::queue::QueueBuilder::at_least_once
 ///
 /// # Examples
 ///
@@ -58,17 +58,18 @@ pub struct Lease {
 ///
 /// ```
 /// use std::time::Duration;
-/// use sse_queue::{Confirm, FakeClock, LastEventId, Lease, Queue};
+/// use sse_queue::queue::Confirm;
+/// use sse_queue::{FakeClock, LastEventId, Lease, Queue};
 ///
 /// let clock = FakeClock::new();
 /// let confirmed = |confirm| {
 ///     let lease = Lease::new(Duration::from_secs(30)).confirm(confirm);
 ///     let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
-///     let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+///     let mut stream = queue.stream(clock.ticker())?.without_first_comment();
 ///     queue.push("job")?;
 ///     stream.next_ready();
 ///     drop(stream);
-///     queue.stream_after(&LastEventId::new("e-1"), clock.ticker())?;
+///     queue.resume(Some(LastEventId::new("e-1")), clock.ticker())?;
 ///     Ok::<_, Box<dyn std::error::Error>>(queue.stats().confirmed)
 /// };
 /// assert_eq!(confirmed(Confirm::ByAck)?, 0);
@@ -104,7 +105,7 @@ impl Lease {
     /// assert_eq!(queue.next_ready(), None);
     /// clock.advance(Duration::from_secs(30));
     /// assert_eq!(queue.next_ready(), first);
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     pub fn new(timeout: Duration) -> Self {
         Self {
@@ -129,7 +130,7 @@ impl Lease {
     /// let lease = Lease::new(Duration::from_secs(30)).grace(Duration::ZERO);
     /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
     /// queue.push("x")?;
-    /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false);
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment();
     /// let first = stream.next_ready();
     /// drop(stream);
     /// assert_eq!(queue.next_ready(), first);
@@ -153,7 +154,7 @@ impl Lease {
     /// let queue = Queue::builder().at_least_once(lease).build();
     /// let receipt = queue.push("x")?;
     /// queue.next_ready();
-    /// queue.nack(receipt.id(), Duration::ZERO)?;
+    /// queue.nack(receipt.id(), None)?;
     /// assert_eq!(queue.take_dead_letters().len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -168,7 +169,8 @@ impl Lease {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::{Confirm, Lease};
+    /// use sse_queue::queue::Confirm;
+    /// use sse_queue::Lease;
     ///
     /// let lease = Lease::new(Duration::from_secs(30));
     /// assert_eq!(lease, lease.confirm(Confirm::ByAck));
@@ -194,7 +196,7 @@ impl Lease {
     /// let queue = Queue::builder().at_least_once(lease).build();
     /// let a = queue.push("a")?;
     /// queue.push("b")?;
-    /// let mut stream = queue.stream(FakeClock::new().ticker())?.first_bytes(false);
+    /// let mut stream = queue.stream(FakeClock::new().ticker())?.without_first_comment();
     /// assert!(stream.next_ready().unwrap().ends_with(b"data: a\n\n"));
     /// assert_eq!(stream.next_ready(), None);
     /// queue.ack(a.id())?;
@@ -207,10 +209,10 @@ impl Lease {
     }
 }
 
-/// Why a message came back.
+/// Why a message came back the last time, before it became a [`DeadLetter`](crate::queue::DeadLetter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum DeadLetterReason {
     /// Its lease ended.
     LeaseEnded,
     /// Its stream was dropped and the client did not come back in time.

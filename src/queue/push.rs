@@ -9,11 +9,80 @@ use std::sync::Arc;
 use pin_project_lite::pin_project;
 
 use super::backlog::{Push, Pushed};
-use super::receipt::{PushError, Receipt};
-use super::{LONGEST_WAIT, MOST_HOLDS, Queue, Shared};
-use crate::message::Message;
+use super::handle::Queue;
+use super::receipt::PushError;
+use super::shared::{MAX_HOLDS, Shared};
+use crate::message::{Message, Receipt};
 use crate::queue::wait_queue::Ticket;
-use crate::time::{ThreadTicker, Ticker};
+use crate::time::{ThreadTicker, Ticker, poll_again_after};
+
+/// Pushing.
+impl Queue {
+    /// Puts a message into the queue and wakes a stream for it, if one waits and it is due.
+    ///
+    /// The message is encoded before the queue is locked; its id alone is put in under the lock. An
+    /// event without an id of its own gets the id `EPOCH-SEQ`.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`], which hands the message back: if the queue is full (or others wait for capacity
+    /// in [`push_when_ready`](Self::push_when_ready)), if the message is larger than the queue, if
+    /// its id cannot be used, or if the queue is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::queue::PushError;
+    /// use sse_queue::Queue;
+    ///
+    /// let queue = Queue::builder().capacity(1).epoch("e")?.build();
+    /// assert_eq!(queue.push("a")?.id(), "e-1");
+    /// match queue.push("b") {
+    ///     Err(PushError::Full(message)) => assert_eq!(message, "b".into()),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push(&self, message: impl Into<Message>) -> Result<Receipt, PushError> {
+        self.shared().push(message.into())
+    }
+
+    /// Puts a message into the queue as soon as there is room.
+    ///
+    /// Those who wait get room in the order in which they were first polled, and
+    /// [`push`](Self::push) does not overtake them: it is refused as long as one waits, even one that
+    /// is not polled. What expires makes room as soon as a stream that waits or a
+    /// [driver](Self::drive) sees it, or by a [ticker](PushWhenReady::ticker) of the future's own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push), but never that the queue is full.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready has pushed nothing and leaves its place in line
+    /// to the next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use sse_queue::Queue;
+    ///
+    /// let queue = Queue::builder().capacity(1).build();
+    /// queue.push("a")?;
+    /// let mut push = pin!(queue.push_when_ready("b"));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(push.as_mut().poll(&mut cx).is_pending());
+    /// queue.next_ready();
+    /// assert!(push.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    pub fn push_when_ready(&self, message: impl Into<Message>) -> PushWhenReady {
+        PushWhenReady::new(self.clone(), message.into())
+    }
+}
 
 pin_project! {
     /// The future of [`Queue::push_when_ready`].
@@ -37,7 +106,7 @@ struct Line {
 impl Drop for Line {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            let shared = &self.queue.handle.shared;
+            let shared = self.queue.shared();
             shared.with(|state, step| state.backlog.leave_line(ticket, step));
         }
     }
@@ -45,7 +114,7 @@ impl Drop for Line {
 
 impl PushWhenReady {
     pub(super) fn new(queue: Queue, message: Message) -> Self {
-        let push = Some(queue.handle.shared.prepare(message));
+        let push = Some(queue.shared().prepare(message));
         let line = Line {
             queue,
             ticket: None,
@@ -77,7 +146,7 @@ impl PushWhenReady {
     /// assert!(push.as_mut().poll(&mut cx).is_pending());
     /// clock.advance(Duration::from_secs(1));
     /// assert!(push.as_mut().poll(&mut cx).is_ready());
-    /// # Ok::<(), sse_queue::PushError>(())
+    /// # Ok::<(), sse_queue::queue::PushError>(())
     /// ```
     pub fn ticker<T: Ticker>(self, ticker: T) -> PushWhenReady<T> {
         PushWhenReady {
@@ -98,7 +167,7 @@ impl<T: Ticker> Future for PushWhenReady<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Line { queue, ticket } = this.line;
-        let shared = &queue.handle.shared;
+        let shared = queue.shared();
         loop {
             let mut push = Some(this.push.take().expect("polled after it was ready"));
             // Checking for capacity and joining the line happen under one lock, so capacity that is
@@ -128,14 +197,10 @@ impl<T: Ticker> Future for PushWhenReady<T> {
                 }
                 None => return Poll::Pending,
             }
-            let Some(mut ticker) = this.ticker.as_mut().as_pin_mut() else {
+            let Some(ticker) = this.ticker.as_mut().as_pin_mut() else {
                 return Poll::Pending;
             };
-            // Clock and ticker may differ: a tick that comes too early is followed by another.
-            let least = core::time::Duration::from_millis(1);
-            let after = expiry.map(|after| after.clamp(least, LONGEST_WAIT));
-            ticker.as_mut().arm(after);
-            if ticker.as_mut().poll_tick(cx).is_pending() {
+            if poll_again_after(ticker, expiry, cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -158,7 +223,7 @@ impl Shared {
                 Pushed::Done(result) => return result,
                 Pushed::Full(push) => return Err(PushError::Full(push.message)),
                 // What has expired is yet to be found: not by this call, which shall not take long.
-                Pushed::Again(push) if holds >= MOST_HOLDS && !self.drops_oldest => {
+                Pushed::Again(push) if holds >= MAX_HOLDS && !self.drops_oldest => {
                     return Err(PushError::Full(push.message));
                 }
                 Pushed::Again(back) => {

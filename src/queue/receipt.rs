@@ -1,35 +1,8 @@
-//! What a push returns.
+//! Why a push is refused.
 
 use thiserror::Error;
 
 use crate::message::Message;
-use crate::message::id::Id;
-
-/// What became of a message that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    pub(super) id: Id,
-}
-
-impl Receipt {
-    /// The message's id: the event's own, or the one that the queue gave it. It is the id that goes
-    /// over the wire; a comment has one too, but carries none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::{Event, Queue};
-    ///
-    /// let queue = Queue::builder().epoch("e")?.build();
-    /// assert_eq!(queue.push("x")?.id(), "e-1");
-    /// assert_eq!(queue.push(Event::new("x").id("mine")?)?.id(), "mine");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn id(&self) -> &str {
-        self.id.as_str()
-    }
-}
 
 /// Why a message was refused. It is handed back.
 ///
@@ -57,7 +30,7 @@ pub enum PushError {
     #[error("queue is closed")]
     Closed(Message),
     /// The event's own id has the form of this queue's own, `EPOCH-SEQ`. Only a message that comes
-    /// from [`Remaining`](crate::Remaining) or a [`DeadLetter`](crate::DeadLetter) may bring one,
+    /// from [`Remaining`](crate::message::Remaining) or a [`DeadLetter`](crate::queue::DeadLetter) may bring one,
     /// with a number of at most 2^48.
     #[error("id has the form of the ids that this queue gives")]
     ReservedId(Message),

@@ -4,6 +4,7 @@ mod confirm;
 mod poll;
 mod push;
 
+use core::task::Waker;
 use core::time::Duration;
 use std::time::SystemTime;
 
@@ -19,6 +20,7 @@ use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
 use crate::time::Deadline;
+use crate::watchers::Watchers;
 
 pub(super) use poll::{Asked, Burst, Taken};
 
@@ -41,6 +43,10 @@ pub(super) struct State {
     is_aborted: bool,
     /// Of what all tasks have been told, or are being told.
     announced: Phase,
+    /// Tasks that wait for the beginning of the end.
+    closed_watchers: Watchers,
+    /// Tasks that wait for the end.
+    ended_watchers: Watchers,
     /// All drivers have been told, or are being told, that nothing is left to do.
     are_drivers_told: bool,
     pub(super) stats: QueueStats,
@@ -78,6 +84,8 @@ impl State {
             closed: None,
             is_aborted: false,
             announced: Phase::Open,
+            closed_watchers: Watchers::default(),
+            ended_watchers: Watchers::default(),
             are_drivers_told: false,
             stats: QueueStats::default(),
         }
@@ -246,6 +254,86 @@ impl State {
         Ok(Driven::Wait(next.after(step.now)))
     }
 
+    /// Waits for the beginning of the end; returns whether that has come.
+    pub(super) fn poll_closed(
+        &mut self,
+        watcher: &mut Option<u64>,
+        waker: Waker,
+        step: &mut Step,
+    ) -> bool {
+        if self.is_closing() {
+            step.effects.drop_waker(Some(waker));
+            return true;
+        }
+        let displaced = self.closed_watchers.wait(watcher, waker);
+        step.effects.drop_waker(displaced);
+        false
+    }
+
+    pub(super) fn leave_closed(&mut self, watcher: u64, step: &mut Step) {
+        let waker = self.closed_watchers.remove(watcher);
+        step.effects.drop_waker(waker);
+    }
+
+    /// Waits for the end, and drives the queue meanwhile.
+    pub(super) fn poll_ended(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        watcher: &mut Option<u64>,
+        waker: &mut Option<Waker>,
+        caller: &mut Caller<'_>,
+        step: &mut Step,
+    ) -> Result<Driven, NeedsClone> {
+        if self.is_ended() {
+            step.effects.drop_waker(waker.take());
+            return Ok(Driven::Done);
+        }
+        let after = match self.drive(ticket, caller, step)? {
+            Driven::Wait(after) => after,
+            // Time does nothing more; the streams still have to leave.
+            Driven::Done => None,
+        };
+        if let Some(waker) = waker.take() {
+            let displaced = self.ended_watchers.wait(watcher, waker);
+            step.effects.drop_waker(displaced);
+        }
+        Ok(Driven::Wait(after))
+    }
+
+    pub(super) fn leave_driver(
+        &mut self,
+        ticket: Option<Ticket>,
+        watcher: Option<u64>,
+        step: &mut Step,
+    ) {
+        if let Some(ticket) = ticket {
+            self.consumers.remove_driver(ticket, step);
+        }
+        if let Some(watcher) = watcher {
+            let waker = self.ended_watchers.remove(watcher);
+            step.effects.drop_waker(waker);
+        }
+    }
+
+    /// Whether nobody can push any more.
+    #[inline]
+    fn is_closing(&self) -> bool {
+        self.is_closed() || !self.has_handles
+    }
+
+    /// Whether nobody can push, all streams have ended and nothing is in flight.
+    fn is_ended(&self) -> bool {
+        self.is_closing() && self.consumers.len() == 0 && !self.is_any_in_flight()
+    }
+
+    /// Wakes the tasks that wait for the beginning of the end, or the end, within the bounds of a step.
+    fn wake_watchers(&mut self, step: &mut Step) {
+        wake_some(&mut self.closed_watchers, step);
+        if self.is_ended() {
+            wake_some(&mut self.ended_watchers, step);
+        }
+    }
+
     /// Whether nothing is left that a driver would do.
     fn is_done(&self, now: SystemTime) -> bool {
         self.is_finished(now) && !self.is_any_in_flight()
@@ -259,6 +347,9 @@ impl State {
     /// Brings the state to rest after a step: wakes whoever must act on it.
     pub(super) fn settle(&mut self, step: &mut Step) {
         self.announce_end(step);
+        if self.is_closing() {
+            self.wake_watchers(step);
+        }
         if self.delivery.is_some() {
             let is_over = self.is_finished(step.now);
             if let Some(delivery) = &mut self.delivery {
@@ -369,6 +460,17 @@ impl State {
             next = next.min(self.backlog.next_expiry());
         }
         next
+    }
+}
+
+/// Wakes tasks in the order in which they began to wait, within the bounds of a step; the steps of
+/// those wake the rest.
+fn wake_some(watchers: &mut Watchers, step: &mut Step) {
+    while step.effects.wakes_left() > 0 {
+        match watchers.pop() {
+            None => return,
+            waker => step.effects.wake(waker),
+        }
     }
 }
 

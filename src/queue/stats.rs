@@ -14,7 +14,7 @@ pub struct QueueStats {
     pub pushed: u64,
     /// Messages that were handed to a stream or to [`Queue::next_ready`](crate::Queue::next_ready).
     pub delivered: u64,
-    /// Messages that [`Overflow::DropOldest`](crate::Overflow::DropOldest) dropped.
+    /// Messages that [`Overflow::DropOldest`](crate::queue::Overflow::DropOldest) dropped.
     pub dropped: u64,
     /// Messages that expired before anybody took them.
     pub expired: u64,
@@ -31,7 +31,7 @@ pub struct QueueStats {
     pub dead: usize,
     /// Messages in the queue, due or not.
     pub depth: usize,
-    /// What all these count towards [`capacity_bytes`](crate::QueueBuilder::capacity_bytes): waiting,
+    /// What all these count towards [`capacity_bytes`](crate::queue::QueueBuilder::capacity_bytes): waiting,
     /// leased and dead ones.
     pub bytes: usize,
     /// Streams open.

@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::handle::Queue;
+use super::shared::{MAX_HOLDS, Shared};
 use super::state::{Asked, Burst, Taken};
-use super::{MOST_HOLDS, Shared};
+use super::step::Caller;
+use super::wait_queue::Ticket;
 use crate::message::LastEventId;
-use crate::queue::step::Caller;
-use crate::queue::wait_queue::Ticket;
 use crate::source::chunk::Chunk;
 use crate::source::{Pull, Source, TooManyStreams};
 
 /// One of a queue's competing consumers: the [`Source`] of a queue's streams.
 ///
-/// Dropping it leaves the queue at once; a message that it was woken for goes to another.
+/// Dropping it leaves the queue at once; a message that it was woken for goes to another. Made by
+/// [`Queue::stream`](crate::Queue::stream); [`EventStream::into_source`](crate::EventStream::into_source) gives it out.
 #[must_use = "dropping a subscription leaves the queue"]
 pub struct QueueSubscription {
     shared: Arc<Shared>,
@@ -28,8 +30,22 @@ pub struct QueueSubscription {
     took_all: bool,
 }
 
+impl Queue {
+    /// Joins the competing consumers, for a client that saw this id last.
+    pub(crate) fn subscribe(
+        &self,
+        id: Option<&LastEventId>,
+    ) -> Result<QueueSubscription, TooManyStreams> {
+        let subscription = QueueSubscription::new(self.shared())?;
+        if let Some(id) = id.and_then(LastEventId::as_str) {
+            subscription.take_over(id);
+        }
+        Ok(subscription)
+    }
+}
+
 impl QueueSubscription {
-    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, TooManyStreams> {
+    fn new(shared: &Arc<Shared>) -> Result<Self, TooManyStreams> {
         let ticket = shared.with(|state, _| state.consumers.subscribe())?;
         Ok(Self {
             shared: Arc::clone(shared),
@@ -40,15 +56,14 @@ impl QueueSubscription {
     }
 
     /// Takes over what the client has in flight that saw this id last.
-    pub(super) fn after(shared: &Arc<Shared>, id: &LastEventId) -> Result<Self, TooManyStreams> {
-        let this = Self::new(shared)?;
-        if let Some(id) = id.as_str() {
-            let mut taken_over = None;
-            while shared.with(|state, step| state.take_over(id, this.ticket, &mut taken_over, step))
-            {
-            }
+    fn take_over(&self, id: &str) {
+        let mut taken_over = None;
+        let mut has_more = true;
+        while has_more {
+            has_more = self
+                .shared
+                .with(|state, step| state.take_over(id, self.ticket, &mut taken_over, step));
         }
-        Ok(this)
     }
 }
 
@@ -103,7 +118,7 @@ impl Source for QueueSubscription {
             match taken {
                 Taken::Wait(_) => return Poll::Pending,
                 Taken::Chunk | Taken::End => return Poll::Ready(chunk.join()),
-                Taken::Again if chunk.is_empty() && holds >= MOST_HOLDS => break,
+                Taken::Again if chunk.is_empty() && holds >= MAX_HOLDS => break,
                 Taken::Again => holds = holds.saturating_add(1),
             }
         }

@@ -42,7 +42,8 @@ impl<St: Stream<Item = Event>> Events<St> {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{Event, EventStream, Events, FakeClock};
+    /// use sse_queue::stream::Events;
+    /// use sse_queue::{Event, EventStream, FakeClock};
     ///
     /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
     /// let mut stream = EventStream::new(Events::new(events), FakeClock::new().ticker());
@@ -64,11 +65,11 @@ impl<St: Stream<Item = Event>> Events<St> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::{Event, EventStream, FakeClock};
+    /// use sse_queue::{Event, EventStream, FakeClock, Pacing};
     ///
     /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
     /// let stream = EventStream::from_events(events, FakeClock::new().ticker());
-    /// let mut stream = stream.first_bytes(false).every(Duration::from_secs(1));
+    /// let mut stream = stream.without_first_comment().pacing(Pacing::every(Duration::from_secs(1)));
     /// assert_eq!(stream.next_ready(), None, "before the first tick");
     /// let (_events, taken) = stream.into_source().into_parts();
     /// assert_eq!(taken.unwrap(), "data: a\n\n");

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 ///
 /// ```
 /// use std::time::Duration;
-/// use sse_queue::{Limit, Pull};
+/// use sse_queue::stream::{Limit, Pull};
 ///
 /// let mut pull = Pull::new(Limit::new(64 * 1024, 16));
 /// assert_eq!(pull.limit().messages, 16);
@@ -282,7 +282,7 @@ impl Limit {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::Limit;
+    /// use sse_queue::stream::Limit;
     ///
     /// let limit = Limit::new(64 * 1024, 16);
     /// assert_eq!((limit.bytes, limit.messages), (65_536, 16));

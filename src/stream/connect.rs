@@ -1,20 +1,22 @@
 //! From a queue or topic to a stream of it.
 
-use super::EventStream;
+use super::event_stream::EventStream;
 use crate::event::EventError;
 use crate::message::LastEventId;
-use crate::queue::{Queue, QueueSubscription};
+use crate::queue::QueueSubscription;
+use crate::queue::handle::Queue;
 use crate::source::TooManyStreams;
 use crate::time::Ticker;
-use crate::topic::{Lag, Resumption, Start, Topic, TopicSubscription};
+use crate::topic::handle::Topic;
+use crate::topic::{Lag, Resumption, Start, TopicSubscription};
 
 impl Queue {
-    /// A stream that competes for the queue's messages.
+    /// A stream that competes for the queue's messages, for a client that has seen nothing before.
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the queue's cap on streams is reached: a service answers it with
-    /// status 429.
+    /// [`TooManyStreams`] if the queue's cap on streams is reached. A service answers it with status
+    /// 429.
     ///
     /// # Examples
     ///
@@ -22,106 +24,218 @@ impl Queue {
     /// use sse_queue::{FakeClock, Queue};
     ///
     /// let queue = Queue::builder().max_streams(1).build();
-    /// let ticker = FakeClock::new().ticker();
-    /// let stream = queue.stream(ticker)?;
-    /// assert_eq!(queue.stats().streams, 1);
+    /// let clock = FakeClock::new();
+    /// let stream = queue.stream(clock.ticker())?;
+    /// assert!(queue.stream(clock.ticker()).is_err());
     /// drop(stream);
     /// assert_eq!(queue.stats().streams, 0);
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
     pub fn stream<T: Ticker>(
         &self,
         ticker: T,
     ) -> Result<EventStream<QueueSubscription, T>, TooManyStreams> {
-        Ok(EventStream::new(self.subscribe()?, ticker))
+        self.resume(None, ticker)
     }
 
-    /// A stream for a client that comes back: see [`Queue::subscribe_after`].
+    /// A stream that competes for the queue's messages, for a client that saw `id` last, or nothing.
+    ///
+    /// In a queue that [delivers at least once](crate::queue::QueueBuilder::at_least_once) the new
+    /// stream takes over what the client has in flight. What it has seen stays leased to it, or is
+    /// confirmed with [`Confirm::ByResume`](crate::queue::Confirm::ByResume); what it has not seen is
+    /// sent again first. Coming back twice with the same id, or with one that has been acked
+    /// meanwhile, is the same as coming back once. No lease is extended. In other queues an id means
+    /// nothing.
+    ///
+    /// A client is identified by the id that it saw last: one in flight on its stream, or, of those
+    /// that have left that stream (by [`ack`](Self::ack), [`nack`](Self::nack) or the end of the
+    /// lease), the one that was handed out last. An id that was handed out to more than one client
+    /// takes nothing over.
+    ///
+    /// Ids can be guessed: pass on the id of a client that you have authenticated. Of two streams
+    /// that claim the same id the later one takes over.
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the queue's cap on streams is reached.
+    /// [`TooManyStreams`] if the queue's cap on streams is reached; nothing is taken over then.
     ///
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{FakeClock, LastEventId, Queue};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, LastEventId, Lease, Queue};
     ///
-    /// let queue = Queue::new();
-    /// let id = LastEventId::new("unheard of");
-    /// let mut stream = queue.stream_after(&id, FakeClock::new().ticker())?;
-    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30)).max_in_flight(2);
+    /// let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
+    /// let mut stream = queue.resume(None, clock.ticker())?.without_first_comment();
+    /// queue.push("seen")?;
+    /// queue.push("lost on the way")?;
+    /// stream.next_ready();
+    /// drop(stream);
+    ///
+    /// let last = LastEventId::new("e-1");
+    /// let mut stream = queue.resume(Some(last), clock.ticker())?.without_first_comment();
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: lost on the way\n\n");
+    /// assert_eq!((queue.stats().in_flight, queue.stats().confirmed), (2, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn stream_after<T: Ticker>(
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it comes from one request, for one stream"
+    )]
+    pub fn resume<T: Ticker>(
         &self,
-        id: &LastEventId,
+        id: Option<LastEventId>,
         ticker: T,
     ) -> Result<EventStream<QueueSubscription, T>, TooManyStreams> {
-        Ok(EventStream::new(self.subscribe_after(id)?, ticker))
+        let source = self.subscribe(id.as_ref())?;
+        Ok(EventStream::new(source, ticker))
     }
 }
 
 impl Topic {
-    /// A stream of the topic's messages.
+    /// A stream of the topic's messages, from `start` on.
     ///
-    /// A chunk holds whatever is there, up to [`max_chunk`](EventStream::max_chunk): messages are
-    /// not counted unless [`max_messages`](EventStream::max_messages) says so.
+    /// For a client that may have been here before, use [`resume`](Self::resume).
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the topic's cap on streams is reached: a service answers it with
-    /// status 429.
+    /// [`TooManyStreams`] if the topic's cap on streams is reached. A service answers it with status
+    /// 429.
     ///
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{FakeClock, Start, Topic};
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
     ///
     /// let topic = Topic::builder().epoch("e")?.build();
     /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
-    /// let mut stream = stream.first_bytes(false);
+    /// let mut stream = stream.without_first_comment();
     /// topic.publish("a")?;
     /// topic.publish("b")?;
     /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a start is made for one stream"
+    )]
     pub fn stream<T: Ticker>(
         &self,
         start: Start,
         ticker: T,
     ) -> Result<EventStream<TopicSubscription, T>, TooManyStreams> {
-        Ok(EventStream::new(self.subscribe(start)?, ticker))
+        let source = self.subscribe(&start)?;
+        Ok(EventStream::new(source, ticker))
     }
-}
 
-impl<T: Ticker> EventStream<TopicSubscription, T> {
-    /// How this stream began: see [`TopicSubscription::resumption`].
+    /// A stream of the topic's messages, for a client that saw `id` last; one that has seen nothing
+    /// begins at `otherwise`.
+    ///
+    /// [`resumption`](EventStream::resumption) then says whether the stream continues exactly, before
+    /// the response is made.
+    ///
+    /// Mind what a client misses that connects for the first time: with [`Start::Now`], all that was
+    /// published before. Where it would miss the beginning of an answer that is being streamed, say
+    /// [`Start::Oldest`].
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyStreams`] if the topic's cap on streams is reached.
     ///
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{FakeClock, Resumption, Start, Topic};
+    /// use sse_queue::topic::{Resumption, Start};
+    /// use sse_queue::{FakeClock, LastEventId, Topic};
     ///
-    /// let stream = Topic::new().stream(Start::Oldest, FakeClock::new().ticker())?;
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("a")?;
+    /// topic.publish("b")?;
+    /// let ticker = || FakeClock::new().ticker();
+    ///
+    /// let stream = topic.resume(None, Start::Last(1), ticker())?;
     /// assert_eq!(stream.resumption(), Resumption::Fresh);
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// let first = stream.without_first_comment().next_ready().unwrap();
+    /// assert_eq!(first, "id: e-2\ndata: b\n\n");
+    ///
+    /// let stream = topic.resume(Some(LastEventId::new("e-2")), Start::Last(1), ticker())?;
+    /// assert_eq!(stream.resumption(), Resumption::Exact);
+    /// assert_eq!(stream.without_first_comment().next_ready(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resume<T: Ticker>(
+        &self,
+        id: Option<LastEventId>,
+        otherwise: Start,
+        ticker: T,
+    ) -> Result<EventStream<TopicSubscription, T>, TooManyStreams> {
+        let seen = id.filter(|id| id.as_str() != Some(""));
+        self.stream(seen.map_or(otherwise, Start::After), ticker)
+    }
+}
+
+/// Streams of a [`Topic`].
+impl<T: Ticker> EventStream<TopicSubscription, T> {
+    /// How this stream began.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::{Resumption, Start};
+    /// use sse_queue::{FakeClock, LastEventId, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// let id = topic.publish("x")?.id().to_owned();
+    /// let last = LastEventId::new(&id);
+    /// let stream = topic.resume(Some(last), Start::Now, FakeClock::new().ticker())?;
+    /// assert_eq!(stream.resumption(), Resumption::Exact);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn resumption(&self) -> Resumption {
         self.source.resumption()
     }
 
-    /// What the stream does when it has fallen behind: see [`TopicSubscription::lag`].
+    /// The position of this stream, as the id of a client that has seen all that was sent.
+    ///
+    /// Like [`Topic::last_id`] it is always of the form `EPOCH-SEQ`. A stream that began with a gap
+    /// stands before the oldest message that is kept.
     ///
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{FakeClock, Lag, Start, Topic};
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("a")?;
+    /// topic.publish("b")?;
+    /// let stream = topic.stream(Start::Last(1), FakeClock::new().ticker())?;
+    /// assert_eq!(stream.position().as_str(), Some("e-1"));
+    /// let mut stream = stream.without_first_comment();
+    /// stream.next_ready();
+    /// assert_eq!(stream.position(), topic.last_id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn position(&self) -> LastEventId {
+        self.source.position()
+    }
+
+    /// What the stream does when its next message has been evicted: it skips, unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::{Lag, Start};
+    /// use sse_queue::{FakeClock, Topic};
     ///
     /// let topic = Topic::builder().history(1).build();
     /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?.lag(Lag::End);
-    /// let mut stream = stream.first_bytes(false);
+    /// let mut stream = stream.without_first_comment();
     /// topic.publish("a")?;
     /// topic.publish("b")?;
     /// assert_eq!(stream.next_ready(), None);
@@ -135,7 +249,10 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
         }
     }
 
-    /// How a gap is reported to the client: see [`TopicSubscription::gap_event`].
+    /// The name of the event that reports a gap: `gap` unless set. `None` switches it off.
+    ///
+    /// Its data is `{"missed":12,"cause":"evicted"}`, with `null` if the number is not known. It has
+    /// no id, so it does not change the position from which the client resumes.
     ///
     /// # Errors
     ///
@@ -144,13 +261,15 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{FakeClock, LastEventId, Start, Topic};
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, LastEventId, Topic};
     ///
     /// let topic = Topic::new();
-    /// let lost = Start::After(LastEventId::new("?"));
-    /// let stream = topic.stream(lost, FakeClock::new().ticker())?.gap_event(Some("missed"))?;
-    /// let gap = stream.first_bytes(false).next_ready().unwrap();
-    /// assert_eq!(gap, "event: missed\ndata: {\"missed\":null,\"cause\":\"unknown\"}\n\n");
+    /// let lost = Some(LastEventId::new("?"));
+    /// let stream = topic.resume(lost, Start::Now, FakeClock::new().ticker())?;
+    /// let mut stream = stream.gap_event(Some("missed"))?.without_first_comment();
+    /// let gap = "event: missed\ndata: {\"missed\":null,\"cause\":\"unknown\"}\n\n";
+    /// assert_eq!(stream.next_ready().unwrap(), gap);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn gap_event(self, name: Option<&str>) -> Result<Self, EventError> {

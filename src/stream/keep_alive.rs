@@ -12,16 +12,17 @@ use crate::event::Event;
 ///
 /// ```
 /// use std::time::Duration;
-/// use sse_queue::{FakeClock, KeepAlive, Queue};
+/// use sse_queue::stream::KeepAlive;
+/// use sse_queue::{FakeClock, Queue};
 ///
 /// let clock = FakeClock::new();
 /// let queue = Queue::new();
 /// let period = Duration::from_secs(30);
-/// let mut stream = queue.stream(clock.ticker())?.keep_alive(KeepAlive::every(period));
+/// let mut stream = queue.stream(clock.ticker())?.keep_alive(KeepAlive::comment(period));
 /// assert_eq!(stream.next_ready().unwrap(), ":\n", "the first bytes");
 /// clock.advance(period);
 /// assert_eq!(stream.next_ready().unwrap(), ":\n");
-/// # Ok::<(), sse_queue::TooManyStreams>(())
+/// # Ok::<(), sse_queue::stream::TooManyStreams>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
@@ -39,12 +40,12 @@ impl KeepAlive {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::KeepAlive;
+    /// use sse_queue::stream::KeepAlive;
     ///
-    /// assert_eq!(KeepAlive::every(Duration::ZERO), KeepAlive::off());
+    /// assert_eq!(KeepAlive::comment(Duration::ZERO), KeepAlive::off());
     /// ```
     #[must_use]
-    pub fn every(period: Duration) -> Self {
+    pub fn comment(period: Duration) -> Self {
         let is_on = period != Duration::ZERO && period != Duration::MAX;
         Self {
             period: is_on.then_some(period),
@@ -58,13 +59,14 @@ impl KeepAlive {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::{FakeClock, KeepAlive, Queue};
+    /// use sse_queue::stream::KeepAlive;
+    /// use sse_queue::{FakeClock, Queue};
     ///
     /// let clock = FakeClock::new();
     /// let mut stream = Queue::new().stream(clock.ticker())?.keep_alive(KeepAlive::off());
     /// stream.next_ready();
     /// assert_eq!(clock.next_deadline(), None);
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
     #[must_use]
     pub fn off() -> Self {
@@ -85,7 +87,8 @@ impl KeepAlive {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::{Event, FakeClock, KeepAlive, Queue};
+    /// use sse_queue::stream::KeepAlive;
+    /// use sse_queue::{Event, FakeClock, Queue};
     ///
     /// let clock = FakeClock::new();
     /// let queue = Queue::new();
@@ -105,7 +108,7 @@ impl KeepAlive {
         }
         Ok(Self {
             event: Some(event),
-            ..Self::every(period)
+            ..Self::comment(period)
         })
     }
 }
@@ -113,7 +116,7 @@ impl KeepAlive {
 /// A comment line after 15 seconds without a byte.
 impl Default for KeepAlive {
     fn default() -> Self {
-        Self::every(Duration::from_secs(15))
+        Self::comment(Duration::from_secs(15))
     }
 }
 

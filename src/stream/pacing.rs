@@ -7,8 +7,9 @@ use core::time::Duration;
 
 use super::moment::Moment;
 
+/// When a stream may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pacing {
+pub(super) enum When {
     Immediate,
     Spaced(Duration),
     Every(Duration),
@@ -53,13 +54,13 @@ struct Grid {
 }
 
 impl Pace {
-    pub(crate) fn new(pacing: Pacing) -> Self {
+    pub(crate) fn new(pacing: When) -> Self {
         let kind = match pacing {
-            Pacing::Spaced(gap) if !gap.is_zero() => Kind::Spaced(Gap {
+            When::Spaced(gap) if !gap.is_zero() => Kind::Spaced(Gap {
                 length: Moment::new(gap),
                 until: Moment::ZERO,
             }),
-            Pacing::Every(period) => {
+            When::Every(period) => {
                 let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
                 NonZeroU64::new(nanos).map_or(Kind::Immediate, |period| {
                     Kind::Every(Grid {
@@ -69,7 +70,7 @@ impl Pace {
                     })
                 })
             }
-            Pacing::Immediate | Pacing::Spaced(_) => Kind::Immediate,
+            When::Immediate | When::Spaced(_) => Kind::Immediate,
         };
         let opens = match kind {
             Kind::Immediate | Kind::Spaced(_) => Moment::ZERO,
@@ -192,7 +193,7 @@ mod tests {
         Moment::new(ms(millis))
     }
 
-    fn opened(pacing: Pacing) -> Pace {
+    fn opened(pacing: When) -> Pace {
         let mut pace = Pace::new(pacing);
         pace.open(at(500));
         pace
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_first_tick_is_one_period_after_the_first_poll() {
-        let mut pace = opened(Pacing::Every(ms(1000)));
+        let mut pace = opened(When::Every(ms(1000)));
         assert!(!pace.is_open(|| at(500)));
         assert_eq!(pace.next_slot(at(500)), at(1500));
         assert!(!pace.is_open(|| at(1499)));
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn missed_ticks_are_skipped_and_the_grid_stays() {
-        let mut pace = opened(Pacing::Every(ms(1000)));
+        let mut pace = opened(When::Every(ms(1000)));
         pace.next_slot(at(700));
         pace.sent(at(4700), false);
         assert_eq!(pace.next_slot(at(4700)), at(5500));
@@ -219,9 +220,9 @@ mod tests {
 
     #[test]
     fn what_falls_due_at_a_tick_goes_with_it() {
-        let mut pace = opened(Pacing::Every(ms(1000)));
+        let mut pace = opened(When::Every(ms(1000)));
         assert_eq!(pace.next_slot(at(2500)), at(2500));
-        let mut pace = opened(Pacing::Every(ms(1000)));
+        let mut pace = opened(When::Every(ms(1000)));
         assert_eq!(pace.next_slot(at(2501)), at(3500));
         assert!(!pace.is_open(|| at(3000)), "something else may come");
         assert!(pace.is_open(|| at(3500)));
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_gap_lies_between_two_bursts_but_not_within_one() {
-        let mut pace = opened(Pacing::Spaced(ms(20)));
+        let mut pace = opened(When::Spaced(ms(20)));
         assert!(pace.is_open(|| at(500)));
         pace.sent(at(600), true);
         assert!(pace.is_open(|| at(600)));
@@ -242,12 +243,12 @@ mod tests {
 
     #[test]
     fn zero_is_immediate_and_the_longest_is_never() {
-        for pacing in [Pacing::Spaced(ms(0)), Pacing::Every(ms(0))] {
+        for pacing in [When::Spaced(ms(0)), When::Every(ms(0))] {
             assert!(opened(pacing).is_immediate());
         }
-        let mut pace = opened(Pacing::Every(Duration::MAX));
+        let mut pace = opened(When::Every(Duration::MAX));
         assert_eq!(pace.next_slot(at(700)), Moment::NEVER);
-        let mut pace = opened(Pacing::Spaced(Duration::MAX));
+        let mut pace = opened(When::Spaced(Duration::MAX));
         pace.sent(at(600), false);
         assert_eq!(pace.next_slot(at(700)), Moment::NEVER);
     }

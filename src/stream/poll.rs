@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::EventStream;
+use super::event_stream::EventStream;
 use super::idle::Idle;
 use super::moment::Moment;
 use super::pacing::Pace;

@@ -7,9 +7,8 @@ use std::hash::RandomState;
 
 use bytes::Bytes;
 
-use super::KeepAlive;
 use super::idle::mix;
-use super::pacing::Pace;
+use super::keep_alive::KeepAlive;
 use crate::event::Event;
 use crate::source::Limit;
 
@@ -19,13 +18,11 @@ const USUAL_RETRY: Duration = Duration::from_secs(3);
 /// The settings of one stream. Rare ones are kept apart, because there is one of these for each
 /// connection.
 pub(super) struct Settings {
-    /// The limit of each chunk. Its messages are `batch` on a grid, otherwise `max_messages`.
+    /// The limit of each chunk; on a grid, its messages are those of a tick.
     pub(super) limit: Limit,
-    pub(super) batch: usize,
-    pub(super) max_messages: usize,
     pub(super) seed: u64,
     pub(super) retry: Option<Duration>,
-    pub(super) first_bytes: bool,
+    pub(super) has_first_comment: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -41,22 +38,11 @@ impl Settings {
     pub(super) fn new(max_messages: usize) -> Self {
         Self {
             limit: Limit::new(64 * 1024, max_messages),
-            batch: 1,
-            max_messages,
             seed: RandomState::new().build_hasher().finish(),
             retry: None,
-            first_bytes: true,
+            has_first_comment: true,
             rare: None,
         }
-    }
-
-    /// Sets the limit of messages, after `pace` or one of the two counts has changed.
-    pub(super) fn count_for(&mut self, pace: &Pace) {
-        self.limit.messages = if pace.is_ticked() {
-            self.batch
-        } else {
-            self.max_messages
-        };
     }
 
     /// The first bytes: the `retry` line if one is set, otherwise a comment.
@@ -64,7 +50,7 @@ impl Settings {
         let retry = self
             .retry
             .map(|retry| Event::reconnection_time(retry).encode());
-        retry.or_else(|| self.first_bytes.then_some(COMMENT))
+        retry.or_else(|| self.has_first_comment.then_some(COMMENT))
     }
 
     pub(super) fn set_keep_alive(&mut self, keep_alive: KeepAlive) {
@@ -110,7 +96,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("limit", &self.limit)
             .field("retry", &self.retry)
-            .field("first_bytes", &self.first_bytes)
+            .field("has_first_comment", &self.has_first_comment)
             .finish_non_exhaustive()
     }
 }

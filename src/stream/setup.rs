@@ -2,99 +2,36 @@
 
 use core::time::Duration;
 
-use super::pacing::{Pace, Pacing};
-use super::{EventStream, KeepAlive};
+use super::event_stream::EventStream;
+use super::keep_alive::KeepAlive;
+use super::pacing::Pace;
+use super::public_pacing::Pacing;
 use crate::event::Event;
 use crate::source::Source;
 use crate::time::Ticker;
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
-    /// Puts at least `gap` between two bursts.
-    ///
-    /// A message that arrives after a quiet period goes at once. What arrives within the gap after
-    /// a burst goes together at its end: all that is due then, in as many chunks as
-    /// [`max_chunk`](Self::max_chunk) and [`max_messages`](Self::max_messages) require. No timer is
-    /// armed while nothing arrives.
-    ///
-    /// This is what makes full rate cheap: the cost of a write is shared by all events in it.
-    ///
-    /// ```text
-    /// pushed    a b    c         d
-    /// sent      a  |-gap-|bc|-gap-|d
-    /// ```
+    /// When the stream may send: [immediately](Pacing::immediate) unless set.
     ///
     /// # Examples
     ///
     /// ```
     /// use std::time::Duration;
+    /// use sse_queue::Pacing;
     /// # use sse_queue::{FakeClock, Queue};
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
-    /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
-    /// let mut stream = stream.spaced(Duration::from_millis(20));
+    /// let stream = queue.stream(clock.ticker())?.without_first_comment();
+    /// let mut stream = stream.pacing(Pacing::spaced(Duration::from_millis(20)));
     /// queue.push("a")?;
     /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
     /// queue.push("b")?;
-    /// queue.push("c")?;
-    /// assert_eq!(stream.next_ready(), None);
-    /// clock.advance(Duration::from_millis(20));
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\nid: e-3\ndata: c\n\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn spaced(self, gap: Duration) -> Self {
-        self.paced(Pacing::Spaced(gap))
-    }
-
-    /// Delivers on a grid: at most one [batch](Self::batch) at each tick.
-    ///
-    /// The grid starts when the stream is first polled; the first tick is one period later. Ticks
-    /// that were missed are skipped, never made up in a burst. A stream for which nothing is due is
-    /// not woken by its grid. A message may wait for the tick of the stream that was woken for it.
-    ///
-    /// A zero period delivers at once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use sse_queue::{FakeClock, Queue};
-    /// # let clock = FakeClock::new();
-    /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
-    /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
-    /// let mut stream = stream.every(Duration::from_secs(1));
-    /// queue.push("a")?;
-    /// assert_eq!(stream.next_ready(), None);
-    /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn every(self, period: Duration) -> Self {
-        self.paced(Pacing::Every(period))
-    }
-
-    /// The most messages at one tick of [`every`](Self::every): 1 unless set, and at least 1.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use sse_queue::{FakeClock, Queue};
-    /// # let clock = FakeClock::new();
-    /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
-    /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
-    /// let mut stream = stream.every(Duration::from_secs(1)).batch(2);
-    /// for data in ["a", "b", "c"] {
-    ///     queue.push(data)?;
-    /// }
-    /// assert_eq!(stream.next_ready(), None);
-    /// clock.advance(Duration::from_secs(1));
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
     /// assert_eq!(stream.next_ready(), None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn batch(mut self, messages: usize) -> Self {
-        self.settings.batch = messages.max(1);
-        self.settings.count_for(&self.pace);
+    pub fn pacing(mut self, pacing: Pacing) -> Self {
+        self.pace = Pace::new(pacing.when());
+        self.settings.limit.messages = pacing.max_messages(self.source.max_messages());
         self
     }
 
@@ -106,7 +43,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # use sse_queue::{FakeClock, Queue};
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
-    /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false).max_chunk(40);
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment().max_chunk_bytes(40);
     /// for data in ["a", "b", "c"] {
     ///     queue.push(data)?;
     /// }
@@ -114,30 +51,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// assert_eq!(stream.next_ready().unwrap(), "id: e-3\ndata: c\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn max_chunk(mut self, bytes: usize) -> Self {
+    pub fn max_chunk_bytes(mut self, bytes: usize) -> Self {
         self.settings.limit.bytes = bytes;
-        self
-    }
-
-    /// The most messages in one chunk: what the [source](Source::max_messages) says unless set, and
-    /// at least 1. A queue says 16, so that one of several consumers does not grab the backlog.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sse_queue::{FakeClock, Queue};
-    /// # let clock = FakeClock::new();
-    /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
-    /// let mut stream = queue.stream(clock.ticker())?.first_bytes(false).max_messages(1);
-    /// queue.push("a")?;
-    /// queue.push("b")?;
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn max_messages(mut self, messages: usize) -> Self {
-        self.settings.max_messages = messages.max(1);
-        self.settings.count_for(&self.pace);
         self
     }
 
@@ -150,18 +65,18 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use sse_queue::KeepAlive;
+    /// use sse_queue::stream::KeepAlive;
     /// # use sse_queue::{FakeClock, Queue};
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::new();
-    /// let keep_alive = KeepAlive::every(Duration::from_secs(5));
+    /// let keep_alive = KeepAlive::comment(Duration::from_secs(5));
     /// let mut stream = queue.stream(clock.ticker())?.keep_alive(keep_alive);
     /// stream.next_ready();
     /// clock.advance(Duration::from_secs(4));
     /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(1));
     /// assert_eq!(stream.next_ready().unwrap(), ":\n");
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
     pub fn keep_alive(mut self, keep_alive: KeepAlive) -> Self {
         self.idle.set_period(keep_alive.period);
@@ -169,10 +84,11 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// Whether the first poll yields bytes at once: it does unless switched off.
+    /// Sends no comment with the first poll.
     ///
-    /// They flush the response's head, so that the page's `onopen` fires: the `retry` line if one
-    /// is set, else a comment. A `retry` line goes out even if this is switched off.
+    /// The first poll yields bytes at once, which flush the response's head, so that the page's
+    /// `onopen` fires: the [`retry`](Self::retry) line if one is set, the gap event if a topic's
+    /// stream begins with a gap, otherwise a comment. This leaves out that comment, mostly for tests.
     ///
     /// # Examples
     ///
@@ -181,11 +97,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::new();
     /// assert_eq!(queue.stream(clock.ticker())?.next_ready().unwrap(), ":\n");
-    /// assert_eq!(queue.stream(clock.ticker())?.first_bytes(false).next_ready(), None);
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment();
+    /// assert_eq!(stream.next_ready(), None);
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
-    pub fn first_bytes(mut self, first_bytes: bool) -> Self {
-        self.settings.first_bytes = first_bytes;
+    pub fn without_first_comment(mut self) -> Self {
+        self.settings.has_first_comment = false;
         self
     }
 
@@ -200,7 +117,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # let queue = Queue::new();
     /// let mut stream = queue.stream(clock.ticker())?.retry(Duration::from_secs(10));
     /// assert_eq!(stream.next_ready().unwrap(), "retry: 10000\n");
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
     pub fn retry(mut self, retry: Duration) -> Self {
         self.settings.retry = Some(retry);
@@ -221,14 +138,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # use sse_queue::{FakeClock, Queue};
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::new();
-    /// let stream = queue.stream(clock.ticker())?.first_bytes(false).seed(7);
+    /// let stream = queue.stream(clock.ticker())?.without_first_comment().seed(7);
     /// let mut stream = stream.max_age(Duration::from_secs(10));
     /// assert_eq!(stream.next_ready(), None);
     /// clock.advance(Duration::from_secs(10));
     /// assert!(stream.next_ready().unwrap().starts_with(b"retry: "));
     /// assert_eq!(stream.next_ready(), None);
     /// assert!(stream.is_terminated());
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
     pub fn max_age(mut self, age: Duration) -> Self {
         self.settings.rare().max_age = Some(age);
@@ -246,14 +163,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # let queue = Queue::new();
     /// let end = |seed| {
     ///     let clock = FakeClock::new();
-    ///     let stream = queue.stream(clock.ticker())?.first_bytes(false).seed(seed);
+    ///     let stream = queue.stream(clock.ticker())?.without_first_comment().seed(seed);
     ///     let mut stream = stream.max_age(Duration::from_secs(10));
     ///     stream.next_ready();
-    ///     Ok::<_, sse_queue::TooManyStreams>(clock.next_deadline())
+    ///     Ok::<_, sse_queue::stream::TooManyStreams>(clock.next_deadline())
     /// };
     /// assert_eq!(end(7)?, end(7)?);
     /// assert_ne!(end(7)?, end(8)?);
-    /// # Ok::<(), sse_queue::TooManyStreams>(())
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
     /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = seed;
@@ -271,7 +188,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// # use sse_queue::{FakeClock, Queue};
     /// # let clock = FakeClock::new();
     /// # let queue = Queue::new();
-    /// let stream = queue.stream(clock.ticker())?.first_bytes(false);
+    /// let stream = queue.stream(clock.ticker())?.without_first_comment();
     /// let mut stream = stream.farewell(Event::new("").name("bye")?);
     /// queue.close();
     /// assert_eq!(stream.next_ready().unwrap(), "event: bye\ndata: \n\n");
@@ -280,12 +197,6 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn farewell(mut self, event: Event) -> Self {
         self.settings.rare().farewell = Some(event.encode());
-        self
-    }
-
-    fn paced(mut self, pacing: Pacing) -> Self {
-        self.pace = Pace::new(pacing);
-        self.settings.count_for(&self.pace);
         self
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 
-use super::EventStream;
+use super::event_stream::EventStream;
 use crate::source::Source;
 use crate::time::Ticker;
 

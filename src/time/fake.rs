@@ -1,5 +1,7 @@
 //! Time for tests: one handle moves the clock and every ticker.
 
+mod run;
+
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};

@@ -4,13 +4,13 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::handle::Topic;
+use super::log::{Retention, to_u64};
 use super::shared::{HIGHEST_RETURNED, Shared};
 use super::store::Bounds;
-use super::{Handle, Topic};
 use crate::message::id::{Epoch, EpochError};
 use crate::time::Clock;
 use crate::time::system::SystemClock;
-use crate::topic::log::Retention;
 
 /// Settings for a new [`Topic`].
 ///
@@ -68,10 +68,10 @@ impl TopicBuilder {
     ///     topic.publish(data)?;
     /// }
     /// assert_eq!(topic.stats().retained, 2);
-    /// # Ok::<(), sse_queue::PublishError>(())
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
     /// ```
-    pub fn history(mut self, messages: u64) -> Self {
-        self.bounds.retention.messages = messages.max(1);
+    pub fn history(mut self, messages: usize) -> Self {
+        self.bounds.retention.messages = to_u64(messages.max(1));
         self
     }
 
@@ -80,7 +80,7 @@ impl TopicBuilder {
     ///
     /// A message takes the size of its frame and 16 bytes; one that has an id of its own, or was
     /// scheduled, takes the length of its id and 64 bytes more. One that takes more than this by
-    /// itself is refused as [too large](crate::PublishError::TooLarge). All that the history holds
+    /// itself is refused as [too large](crate::topic::PublishError::TooLarge). All that the history holds
     /// in memory is at most a quarter more than this, and 4 KB; where messages expire or age, up to
     /// 8 KB.
     ///
@@ -90,12 +90,13 @@ impl TopicBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use sse_queue::{PublishError, Topic};
+    /// # use sse_queue::topic::PublishError;
+    /// # use sse_queue::Topic;
     /// let topic = Topic::builder().history_bytes(64).build();
     /// assert!(matches!(topic.publish("x".repeat(64)), Err(PublishError::TooLarge(_))));
     /// ```
-    pub fn history_bytes(mut self, bytes: u64) -> Self {
-        self.bounds.retention.bytes = bytes;
+    pub fn history_bytes(mut self, bytes: usize) -> Self {
+        self.bounds.retention.bytes = to_u64(bytes);
         self
     }
 
@@ -116,7 +117,7 @@ impl TopicBuilder {
     /// topic.publish("x")?;
     /// clock.advance(Duration::from_secs(61));
     /// assert_eq!(topic.stats().retained, 0);
-    /// # Ok::<(), sse_queue::PublishError>(())
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
     /// ```
     pub fn history_age(mut self, age: Duration) -> Self {
         self.bounds.retention.age = Some(age);
@@ -129,7 +130,8 @@ impl TopicBuilder {
     ///
     /// ```
     /// use std::time::Duration;
-    /// # use sse_queue::{Message, PublishError, Topic};
+    /// # use sse_queue::topic::PublishError;
+    /// # use sse_queue::{Message, Topic};
     /// let topic = Topic::builder().max_scheduled(0).build();
     /// let later = Message::from("x").after(Duration::from_secs(1));
     /// assert!(matches!(topic.publish(later), Err(PublishError::Full(_))));
@@ -144,9 +146,10 @@ impl TopicBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use sse_queue::{Start, Topic};
+    /// # use sse_queue::topic::Start;
+    /// # use sse_queue::{FakeClock, Topic};
     /// let topic = Topic::builder().max_streams(0).build();
-    /// assert!(topic.subscribe(Start::Now).is_err());
+    /// assert!(topic.stream(Start::Now, FakeClock::new().ticker()).is_err());
     /// ```
     pub fn max_streams(mut self, streams: usize) -> Self {
         self.bounds.streams = streams;
@@ -200,12 +203,12 @@ impl TopicBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use sse_queue::{GapCause, LastEventId, Resumption, Start, Topic};
+    /// # use sse_queue::topic::{GapCause, Resumption};
+    /// # use sse_queue::{LastEventId, Topic};
     /// let topic = Topic::builder().epoch("e")?.first_number(8).build();
-    /// let resume = |id| Start::After(LastEventId::new(id));
-    /// assert_eq!(topic.subscribe(resume("e-7"))?.resumption(), Resumption::Exact);
+    /// assert_eq!(topic.resumption_of(&LastEventId::new("e-7")), Resumption::Exact);
     /// let gap = Resumption::Gap { missed: None, cause: GapCause::Evicted };
-    /// assert_eq!(topic.subscribe(resume("e-6"))?.resumption(), gap);
+    /// assert_eq!(topic.resumption_of(&LastEventId::new("e-6")), gap);
     /// assert_eq!(topic.publish("x")?.id(), "e-8");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -230,10 +233,7 @@ impl TopicBuilder {
     pub fn build(self) -> Topic {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(clock.now()));
-        let shared = Arc::new(Shared::new(clock, epoch, self.bounds, self.first));
-        Topic {
-            handle: Arc::new(Handle { shared }),
-        }
+        Topic::with(Shared::new(clock, epoch, self.bounds, self.first))
     }
 }
 

@@ -1,6 +1,5 @@
-//! A future that keeps the time of a topic.
+//! Futures that keep a topic's time or wait for its end.
 
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -10,64 +9,46 @@ use std::sync::Arc;
 use pin_project_lite::pin_project;
 
 use super::shared::Shared;
-use crate::time::Ticker;
+use crate::time::{Ticker, poll_again_after};
 
-/// Clock and ticker may differ: a poll that comes too early is followed by another one.
-const LEAST: Duration = Duration::from_millis(1);
-/// So soon a jump of the clock is noticed.
-const MOST: Duration = Duration::from_secs(30);
+/// What a driver waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// The topic is closed, and nothing is left to do as time passes.
+    Done,
+    /// The topic is closed, and no stream is left.
+    Ended,
+}
+
+/// What a driver must do next.
+enum Driven {
+    /// Poll again when it is woken, or after that time.
+    Wait(Option<Duration>),
+    /// The topic is closed, and nothing is left to do.
+    Done,
+}
 
 pin_project! {
-    /// The future of [`Topic::drive`](crate::Topic::drive).
+    /// The future of [`Topic::drive`] and [`Topic::ended`].
+    ///
+    /// It keeps the time from its first poll on, and holds no handle of the topic.
+    ///
+    /// [`Topic::drive`]: crate::Topic::drive
+    /// [`Topic::ended`]: crate::Topic::ended
     #[must_use = "futures do nothing unless polled"]
-    pub struct TopicDriver<T> {
+    pub(super) struct Driver<T> {
+        goal: Goal,
+        role: Role,
         #[pin]
         ticker: T,
-        role: Role,
     }
 }
 
-/// What a driver is in its topic; it leaves when this is dropped.
+/// What a driver is in its topic, until this is dropped.
 struct Role {
     shared: Arc<Shared>,
     id: Option<u64>,
-}
-
-impl<T> TopicDriver<T> {
-    pub(super) fn new(shared: Arc<Shared>, ticker: T) -> Self {
-        Self {
-            ticker,
-            role: Role { shared, id: None },
-        }
-    }
-}
-
-impl<T: Ticker> Future for TopicDriver<T> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let mut least = Duration::ZERO;
-        loop {
-            let Role { shared, id } = &mut *this.role;
-            let waker = cx.waker().clone();
-            let next = shared.with(|state, step| {
-                let next = state.drive(id, waker, step)?;
-                Some((next, step.now))
-            });
-            let Some((next, now)) = next else {
-                this.role.leave();
-                this.ticker.arm(None);
-                return Poll::Ready(());
-            };
-            let after = next.after(now).map(|after| after.clamp(least, MOST));
-            this.ticker.as_mut().arm(after);
-            if this.ticker.as_mut().poll_tick(cx).is_pending() {
-                return Poll::Pending;
-            }
-            least = LEAST;
-        }
-    }
+    watcher: Option<u64>,
 }
 
 impl Role {
@@ -75,6 +56,10 @@ impl Role {
         if let Some(id) = self.id.take() {
             self.shared
                 .with(|state, step| state.remove_driver(id, step));
+        }
+        if let Some(watcher) = self.watcher.take() {
+            let waker = self.shared.with(|state, _| state.leave_ended(watcher));
+            drop(waker);
         }
     }
 }
@@ -85,8 +70,100 @@ impl Drop for Role {
     }
 }
 
-impl<T> fmt::Debug for TopicDriver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TopicDriver").finish_non_exhaustive()
+impl<T> Driver<T> {
+    pub(super) fn new(shared: &Arc<Shared>, goal: Goal, ticker: T) -> Self {
+        let role = Role {
+            shared: Arc::clone(shared),
+            id: None,
+            watcher: None,
+        };
+        Self { goal, role, ticker }
+    }
+}
+
+impl<T: Ticker> Future for Driver<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        loop {
+            let is_ended = *this.goal == Goal::Ended && this.role.poll_ended(cx);
+            let after = match this.role.drive(cx) {
+                Driven::Wait(after) if !is_ended => after,
+                // Time does nothing more; the streams still have to leave.
+                Driven::Done if !is_ended && *this.goal == Goal::Ended => None,
+                _ => {
+                    this.role.leave();
+                    this.ticker.arm(None);
+                    return Poll::Ready(());
+                }
+            };
+            if poll_again_after(this.ticker.as_mut(), after, cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Role {
+    fn drive(&mut self, cx: &Context<'_>) -> Driven {
+        let Self { shared, id, .. } = self;
+        let waker = cx.waker().clone();
+        shared.with(|state, step| match state.drive(id, waker, step) {
+            Some(next) => Driven::Wait(next.after(step.now)),
+            None => Driven::Done,
+        })
+    }
+
+    /// Whether the topic has ended; waits for that if not.
+    fn poll_ended(&mut self, cx: &Context<'_>) -> bool {
+        let Self {
+            shared, watcher, ..
+        } = self;
+        let waker = cx.waker().clone();
+        let (is_ended, displaced) = shared.with(|state, _| state.poll_ended(watcher, waker));
+        drop(displaced);
+        is_ended
+    }
+}
+
+/// The future of [`Topic::closed`](crate::Topic::closed). It holds no handle of the topic.
+#[must_use = "futures do nothing unless polled"]
+pub(super) struct Closed {
+    shared: Arc<Shared>,
+    watcher: Option<u64>,
+}
+
+impl Closed {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            watcher: None,
+        }
+    }
+}
+
+impl Future for Closed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { shared, watcher } = &mut *self;
+        let waker = cx.waker().clone();
+        let (is_closed, displaced) = shared.with(|state, _| state.poll_closed(watcher, waker));
+        drop(displaced);
+        if is_closed {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.take() {
+            let waker = self.shared.with(|state, _| state.leave_closed(watcher));
+            drop(waker);
+        }
     }
 }

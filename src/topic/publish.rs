@@ -1,20 +1,51 @@
-//! What becomes of a message that is published.
+//! Publishing, and why a message is refused.
+
+use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::message::Message;
-use crate::message::id::Id;
+use super::handle::Topic;
+use crate::message::{Message, Receipt};
 
-/// What became of a message that was published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    pub(super) id: Id,
-    pub(super) streams: usize,
-    pub(super) retained: u64,
-}
+/// Publishing.
+impl Topic {
+    /// Publishes a message to all streams.
+    ///
+    /// It never waits, and never fails because of a slow stream. It wakes at most 64 streams, which
+    /// wake the others. A scheduled message enters the log when it is due.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], which hands the message back: if the topic is closed, if the message is
+    /// larger than the history, if too many messages are scheduled, or if its own id is refused.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// assert_eq!(topic.publish("x")?.id(), "e-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn publish(&self, message: impl Into<Message>) -> Result<Receipt, PublishError> {
+        let mut message = message.into();
+        // The frame is searched for its id outside the lock.
+        let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
+        if let Some(id) = &own_id {
+            if let Some(refuse) = self.shared().refuses(id, message.is_returned()) {
+                return Err(refuse(message));
+            }
+        } else if message.event().has_data && message.is_scheduled() {
+            // The id is written under the lock; the space for its line is made here.
+            let line = self.shared().epoch().longest_line();
+            message.event_mut().reserve_front(line);
+        }
+        self.shared().publish(message, own_id)
+    }
 
-impl Published {
-    /// The message's id: the event's own, or the one that the topic gave it.
+    /// Takes back a message that is not due yet, the newest if several have this id; returns whether
+    /// there was one.
     ///
     /// # Examples
     ///
@@ -22,45 +53,15 @@ impl Published {
     /// use std::time::Duration;
     /// use sse_queue::{Message, Topic};
     ///
-    /// let topic = Topic::builder().epoch("e")?.build();
-    /// assert_eq!(topic.publish("x")?.id(), "e-1");
-    /// let later = Message::from("y").after(Duration::from_secs(1));
-    /// assert_eq!(topic.publish(later)?.id(), "e-d1");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn id(&self) -> &str {
-        self.id.as_str()
-    }
-
-    /// How many streams were open.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sse_queue::Topic;
-    /// assert_eq!(Topic::new().publish("x")?.streams(), 0);
-    /// # Ok::<(), sse_queue::PublishError>(())
-    /// ```
-    #[must_use]
-    pub fn streams(&self) -> usize {
-        self.streams
-    }
-
-    /// How many messages are kept, this one included if it is due.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use sse_queue::Topic;
     /// let topic = Topic::new();
-    /// topic.publish("a")?;
-    /// assert_eq!(topic.publish("b")?.retained(), 2);
-    /// # Ok::<(), sse_queue::PublishError>(())
+    /// let published = topic.publish(Message::from("x").after(Duration::from_secs(60)))?;
+    /// assert!(topic.cancel(published.id()));
+    /// assert!(!topic.cancel(published.id()));
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
     /// ```
-    #[must_use]
-    pub fn retained(&self) -> u64 {
-        self.retained
+    #[must_use = "it may have entered the log already"]
+    pub fn cancel(&self, id: &str) -> bool {
+        self.shared().with(|state, step| state.cancel(id, step))
     }
 }
 
@@ -90,7 +91,7 @@ pub enum PublishError {
     #[error("topic has too many scheduled messages")]
     Full(Message),
     /// The event's own id has the form of this topic's ids: `EPOCH-SEQ` or `EPOCH-dSEQ`. Only a
-    /// message from [`Remaining`](crate::Remaining) may bring one back, with a number of at most 2^48.
+    /// message from [`Remaining`](crate::message::Remaining) may bring one back, with a number of at most 2^48.
     #[error("id has the form of the ids that this topic gives")]
     ReservedId(Message),
     /// The event's own id is empty: a client that has seen it would come back without an id, and miss
@@ -101,7 +102,7 @@ pub enum PublishError {
     /// client could send it back.
     #[error("id is longer than a client can send back")]
     IdTooLong(Message),
-    /// The message comes from [`Remaining`](crate::Remaining), and the topic holds one with its id.
+    /// The message comes from [`Remaining`](crate::message::Remaining), and the topic holds one with its id.
     #[error("topic holds a message with this id")]
     DuplicateId(Message),
 }
@@ -112,13 +113,14 @@ impl PublishError {
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::{Event, Message, PublishError, Topic};
+    /// use sse_queue::topic::PublishError;
+    /// use sse_queue::{Event, Message, Topic};
     ///
     /// let event = Event::new("x").id("")?;
     /// let error = Topic::new().publish(event.clone()).unwrap_err();
     /// assert!(matches!(error, PublishError::EmptyId(_)));
     /// assert_eq!(error.into_message(), Message::from(event));
-    /// # Ok::<(), sse_queue::EventError>(())
+    /// # Ok::<(), sse_queue::event::EventError>(())
     /// ```
     #[must_use]
     pub fn into_message(self) -> Message {

@@ -9,7 +9,8 @@ use crate::message::LastEventId;
 /// # Examples
 ///
 /// ```
-/// use sse_queue::{FakeClock, LastEventId, Start, Topic};
+/// use sse_queue::topic::Start;
+/// use sse_queue::{FakeClock, LastEventId, Pacing, Topic};
 ///
 /// let topic = Topic::builder().epoch("e")?.build();
 /// for data in ["a", "b", "c"] {
@@ -17,8 +18,8 @@ use crate::message::LastEventId;
 /// }
 /// let first = |start| {
 ///     let ticker = FakeClock::new().ticker();
-///     let mut stream = topic.stream(start, ticker)?.first_bytes(false).max_messages(1);
-///     Ok::<_, sse_queue::TooManyStreams>(stream.next_ready())
+///     let mut stream = topic.stream(start, ticker)?.without_first_comment().pacing(Pacing::immediate().batch(1));
+///     Ok::<_, sse_queue::stream::TooManyStreams>(stream.next_ready())
 /// };
 /// assert_eq!(first(Start::Now)?, None);
 /// assert_eq!(first(Start::Oldest)?.unwrap(), "id: e-1\ndata: a\n\n");
@@ -35,26 +36,9 @@ pub enum Start {
     /// With the oldest message that is kept.
     Oldest,
     /// With the last so many messages that are kept, and what follows.
-    Last(u64),
+    Last(usize),
     /// With the message that follows the one that a client saw last.
     After(LastEventId),
-}
-
-/// A client that says what it saw last continues after it; a new client begins now.
-///
-/// # Examples
-///
-/// ```
-/// use sse_queue::{LastEventId, Start};
-///
-/// assert_eq!(Start::from(None), Start::Now);
-/// let id = LastEventId::new("e-7");
-/// assert_eq!(Start::from(Some(id.clone())), Start::After(id));
-/// ```
-impl From<Option<LastEventId>> for Start {
-    fn from(id: Option<LastEventId>) -> Self {
-        id.map_or(Self::Now, Self::After)
-    }
 }
 
 /// How a stream of a [`Topic`](crate::Topic) begins, known before the response is made.
@@ -62,21 +46,19 @@ impl From<Option<LastEventId>> for Start {
 /// # Examples
 ///
 /// ```
-/// use sse_queue::{FakeClock, GapCause, LastEventId, Resumption, Start, Topic};
+/// use sse_queue::topic::{GapCause, Resumption};
+/// use sse_queue::{LastEventId, Topic};
 ///
 /// let topic = Topic::builder().epoch("e")?.history(1).build();
 /// for data in ["a", "b", "c"] {
 ///     topic.publish(data)?;
 /// }
-/// let resume = |id| {
-///     let start = Start::After(LastEventId::new(id));
-///     Ok::<_, sse_queue::TooManyStreams>(topic.subscribe(start)?.resumption())
-/// };
-/// assert_eq!(resume("e-2")?, Resumption::Exact);
+/// let resumption_of = |id| topic.resumption_of(&LastEventId::new(id));
+/// assert_eq!(resumption_of("e-2"), Resumption::Exact);
 /// let cause = GapCause::Evicted;
-/// assert_eq!(resume("e-1")?, Resumption::Gap { missed: Some(1), cause });
+/// assert_eq!(resumption_of("e-1"), Resumption::Gap { missed: Some(1), cause });
 /// let cause = GapCause::ForeignEpoch;
-/// assert_eq!(resume("old-7")?, Resumption::Gap { missed: None, cause });
+/// assert_eq!(resumption_of("old-7"), Resumption::Gap { missed: None, cause });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,12 +111,13 @@ impl fmt::Display for GapCause {
 /// # Examples
 ///
 /// ```
-/// use sse_queue::{FakeClock, Lag, Start, Topic};
+/// use sse_queue::topic::{Lag, Start};
+/// use sse_queue::{FakeClock, Topic};
 ///
 /// let topic = Topic::builder().epoch("e")?.history(1).build();
 /// let stream = || topic.stream(Start::Now, FakeClock::new().ticker());
-/// let mut skips = stream()?.first_bytes(false);
-/// let mut ends = stream()?.first_bytes(false).lag(Lag::End);
+/// let mut skips = stream()?.without_first_comment();
+/// let mut ends = stream()?.without_first_comment().lag(Lag::End);
 /// topic.publish("a")?;
 /// topic.publish("b")?;
 ///

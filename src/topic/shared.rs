@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::effects::Step;
-use super::publish::{PublishError, Published};
+use super::publish::PublishError;
 use super::state::State;
 use super::store::Bounds;
 use crate::message::id::{Epoch, Read};
-use crate::message::{LastEventId, Message};
+use crate::message::{LastEventId, Message, Receipt};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Clock;
 
@@ -54,6 +54,12 @@ impl Shared {
         self.signal.load(Ordering::Relaxed)
     }
 
+    /// The position before the message with the number that `next` returns.
+    pub(super) fn position(&self, next: impl FnOnce(&State) -> u64) -> LastEventId {
+        let next = self.with_lazy_clock(|state, _| next(state));
+        LastEventId::new(self.epoch.id(next.saturating_sub(1)).as_str())
+    }
+
     /// Why an event may not bring this id, if so.
     pub(super) fn refuses(
         &self,
@@ -84,7 +90,7 @@ impl Shared {
         &self,
         message: Message,
         own_id: Option<Arc<str>>,
-    ) -> Result<Published, PublishError> {
+    ) -> Result<Receipt, PublishError> {
         let now = message.is_timed().then(|| self.clock.now());
         let needs_clock = |state: &State| state.is_timed() || state.has_waiting();
         self.step(now, needs_clock, |state, step| {

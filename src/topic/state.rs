@@ -11,16 +11,17 @@ use bytes::Bytes;
 use super::cursor::{Ask, Cursor, Polled, Taken};
 use super::effects::Step;
 use super::listeners::{Agenda, Listeners};
-use super::publish::{PublishError, Published};
+use super::publish::PublishError;
 use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
 use super::store::{All, Bounds, First, Store};
 use super::wait_set::Batch;
-use crate::message::Message;
 use crate::message::id::Epoch;
+use crate::message::{Message, Receipt};
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
-use crate::topic::log::MOST_AT_ONCE;
+use crate::topic::log::{MOST_AT_ONCE, to_usize};
+use crate::watchers::Watchers;
 
 /// All that is behind the lock.
 ///
@@ -31,6 +32,10 @@ pub(super) struct State {
     store: Store,
     listeners: Listeners,
     status: Status,
+    /// Tasks that wait for the beginning of the end.
+    closed_watchers: Watchers,
+    /// Tasks that wait for the end.
+    ended_watchers: Watchers,
     /// The time of the last step.
     latest: SystemTime,
 }
@@ -41,6 +46,8 @@ impl State {
             store: Store::new(bounds, epoch, first, now),
             listeners: Listeners::new(first, now),
             status: Status::new(),
+            closed_watchers: Watchers::default(),
+            ended_watchers: Watchers::default(),
             latest: now,
         }
     }
@@ -89,17 +96,13 @@ impl State {
         message: Message,
         own_id: Option<Arc<str>>,
         step: &mut Step,
-    ) -> Result<Published, PublishError> {
+    ) -> Result<Receipt, PublishError> {
         if self.is_closed() {
             return Err(PublishError::Closed(message));
         }
         let id = self.store.publish(message, own_id, step)?;
         count(&mut self.status.counters.published, 1);
-        Ok(Published {
-            id,
-            streams: self.status.counters.streams,
-            retained: self.store.log().len(),
-        })
+        Ok(Receipt::new(id))
     }
 
     /// Takes a scheduled message back.
@@ -131,6 +134,16 @@ impl State {
         counters.streams = counters.streams.saturating_add(1);
         let cursor = Cursor::new(self.listeners.open(), position, self.latest);
         Ok((cursor, resumption))
+    }
+
+    /// How a client with this id would continue now.
+    pub(super) fn resumption_of(&self, start: &Start) -> Resumption {
+        self.store.position(start).1
+    }
+
+    /// The number that the next message in the log gets.
+    pub(super) fn next_number(&self) -> u64 {
+        self.store.log().next()
     }
 
     pub(super) fn unsubscribe(&mut self, cursor: &Cursor, step: &mut Step) {
@@ -324,8 +337,8 @@ impl State {
 
     pub(super) fn stats(&self, now: SystemTime) -> TopicStats {
         TopicStats {
-            retained: self.store.log().len(),
-            bytes: self.store.log().bytes(),
+            retained: to_usize(self.store.log().len()),
+            bytes: to_usize(self.store.log().bytes()),
             scheduled: self.store.scheduled(),
             next_due: self.store.next_due().after(now),
             ..self.status.counters
@@ -335,6 +348,9 @@ impl State {
     /// Wakes streams that must act on the last step; returns what waiting streams compare: see
     /// [`Listeners::signal`].
     pub(super) fn settle(&mut self, step: &mut Step) -> u64 {
+        if self.is_closing() {
+            self.wake_watchers(step);
+        }
         let agenda = self.agenda();
         self.listeners.announce(agenda, step);
         self.listeners.keep_time(agenda, step);
@@ -383,6 +399,59 @@ impl State {
         let next = self.next_change();
         *id = Some(self.listeners.drive(*id, waker, next, step));
         Some(next)
+    }
+
+    /// Waits for the beginning of the end. Returns whether that has come, and a waker to be dropped.
+    pub(super) fn poll_closed(
+        &mut self,
+        watcher: &mut Option<u64>,
+        waker: Waker,
+    ) -> (bool, Option<Waker>) {
+        if self.is_closing() {
+            return (true, Some(waker));
+        }
+        (false, self.closed_watchers.wait(watcher, waker))
+    }
+
+    pub(super) fn leave_closed(&mut self, watcher: u64) -> Option<Waker> {
+        self.closed_watchers.remove(watcher)
+    }
+
+    /// Waits for the end. Returns whether that has come, and a waker to be dropped.
+    pub(super) fn poll_ended(
+        &mut self,
+        watcher: &mut Option<u64>,
+        waker: Waker,
+    ) -> (bool, Option<Waker>) {
+        if self.is_ended() {
+            return (true, Some(waker));
+        }
+        (false, self.ended_watchers.wait(watcher, waker))
+    }
+
+    pub(super) fn leave_ended(&mut self, watcher: u64) -> Option<Waker> {
+        self.ended_watchers.remove(watcher)
+    }
+
+    /// Whether nobody can publish any more.
+    fn is_closing(&self) -> bool {
+        self.status.is_closed() || !self.status.has_handles()
+    }
+
+    /// Whether nobody can publish, and all streams have ended.
+    fn is_ended(&self) -> bool {
+        self.is_closing() && self.status.counters.streams == 0
+    }
+
+    /// Wakes tasks that wait for the beginning of the end, or the end, within the bounds of a step;
+    /// the steps of those wake the rest.
+    fn wake_watchers(&mut self, step: &mut Step) {
+        let closed = core::iter::from_fn(|| self.closed_watchers.pop());
+        step.effects.wake_drivers(closed.take(MOST_AT_ONCE));
+        if self.is_ended() {
+            let ended = core::iter::from_fn(|| self.ended_watchers.pop());
+            step.effects.wake_drivers(ended.take(MOST_AT_ONCE));
+        }
     }
 
     pub(super) fn remove_driver(&mut self, id: u64, step: &mut Step) {

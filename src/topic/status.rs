@@ -21,9 +21,9 @@ pub struct TopicStats {
     /// How many streams began with a gap.
     pub gaps: u64,
     /// Messages that are kept.
-    pub retained: u64,
-    /// The bytes that they take of [`history_bytes`](crate::TopicBuilder::history_bytes).
-    pub bytes: u64,
+    pub retained: usize,
+    /// The bytes that they take of [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
+    pub bytes: usize,
     /// Messages that wait to fall due.
     pub scheduled: usize,
     /// How long until the next of them does.

@@ -17,7 +17,7 @@ use crate::message::id::{Epoch, Id, Read as ReadId};
 use crate::message::{LastEventId, Message};
 use crate::source::Limit;
 use crate::time::Deadline;
-use crate::topic::log::{Log, Read, Retention};
+use crate::topic::log::{Log, Read, Retention, to_u64};
 use id_line::IdLine;
 use schedule::{Schedule, Scheduled};
 
@@ -320,7 +320,10 @@ impl Store {
         match start {
             Start::Now => (next, Resumption::Fresh),
             Start::Oldest => (oldest, Resumption::Fresh),
-            Start::Last(count) => (next.saturating_sub(*count).max(oldest), Resumption::Fresh),
+            Start::Last(count) => {
+                let first = next.saturating_sub(to_u64(*count));
+                (first.max(oldest), Resumption::Fresh)
+            }
             Start::After(id) if id.as_str() == Some("") => (next, Resumption::Fresh),
             Start::After(id) => match self.resume(id) {
                 Ok(position) => (position, Resumption::Exact),

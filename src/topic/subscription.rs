@@ -11,15 +11,18 @@ use bytes::Bytes;
 use super::cursor::{Ask, Cursor, Polled, Taken};
 use super::effects::Step;
 use super::gap_event::GapEvent;
+use super::handle::Topic;
 use super::listeners::is_woken_between;
 use super::resume::{GapCause, Lag, Resumption, Start};
 use super::shared::Shared;
 use crate::event::EventError;
+use crate::message::LastEventId;
 use crate::source::{Limit, Pull, Source, TooManyStreams};
 
 /// One stream's position in a topic's log: the [`Source`] of a topic's streams.
 ///
-/// It queues nothing for itself. Dropping it leaves the topic at once.
+/// It queues nothing for itself. Dropping it leaves the topic at once. Made by
+/// [`Topic::stream`](crate::Topic::stream); [`EventStream::into_source`](crate::EventStream::into_source) gives it out.
 #[must_use = "dropping a subscription leaves the topic"]
 pub struct TopicSubscription {
     shared: Arc<Shared>,
@@ -49,8 +52,15 @@ enum Notice {
 /// A signal that never comes.
 const NEVER: u64 = u64::MAX;
 
+impl Topic {
+    /// Joins the topic.
+    pub(crate) fn subscribe(&self, start: &Start) -> Result<TopicSubscription, TooManyStreams> {
+        TopicSubscription::new(self.shared(), start)
+    }
+}
+
 impl TopicSubscription {
-    pub(super) fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
+    fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
         let (cursor, resumption) = shared.with(|state, _| state.subscribe(start))?;
         let notice = match resumption {
             Resumption::Gap { .. } => Notice::Gap,
@@ -69,71 +79,21 @@ impl TopicSubscription {
         })
     }
 
-    /// How this stream began.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::{LastEventId, Resumption, Start, Topic};
-    ///
-    /// let topic = Topic::builder().epoch("e")?.build();
-    /// let id = topic.publish("x")?.id().to_owned();
-    /// let start = Start::After(LastEventId::new(&id));
-    /// assert_eq!(topic.subscribe(start)?.resumption(), Resumption::Exact);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn resumption(&self) -> Resumption {
+    pub(crate) fn resumption(&self) -> Resumption {
         self.resumption
     }
 
-    /// What the stream does when it has fallen behind the history: it skips, unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::{EventStream, FakeClock, Lag, Start, Topic};
-    ///
-    /// let topic = Topic::builder().history(1).build();
-    /// let source = topic.subscribe(Start::Now)?.lag(Lag::End);
-    /// let mut stream = EventStream::new(source, FakeClock::new().ticker()).first_bytes(false);
-    /// topic.publish("a")?;
-    /// topic.publish("b")?;
-    /// assert_eq!(stream.next_ready(), None);
-    /// assert!(stream.is_terminated());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn lag(mut self, lag: Lag) -> Self {
+    /// The position before the message that it reads next.
+    pub(crate) fn position(&self) -> LastEventId {
+        self.shared.position(|_| self.cursor.position)
+    }
+
+    pub(crate) fn lag(mut self, lag: Lag) -> Self {
         self.lag = lag;
         self
     }
 
-    /// The name of the event that reports a gap: `gap` unless set. `None` switches it off.
-    ///
-    /// Its data is `{"missed":12,"cause":"evicted"}`, with `null` if the number is not known. It has
-    /// no id.
-    ///
-    /// # Errors
-    ///
-    /// [`EventError`] if the name holds a CR or LF.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::{EventStream, FakeClock, LastEventId, Start, Topic};
-    ///
-    /// let topic = Topic::new();
-    /// let lost = || Start::After(LastEventId::new("old-7"));
-    /// let stream = |source| {
-    ///     EventStream::new(source, FakeClock::new().ticker()).first_bytes(false).next_ready()
-    /// };
-    /// let named = topic.subscribe(lost())?.gap_event(Some("missed"))?;
-    /// let frame = "event: missed\ndata: {\"missed\":null,\"cause\":\"foreign-epoch\"}\n\n";
-    /// assert_eq!(stream(named).unwrap(), frame);
-    /// assert_eq!(stream(topic.subscribe(lost())?.gap_event(None)?), None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
+    pub(crate) fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
         self.gap_event = GapEvent::named(name)?;
         Ok(self)
     }

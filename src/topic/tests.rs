@@ -1,7 +1,9 @@
 //! Tests of a topic that need its inside.
 
-use super::*;
 use crate::event::Event;
+use crate::message::Message;
+use crate::topic::handle::Topic;
+use crate::topic::*;
 
 /// A message that comes back with this id.
 fn returned(id: &str) -> Message {

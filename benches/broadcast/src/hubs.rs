@@ -7,7 +7,8 @@ use axum::response::sse::{Event, Sse};
 use bytes::Bytes;
 use futures_util::stream::Map;
 use futures_util::{Stream, StreamExt};
-use sse_queue::{EventStream, Start, Ticker, Topic, TopicSubscription};
+use sse_queue::topic::{Start, TopicSubscription};
+use sse_queue::{EventStream, Ticker, Topic};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
@@ -63,7 +64,7 @@ impl<T: Ticker, F: Fn() -> T> Hub for Ours<F> {
 
     fn stream(&self) -> Self::Stream {
         let stream = self.topic.stream(Start::Now, (self.ticker)());
-        stream.expect("no cap is reached").first_bytes(false)
+        stream.expect("no cap is reached").without_first_comment()
     }
 }
 

@@ -25,9 +25,8 @@ use std::process::{Command, ExitCode};
 
 use broadcast::Reading;
 use costs::{drain, leased, poll, queue_stream, roomy, ticked, topic_stream};
-use sse_queue::{
-    Event, EventStream, FakeClock, Message, Start, Ticker, Topic, TopicBuilder, TopicSubscription,
-};
+use sse_queue::topic::{Start, TopicBuilder, TopicSubscription};
+use sse_queue::{Event, EventStream, FakeClock, Message, Pacing, Ticker, Topic};
 
 type Live = EventStream<TopicSubscription, Reading>;
 
@@ -324,9 +323,9 @@ fn publish_still(times: u32, gap: Option<Duration>) {
     let data = "x".repeat(DATA);
     let stream = |_| {
         let stream = topic.stream(Start::Now, Still(Cell::new(0)));
-        let stream = stream.expect("no cap is reached").first_bytes(false);
+        let stream = stream.expect("no cap is reached").without_first_comment();
         match gap {
-            Some(gap) => stream.spaced(gap),
+            Some(gap) => stream.pacing(Pacing::spaced(gap)),
             None => stream,
         }
     };
@@ -339,7 +338,7 @@ fn publish_still(times: u32, gap: Option<Duration>) {
 fn live(topic: &Topic) -> Vec<Live> {
     let stream = |_| {
         let stream = topic.stream(Start::Now, Reading::new());
-        stream.expect("no cap is reached").first_bytes(false)
+        stream.expect("no cap is reached").without_first_comment()
     };
     (0..100).map(stream).collect()
 }

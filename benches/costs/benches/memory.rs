@@ -16,7 +16,9 @@ use core::task::Waker;
 use allocation_counter::measure;
 use bytes::Bytes;
 use costs::{Row, Size, Suite, drain, topic_stream};
-use sse_queue::{Event, FakeClock, PushError, Queue, Start, Topic};
+use sse_queue::queue::PushError;
+use sse_queue::topic::Start;
+use sse_queue::{Event, FakeClock, Queue, Topic};
 
 const SUITES: &[Suite] = &[
     ("small-history", small_history),

@@ -11,9 +11,11 @@ use std::task::Wake;
 
 use bytes::Bytes;
 use futures_core::Stream;
+use sse_queue::queue::{QueueBuilder, QueueSubscription};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::{Start, TopicSubscription};
 use sse_queue::{
-    EventStream, FakeClock, FakeTicker, KeepAlive, Lease, Queue, QueueBuilder, QueueSubscription,
-    Source, Start, ThreadTicker, Ticker, Topic, TopicSubscription,
+    EventStream, FakeClock, FakeTicker, Lease, Pacing, Queue, Source, ThreadTicker, Ticker, Topic,
 };
 
 /// A builder of a queue that holds millions.
@@ -47,7 +49,7 @@ pub fn queue_stream(
     clock: &FakeClock,
 ) -> EventStream<QueueSubscription, FakeTicker> {
     let stream = queue.stream(clock.ticker()).expect("no cap is reached");
-    stream.first_bytes(false).keep_alive(KeepAlive::off())
+    stream.without_first_comment().keep_alive(KeepAlive::off())
 }
 
 /// A stream without first bytes and keep-alive.
@@ -57,7 +59,7 @@ pub fn queue_stream(
 /// If the topic has too many.
 pub fn topic_stream<T: Ticker>(topic: &Topic, ticker: T) -> EventStream<TopicSubscription, T> {
     let stream = topic.stream(Start::Now, ticker).expect("no cap is reached");
-    stream.first_bytes(false).keep_alive(KeepAlive::off())
+    stream.without_first_comment().keep_alive(KeepAlive::off())
 }
 
 /// The same stream on a grid.
@@ -66,7 +68,7 @@ pub fn ticked<S: Source, T: Ticker>(
     period: Duration,
     batch: usize,
 ) -> EventStream<S, T> {
-    stream.every(period).batch(batch)
+    stream.pacing(Pacing::every(period).batch(batch))
 }
 
 /// A ticker on a thread of the process, whether making one can fail or not.

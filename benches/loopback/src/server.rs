@@ -20,7 +20,8 @@ use axum::serve::ListenerExt;
 use broadcast::TokioTicker;
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
-use sse_queue::{Start, Topic, header};
+use sse_queue::topic::Start;
+use sse_queue::{Pacing, Topic, header};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast as channel;
 use tokio::time;
@@ -234,7 +235,7 @@ fn topic(gap: Option<Duration>) -> (Hub, Router) {
             return StatusCode::TOO_MANY_REQUESTS.into_response();
         };
         let stream = match gap {
-            Some(gap) => stream.spaced(gap),
+            Some(gap) => stream.pacing(Pacing::spaced(gap)),
             None => stream,
         };
         header::response(Body::from_stream(stream.into_try_stream()))

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::deadlines::{End, Ends, Slot};
 use super::flight::{Client, Flight, HolderId, Lent};
-use super::{Lease, Reason};
+use super::{DeadLetterReason, Lease};
 use crate::seq_map::SeqMap;
 use crate::time::Deadline;
 use holder::Holder;
@@ -148,7 +148,7 @@ impl<T> Leases<T> {
     pub(crate) fn end_due(
         &mut self,
         now: SystemTime,
-    ) -> Option<(Lent<T>, Option<HolderId>, Reason)> {
+    ) -> Option<(Lent<T>, Option<HolderId>, DeadLetterReason)> {
         for _ in 0..MOST_DETACHED {
             let (seq, over) = self.first_over(now)?;
             if over == Over::Grace && self.flights.get(seq)?.extended {
@@ -157,8 +157,8 @@ impl<T> Leases<T> {
             }
             let (lent, holder) = self.end(seq)?;
             let reason = match over {
-                Over::Lease => Reason::LeaseEnded,
-                Over::Grace | Over::Expiry => Reason::Dropped,
+                Over::Lease => DeadLetterReason::LeaseEnded,
+                Over::Grace | Over::Expiry => DeadLetterReason::Dropped,
             };
             return Some((lent, holder, reason));
         }

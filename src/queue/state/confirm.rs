@@ -8,7 +8,7 @@ use crate::queue::ack_history::End;
 use crate::queue::dead_letter::AckError;
 use crate::queue::delivery::Dead;
 use crate::queue::item::Item;
-use crate::queue::lease::{Confirm, HolderId, Lent, Reason, TakenOver};
+use crate::queue::lease::{Confirm, DeadLetterReason, HolderId, Lent, TakenOver};
 use crate::queue::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use crate::queue::wait_queue::Ticket;
 use crate::source::Limit;
@@ -29,7 +29,7 @@ impl State {
         let delivery = self.delivery.as_mut()?;
         let (number, item) = delivery.leases.owed(holder)?;
         if delivery.leases.is_spent(number, step.now) {
-            self.end_lease(number, Reason::Dropped, step);
+            self.end_lease(number, DeadLetterReason::Dropped, step);
             return Some(true);
         }
         if !chunk.has_place(limit) || !chunk.fits(&item.frame, limit) {
@@ -62,30 +62,6 @@ impl State {
             self.consumers.set_holder(ticket, Some(holder));
         }
         Some(holder)
-    }
-
-    /// Waits until nothing is in flight; returns how long until the next lease ends, or `None` if
-    /// nothing is.
-    pub(crate) fn drain(
-        &mut self,
-        ticket: &mut Option<Ticket>,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Option<Duration>, NeedsClone> {
-        let Some(delivery) = &mut self.delivery else {
-            return Ok(None);
-        };
-        if delivery.leases.len() == 0 {
-            return Ok(None);
-        }
-        let next = delivery.wait_for_drain(ticket, caller, step)?;
-        Ok(Some(next.after(step.now).unwrap_or(Duration::MAX)))
-    }
-
-    pub(crate) fn leave_drain(&mut self, ticket: Ticket, step: &mut Step) {
-        if let Some(delivery) = &mut self.delivery {
-            delivery.leave_drain(ticket, step);
-        }
     }
 
     /// Waits for dead letters; `None` while there are none. True if there will never be any more.
@@ -128,18 +104,18 @@ impl State {
     pub(crate) fn nack(
         &mut self,
         id: &str,
-        delay: Duration,
+        delay: Option<Duration>,
         step: &mut Step,
     ) -> Result<(), AckError> {
         let number = self.in_flight(id, step)?;
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((mut lent, holder)) = ended {
-            if !delay.is_zero() {
+            if let Some(delay) = delay {
                 // What expires before it is due again is due then: it goes to nobody.
                 lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
             }
-            self.come_back(lent, holder, Reason::Nacked, step);
+            self.come_back(lent, holder, DeadLetterReason::Nacked, step);
         }
         Ok(())
     }
@@ -283,7 +259,7 @@ impl State {
         self.has_capacity_again(holder);
     }
 
-    fn end_lease(&mut self, number: u64, reason: Reason, step: &mut Step) {
+    fn end_lease(&mut self, number: u64, reason: DeadLetterReason, step: &mut Step) {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((lent, holder)) = ended {
@@ -296,7 +272,7 @@ impl State {
         &mut self,
         mut lent: Lent<Item>,
         holder: Option<HolderId>,
-        reason: Reason,
+        reason: DeadLetterReason,
         step: &mut Step,
     ) {
         self.has_capacity_again(holder);

@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use broadcast::{CpuTime, Reading, median, median_ratio};
 use costs::{Row, Size, alternate, drain};
-use sse_queue::{Event, EventStream, Message, Start, Topic, TopicBuilder, TopicSubscription};
+use sse_queue::topic::{Start, TopicBuilder, TopicSubscription};
+use sse_queue::{Event, EventStream, Message, Topic};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const STREAMS: usize = 1_000;
@@ -63,7 +64,7 @@ impl Delivery {
         }
         let stream = |_| {
             let stream = topic.stream(Start::Now, Reading::new());
-            stream.expect("no cap is reached").first_bytes(false)
+            stream.expect("no cap is reached").without_first_comment()
         };
         let streams = (0..size.of(STREAMS)).map(stream).collect();
         let mut delivery = Self { topic, streams };

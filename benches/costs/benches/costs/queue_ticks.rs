@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use broadcast::{CpuTime, median, median_ratio};
 use costs::{Row, Size, alternate, drain, poll, queue_stream, roomy, ticked};
-use sse_queue::{EventStream, FakeClock, FakeTicker, Message, Queue, QueueSubscription};
+use sse_queue::queue::QueueSubscription;
+use sse_queue::{EventStream, FakeClock, FakeTicker, Message, Queue};
 
 const HALF: Duration = Duration::from_millis(500);
 const SECOND: Duration = Duration::from_secs(1);

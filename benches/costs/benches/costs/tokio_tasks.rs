@@ -12,7 +12,8 @@ use std::time::Instant;
 use broadcast::{TokioTicker, median, median_ratio};
 use costs::{Row, Size};
 use futures_core::Stream;
-use sse_queue::{Start, Topic};
+use sse_queue::Topic;
+use sse_queue::topic::Start;
 use tokio::runtime::{Builder, Runtime};
 
 /// Longer than any round takes.
@@ -97,7 +98,8 @@ impl Crowd {
             runtime.spawn(async move {
                 let stream = topic.stream(Start::Now, TokioTicker::new());
                 drop(topic);
-                let mut stream = Box::pin(stream.expect("no cap is reached").first_bytes(false));
+                let mut stream =
+                    Box::pin(stream.expect("no cap is reached").without_first_comment());
                 let mut is_listed = false;
                 poll_fn(|cx| {
                     if wakes == Wakes::ByList && !is_listed {

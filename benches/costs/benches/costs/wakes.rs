@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use broadcast::Reading;
 use costs::{Counter, Row, Size, poll, queue_stream, roomy, topic_stream};
-use sse_queue::{FakeClock, Lease, Queue, Topic};
+use sse_queue::{FakeClock, Lease, Pacing, Queue, Topic};
 
 const WORKERS: usize = 10;
 
@@ -26,7 +26,7 @@ pub(crate) fn workers(_: Size) -> Vec<Row> {
 
 fn woken_workers(queue: &Queue, clock: &FakeClock) -> f64 {
     let worker = |_| {
-        let mut stream = queue_stream(queue, clock).max_messages(1);
+        let mut stream = queue_stream(queue, clock).pacing(Pacing::immediate().batch(1));
         let (counter, waker) = Counter::new();
         assert!(poll(&mut stream, &waker).is_pending());
         (stream, counter, waker)

@@ -63,7 +63,7 @@ fn list(leases: &Leases<u64>, holder: HolderId) -> Vec<u64> {
 }
 
 /// What ends by `now`, with the reason.
-fn ended(leases: &mut Leases<u64>, now: u64) -> Vec<(u64, Reason)> {
+fn ended(leases: &mut Leases<u64>, now: u64) -> Vec<(u64, DeadLetterReason)> {
     let ends = core::iter::from_fn(|| leases.end_due(at(now)));
     ends.map(|(lent, _, reason)| (lent.seq, reason)).collect()
 }
@@ -75,7 +75,7 @@ fn a_lease_extended_by_nothing_twice_never_ended() {
         assert!(leases.extend(1, Duration::ZERO));
     }
     assert_eq!(leases.next_end(), Some(Deadline::At(at(10))));
-    assert_eq!(ended(&mut leases, 10), [(1, Reason::LeaseEnded)]);
+    assert_eq!(ended(&mut leases, 10), [(1, DeadLetterReason::LeaseEnded)]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_is_lent_ends_when_its_lease_does_in_that_order() {
     assert!(leases.extend(3, secs(5)));
     assert!(!leases.extend(4, secs(5)));
     assert!(ended(&mut leases, 10).is_empty());
-    let all = [1, 2, 3].map(|seq| (seq, Reason::LeaseEnded));
+    let all = [1, 2, 3].map(|seq| (seq, DeadLetterReason::LeaseEnded));
     assert_eq!(ended(&mut leases, 12), all[..2]);
     assert_eq!(leases.next_end(), Some(Deadline::At(at(15))));
     assert_eq!(ended(&mut leases, 15), all[2..]);
@@ -121,11 +121,11 @@ fn an_orphan_ends_with_the_grace_its_lease_or_its_expiry() {
     leases.extend(1, secs(90));
     assert!(ended(&mut leases, 4).is_empty(), "not orphaned yet");
     leases.orphan(holder, 1, Some(Deadline::At(at(20))));
-    assert_eq!(ended(&mut leases, 4), [(3, Reason::Dropped)]);
-    assert_eq!(ended(&mut leases, 10), [(2, Reason::LeaseEnded)]);
+    assert_eq!(ended(&mut leases, 4), [(3, DeadLetterReason::Dropped)]);
+    assert_eq!(ended(&mut leases, 10), [(2, DeadLetterReason::LeaseEnded)]);
     assert_eq!(ended(&mut leases, 99), [], "it was extended");
     assert!(leases.holders.is_empty() && leases.graces.is_empty());
-    assert_eq!(ended(&mut leases, 100), [(1, Reason::LeaseEnded)]);
+    assert_eq!(ended(&mut leases, 100), [(1, DeadLetterReason::LeaseEnded)]);
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn who_takes_over_ends_the_grace_and_is_owed_the_rest() {
     leases.lend_owed(holder, at(6));
     assert_eq!(leases.owed(holder), None);
     assert_eq!(ended(&mut leases, 15), []);
-    assert_eq!(ended(&mut leases, 16), [(3, Reason::LeaseEnded)]);
+    assert_eq!(ended(&mut leases, 16), [(3, DeadLetterReason::LeaseEnded)]);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_stream_that_lost_what_it_held_orphans_nothing() {
     leases.orphan(holder, 1, Some(Deadline::At(at(0))));
     assert!(ended(&mut leases, 9).is_empty());
     leases.orphan(holder, 2, Some(Deadline::At(at(9))));
-    assert_eq!(ended(&mut leases, 9), [(1, Reason::Dropped)]);
+    assert_eq!(ended(&mut leases, 9), [(1, DeadLetterReason::Dropped)]);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn one_expiry_stands_for_all_that_a_dropped_stream_holds() {
     leases.orphan(holder, 2, None);
     assert_eq!(
         ended(&mut leases, 1_001),
-        [1_000, 999].map(|seq| (seq, Reason::Dropped))
+        [1_000, 999].map(|seq| (seq, DeadLetterReason::Dropped))
     );
     assert_eq!(leases.next_end(), Some(Deadline::At(at(1_002))));
 }

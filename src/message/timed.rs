@@ -1,0 +1,275 @@
+//! An event, plus when it falls due and how long it stays valid.
+
+use core::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::event::Event;
+use crate::time::Deadline;
+
+/// An [`Event`], plus when it falls due and how long after that it stays valid.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Message, Queue};
+///
+/// let clock = FakeClock::new();
+/// let queue = Queue::builder().clock(clock.clone()).build();
+/// queue.push(Message::from("later").after(Duration::from_secs(2)))?;
+/// queue.push(Message::from("brief").expires_after(Duration::from_secs(1)))?;
+///
+/// clock.advance(Duration::from_secs(2));
+/// assert!(queue.next_ready().unwrap().ends_with(b"data: later\n\n"));
+/// assert_eq!(queue.next_ready(), None);
+/// # Ok::<(), sse_queue::queue::PushError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    event: Event,
+    schedule: Schedule,
+    expires_after: Option<Duration>,
+    returned: Option<Returned>,
+}
+
+/// What is known of a message that a queue or topic has held before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// How often it was handed out.
+    pub(crate) attempts: u32,
+    /// Its id was handed to a client, whatever is made of its attempts.
+    pub(crate) was_seen: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Schedule {
+    AtPush,
+    After(Duration),
+    At(SystemTime),
+}
+
+impl Message {
+    /// A message that is due when it is pushed and never expires.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Message};
+    ///
+    /// assert_eq!(Message::new(Event::new("x")), Message::from("x"));
+    /// ```
+    #[must_use]
+    pub fn new(event: Event) -> Self {
+        Self {
+            event,
+            schedule: Schedule::AtPush,
+            expires_after: None,
+            returned: None,
+        }
+    }
+
+    /// Makes the message due `delay` after it is pushed. A time that no clock can show is never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).build();
+    /// queue.push(Message::from("x").after(Duration::from_secs(2)))?;
+    /// assert_eq!(queue.next_ready(), None);
+    /// clock.advance(Duration::from_secs(2));
+    /// assert!(queue.next_ready().is_some());
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.schedule = Schedule::After(delay);
+        self
+    }
+
+    /// Makes the message due at `time`. One in the past goes ahead of what fell due after it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let start = SystemTime::UNIX_EPOCH + Duration::from_secs(60);
+    /// let queue = Queue::builder().clock(FakeClock::at(start)).build();
+    /// queue.push("now")?;
+    /// queue.push(Message::from("past").at(SystemTime::UNIX_EPOCH))?;
+    /// assert!(queue.next_ready().unwrap().ends_with(b"data: past\n\n"));
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    #[must_use]
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.schedule = Schedule::At(time);
+        self
+    }
+
+    /// Makes the message expire `time` after it falls due; from then on it is not delivered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).build();
+    /// queue.push(Message::from("x").expires_after(Duration::from_secs(2)))?;
+    /// clock.advance(Duration::from_secs(2));
+    /// assert_eq!(queue.next_ready(), None);
+    /// assert_eq!(queue.stats().expired, 1);
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    #[must_use]
+    pub fn expires_after(mut self, time: Duration) -> Self {
+        self.expires_after = Some(time);
+        self
+    }
+
+    /// The event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, Message};
+    ///
+    /// assert_eq!(Message::from("x").event(), &Event::new("x"));
+    /// ```
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(crate) fn event_mut(&mut self) -> &mut Event {
+        &mut self.event
+    }
+
+    pub(crate) fn into_event(self) -> Event {
+        self.event
+    }
+
+    /// Marks the message as held before: it may bring an id that a queue or topic gave it.
+    pub(crate) fn returned(mut self, attempts: u32) -> Self {
+        self.returned = Some(Returned {
+            attempts,
+            was_seen: attempts > 0,
+        });
+        self
+    }
+
+    /// Marks the message as held before and handed out: it begins anew with its attempts.
+    pub(crate) fn begun_anew(mut self) -> Self {
+        self.returned = Some(Returned {
+            attempts: 0,
+            was_seen: true,
+        });
+        self
+    }
+
+    /// Whether its id was handed to a client before it was pushed.
+    pub(crate) fn was_seen(&self) -> bool {
+        self.returned.is_some_and(|returned| returned.was_seen)
+    }
+
+    /// Whether a queue or topic has held it before.
+    pub(crate) fn is_returned(&self) -> bool {
+        self.returned.is_some()
+    }
+
+    /// How often it was handed out before it was pushed.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.returned.map_or(0, |returned| returned.attempts)
+    }
+
+    /// Whether its due time is set.
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.schedule != Schedule::AtPush
+    }
+
+    /// Whether it is scheduled or expires.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.is_scheduled() || self.expires_after.is_some()
+    }
+
+    /// When the message is due, pushed at `now`.
+    pub(crate) fn due(&self, now: SystemTime) -> Deadline {
+        match self.schedule {
+            Schedule::AtPush => Deadline::At(now),
+            Schedule::After(delay) => Deadline::At(now).plus(delay),
+            Schedule::At(time) => Deadline::At(time),
+        }
+    }
+
+    /// When the message expires that falls due at `due`.
+    pub(crate) fn expires(&self, due: Deadline) -> Deadline {
+        self.expires_after
+            .map_or(Deadline::Never, |time| due.plus(time))
+    }
+}
+
+impl From<Event> for Message {
+    fn from(event: Event) -> Self {
+        Self::new(event)
+    }
+}
+
+macro_rules! from_text {
+    ($($text:ty),*) => {$(
+        impl From<$text> for Message {
+            fn from(data: $text) -> Self {
+                Self::new(Event::new(data))
+            }
+        }
+    )*};
+}
+
+from_text!(
+    &str,
+    &mut str,
+    &String,
+    String,
+    Box<str>,
+    Arc<str>,
+    Cow<'_, str>
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
+
+    #[test]
+    fn a_delay_that_overflows_is_never() {
+        let message = Message::from("x").after(Duration::MAX);
+        assert_eq!(message.due(START), Deadline::Never);
+        assert_eq!(message.expires(Deadline::Never), Deadline::Never);
+    }
+
+    #[test]
+    fn expiry_counts_from_due() {
+        let message = Message::from("x").after(Duration::from_secs(2));
+        let message = message.expires_after(Duration::from_secs(3));
+        let due = message.due(START);
+        assert_eq!(due, Deadline::At(START + Duration::from_secs(2)));
+        let expires = message.expires(due);
+        assert_eq!(expires, Deadline::At(START + Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_message_is_due_at_its_push_unless_it_says_otherwise() {
+        let later = START + Duration::from_secs(1);
+        assert_eq!(Message::from("x").due(later), Deadline::At(later));
+        let scheduled = Message::from("x").at(START);
+        assert_eq!(scheduled.due(later), Deadline::At(START));
+    }
+}

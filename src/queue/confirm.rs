@@ -1,0 +1,180 @@
+//! Acks, leases and dead letters.
+
+use core::future::Future;
+use core::time::Duration;
+
+use super::dead_letter::{AckError, DeadLetter, DeadLetters};
+use super::handle::Queue;
+use super::step::MOST_AT_ONCE;
+use crate::ordered::Key;
+
+/// Delivery at least once.
+///
+/// In a queue that delivers at most once nothing is ever in flight, and nothing dies.
+impl Queue {
+    /// Confirms a message that was handed out: its client is done with it.
+    ///
+    /// An ack may be repeated, whatever the order of the acks, as long as the number of the message is
+    /// among the last 1 048 576. Of messages with an application-supplied id the last 65 536
+    /// that have ended are remembered, as long as their ids, with 96 bytes for each, take at most
+    /// 10 MiB.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the message is not in flight any more, or never was; also in a queue that
+    /// delivers at most once, where nothing ever is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::queue::AckError;
+    /// use sse_queue::{Lease, Queue};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// queue.next_ready();
+    /// queue.ack(receipt.id())?;
+    /// queue.ack(receipt.id())?;
+    /// assert_eq!(queue.stats().confirmed, 1);
+    /// assert_eq!(queue.ack("nonsense"), Err(AckError::Unknown));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ack(&self, id: &str) -> Result<(), AckError> {
+        self.shared().with(|state, step| state.ack(id, step))
+    }
+
+    /// Gives a message back that was handed out: it stands where it stood, or is due `delay` from
+    /// now unless that is zero. After its last attempt it goes to the dead letters.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the message is not in flight any more, or never was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// let first = queue.next_ready();
+    /// queue.nack(receipt.id(), Some(Duration::from_secs(1)))?;
+    /// assert_eq!(queue.next_ready(), None);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(queue.next_ready(), first);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn nack(&self, id: &str, delay: Option<Duration>) -> Result<(), AckError> {
+        self.shared()
+            .with(|state, step| state.nack(id, delay, step))
+    }
+
+    /// Makes the lease of a message that was handed out end later, by `by`.
+    ///
+    /// It then outlives the [grace](Lease::grace) of a stream that is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] if the message is not in flight any more, or never was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// queue.next_ready();
+    /// queue.extend_lease(receipt.id(), Duration::from_secs(30))?;
+    /// clock.advance(Duration::from_secs(59));
+    /// assert_eq!(queue.ack(receipt.id()), Ok(()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn extend_lease(&self, id: &str, by: Duration) -> Result<(), AckError> {
+        self.shared().with(|state, step| state.extend(id, by, step))
+    }
+
+    /// Takes the messages out that were handed out as often as they may be, the oldest first.
+    ///
+    /// Until they are taken they count against the queue's bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::queue::DeadLetterReason;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// queue.push("job")?;
+    /// queue.next_ready();
+    /// clock.advance(Duration::from_secs(30));
+    /// let letters = queue.take_dead_letters();
+    /// assert_eq!((letters[0].attempts(), letters[0].reason()), (1, DeadLetterReason::LeaseEnded));
+    /// assert!(queue.take_dead_letters().is_empty());
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    #[must_use = "the messages are gone from the queue"]
+    pub fn take_dead_letters(&self) -> Vec<DeadLetter> {
+        let shared = self.shared();
+        let mut letters = Vec::new();
+        loop {
+            let some = shared.with_caught_up(|state, _| state.take_dead(MOST_AT_ONCE));
+            if some.is_empty() {
+                return letters;
+            }
+            letters.extend(some.into_iter().map(|(mut lent, reason)| {
+                lent.item.attempts = lent.attempts;
+                let (due, seq) = (lent.due, lent.seq);
+                let key = Key { due, seq };
+                let remaining = lent.item.remaining(shared.epoch, key, lent.expires);
+                DeadLetter::new(remaining, reason)
+            }));
+        }
+    }
+
+    /// Waits for messages that were handed out as often as they may be, and takes them, the oldest
+    /// first.
+    ///
+    /// The list is empty once the queue is closed, what was due then has left, and nothing is in flight:
+    /// nothing dies any more. In a queue that delivers at most once it is empty at once. That leases end is seen by the streams
+    /// that wait, or a [driver](Self::drive).
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready has taken nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{Lease, Queue};
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().at_least_once(lease).build();
+    /// let mut letters = pin!(queue.dead_letters());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(letters.as_mut().poll(&mut cx).is_pending());
+    /// let receipt = queue.push("job")?;
+    /// queue.next_ready();
+    /// queue.nack(receipt.id(), None)?;
+    /// let Poll::Ready(letters) = letters.as_mut().poll(&mut cx) else { panic!() };
+    /// assert_eq!(letters[0].id(), receipt.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dead_letters(&self) -> impl Future<Output = Vec<DeadLetter>> + use<> {
+        DeadLetters::new(self.clone())
+    }
+}

@@ -1,0 +1,184 @@
+//! The end of a queue, and its timekeeper.
+
+use core::future::Future;
+
+use super::driver::{Closed, Driver, Goal};
+use super::handle::Queue;
+use crate::time::Ticker;
+
+/// Closing.
+impl Queue {
+    /// Ends the queue: pushes are refused, streams give what was due at this moment, without
+    /// pacing, then their farewell, then end.
+    ///
+    /// What is not due yet stays for [`take_remaining`](Self::take_remaining). A stream that nobody
+    /// polls cannot end: [`abort`](Self::abort), and then close the connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment();
+    /// queue.push("last")?;
+    /// queue.close();
+    /// assert!(queue.push("too late").is_err());
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: last\n\n");
+    /// assert_eq!(stream.next_ready(), None);
+    /// assert!(stream.is_terminated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&self) {
+        self.shared().with(|state, step| state.close(step.now));
+    }
+
+    /// Ends the queue at once: as [`close`](Self::close), but streams give nothing more, except
+    /// their farewell.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::new();
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment();
+    /// queue.push("unsent")?;
+    /// queue.abort();
+    /// assert_eq!(stream.next_ready(), None);
+    /// assert!(stream.is_terminated());
+    /// assert_eq!(queue.take_remaining().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn abort(&self) {
+        self.shared().with(|state, step| {
+            state.close(step.now);
+            state.abort();
+        });
+    }
+
+    /// Whether the queue was closed or aborted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Queue;
+    ///
+    /// let queue = Queue::new();
+    /// assert!(!queue.is_closed());
+    /// queue.close();
+    /// assert!(queue.is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared().state.lock().is_closed()
+    }
+
+    /// Waits until the queue is being closed: until [`close`](Self::close) or [`abort`](Self::abort) is
+    /// called, or the last handle is dropped.
+    ///
+    /// The future holds no handle of the queue.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use sse_queue::Queue;
+    ///
+    /// let queue = Queue::new();
+    /// let mut closed = pin!(queue.closed());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(closed.as_mut().poll(&mut cx).is_pending());
+    /// queue.close();
+    /// assert!(closed.as_mut().poll(&mut cx).is_ready());
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        Closed::new(self.shared())
+    }
+
+    /// Waits until the queue has [closed](Self::closed), all of its streams have ended, and all
+    /// messages in flight have been confirmed or have come back.
+    ///
+    /// While it is polled it keeps the queue's time, as [`drive`](Self::drive) does. It holds no handle
+    /// of the queue. A stream whose client does not read never ends: abort the queue after a while,
+    /// then drop the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing in the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30));
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment();
+    /// let job = queue.push("job")?;
+    /// stream.next_ready();
+    /// queue.close();
+    ///
+    /// let mut ended = pin!(queue.ended(clock.ticker()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(ended.as_mut().poll(&mut cx).is_pending());
+    /// drop(stream);
+    /// assert!(ended.as_mut().poll(&mut cx).is_pending(), "the job is in flight");
+    /// queue.ack(job.id())?;
+    /// assert!(ended.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ended<T: Ticker>(&self, ticker: T) -> impl Future<Output = ()> + use<T> {
+        Driver::new(self.shared(), Goal::Ended, ticker)
+    }
+
+    /// Keeps the queue's time, whichever streams are polled: due times, the ends of leases, and what
+    /// expires while producers wait.
+    ///
+    /// Without a driver, the streams that wait do that; with neither, nothing happens as time passes,
+    /// and the next call sees what is due. The future completes once the queue is closed, what was due
+    /// then has left, and nothing is in flight. With several drivers, each keeps the time.
+    ///
+    /// # Cancel safety
+    ///
+    /// A driver that is dropped leaves the time to the streams.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let mut driver = pin!(queue.drive(clock.ticker()));
+    /// let mut letters = pin!(queue.dead_letters());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// queue.push("job")?;
+    /// queue.next_ready();
+    /// assert!(letters.as_mut().poll(&mut cx).is_pending());
+    /// clock.advance(Duration::from_secs(30));
+    /// assert!(driver.as_mut().poll(&mut cx).is_pending());
+    /// assert!(letters.as_mut().poll(&mut cx).is_ready());
+    /// queue.close();
+    /// assert!(driver.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    pub fn drive<T: Ticker>(&self, ticker: T) -> impl Future<Output = ()> + use<T> {
+        Driver::new(self.shared(), Goal::Done, ticker)
+    }
+}

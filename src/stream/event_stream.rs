@@ -1,0 +1,300 @@
+//! One connection's body.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_core::{FusedStream, Stream};
+use pin_project_lite::pin_project;
+
+use super::alarm::Alarm;
+use super::idle::Idle;
+use super::keep_alive::KeepAlive;
+use super::moment::Moment;
+use super::pacing::{Pace, When};
+use super::poll::{By, Phase};
+use super::recheck::Recheck;
+use super::settings::Settings;
+use super::try_stream::TryEventStream;
+use crate::event::Event;
+use crate::source::Source;
+use crate::source::events::Events;
+use crate::time::Ticker;
+
+pin_project! {
+    /// One connection's body: whole frames from a [`Source`], paced by a [`Ticker`].
+    ///
+    /// Made by [`Queue::stream`](crate::Queue::stream), [`new`](Self::new) or
+    /// [`from_events`](Self::from_events), then set up by the methods that consume it. Settings
+    /// count from the first poll on.
+    ///
+    /// As a [`Stream`] it yields chunks of whole frames, never part of one, and ends with `None`,
+    /// for good, when its source does. Dropping it leaves the source at once: that is how the
+    /// source learns that a client has gone.
+    ///
+    /// # Pacing
+    ///
+    /// By default all that is due goes at once, joined into chunks. [`spaced`](Self::spaced) puts a
+    /// gap between two bursts, [`every`](Self::every) delivers on a grid. When the source closes,
+    /// what is left goes without pacing.
+    ///
+    /// # Keep-alive
+    ///
+    /// After 15 s without a byte a comment line goes out, or up to a tenth sooner; see
+    /// [`keep_alive`](Self::keep_alive). Apart from that an idle stream is not woken, unless it is
+    /// one that its source has asked to wait for a deadline. Such a stream polls its source at
+    /// least every 30 s, so that a jump of the wall clock is noticed.
+    ///
+    /// For speed, an immediate stream of a topic does not read its ticker for each chunk; the topic
+    /// tells when the last chunk arrived. If the stream is polled late, the next keep-alive may come
+    /// early by that delay; a jump of the topic's clock shifts it by less than one period.
+    ///
+    /// # Cancel safety
+    ///
+    /// A chunk is taken from its source in the poll that yields it, so nothing is lost when a future
+    /// around the stream is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Pacing, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let mut stream = queue
+    ///     .stream(clock.ticker())?
+    ///     .pacing(Pacing::every(Duration::from_secs(1)))
+    ///     .retry(Duration::from_secs(3));
+    ///
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// assert_eq!(stream.next_ready().unwrap(), "retry: 3000\n");
+    /// assert_eq!(stream.next_ready(), None);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "streams do nothing unless polled"]
+    pub struct EventStream<S, T> {
+        #[pin]
+        pub(super) source: S,
+        #[pin]
+        pub(super) ticker: T,
+        pub(super) settings: Settings,
+        pub(super) pace: Pace,
+        pub(super) phase: Phase,
+        pub(super) alarm: Alarm,
+        pub(super) idle: Idle,
+        pub(super) recheck: Recheck,
+        // When the stream ends by itself.
+        pub(super) ends_at: Moment,
+    }
+}
+
+impl<S: Source, T: Ticker> EventStream<S, T> {
+    /// A stream from any [`Source`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::stream::Events;
+    /// use sse_queue::{Event, EventStream, FakeClock};
+    ///
+    /// let source = Events::new(futures_util::stream::iter([Event::new("a")]));
+    /// let mut stream = EventStream::new(source, FakeClock::new().ticker());
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "data: a\n\n");
+    /// assert_eq!(stream.next_ready(), None);
+    /// ```
+    pub fn new(source: S, ticker: T) -> Self {
+        Self {
+            settings: Settings::new(source.max_messages()),
+            source,
+            ticker,
+            pace: Pace::new(When::Immediate),
+            phase: Phase::New,
+            alarm: Alarm::new(),
+            idle: Idle::new(KeepAlive::default().period),
+            recheck: Recheck::new(),
+            ends_at: Moment::NEVER,
+        }
+    }
+
+    /// The source that the stream takes from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue, Source};
+    ///
+    /// let stream = Queue::new().stream(FakeClock::new().ticker())?;
+    /// assert_eq!(stream.source().max_messages(), 16);
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+    /// ```
+    #[must_use]
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Ends the stream and gives its source back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, EventStream, FakeClock};
+    ///
+    /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
+    /// let stream = EventStream::from_events(events, FakeClock::new().ticker());
+    /// let (events, taken) = stream.into_source().into_parts();
+    /// assert_eq!((events.count_rest(), taken), (2, None));
+    /// # trait CountRest { fn count_rest(self) -> usize; }
+    /// # impl<I: Iterator> CountRest for futures_util::stream::Iter<I> {
+    /// #     fn count_rest(self) -> usize { self.into_inner().count() }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn into_source(self) -> S {
+        self.source
+    }
+
+    /// Takes what is ready now, without an executor: `None` if nothing is, or the stream
+    /// [has ended](Self::is_terminated).
+    ///
+    /// It never takes another stream's wake-up: no waker stays in the source, which relies on no
+    /// later poll of this stream. A task that waits for the stream must poll it again after this call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::builder().epoch("e")?.build();
+    /// let mut stream = queue.stream(FakeClock::new().ticker())?;
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n", "the first bytes");
+    /// assert_eq!(stream.next_ready(), None);
+    /// queue.push("a")?;
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_ready(&mut self) -> Option<Bytes>
+    where
+        Self: Unpin,
+    {
+        Pin::new(self).next_ready_pinned()
+    }
+
+    /// Takes what is ready now, as [`next_ready`](Self::next_ready) does, from a pinned stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let mut stream = Box::pin(Queue::new().stream(FakeClock::new().ticker())?);
+    /// assert_eq!(stream.as_mut().next_ready_pinned().unwrap(), ":\n");
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+    /// ```
+    #[must_use = "a chunk that is dropped is lost"]
+    pub fn next_ready_pinned(self: Pin<&mut Self>) -> Option<Bytes> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_by(&mut cx, By::Hand) {
+            Poll::Ready(chunk) => chunk,
+            Poll::Pending => None,
+        }
+    }
+
+    /// Whether the stream has ended: it yields `None` from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let mut stream = queue.stream(FakeClock::new().ticker())?.without_first_comment();
+    /// assert!(!stream.is_terminated());
+    /// queue.close();
+    /// assert_eq!(stream.next_ready(), None);
+    /// assert!(stream.is_terminated());
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+    /// ```
+    #[must_use]
+    pub fn is_terminated(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// The same stream with `Result<Bytes, Infallible>` as items, which is what web frameworks take.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use futures_core::Stream;
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let mut body = queue.stream(FakeClock::new().ticker())?.into_try_stream();
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(Pin::new(&mut body).poll_next(&mut cx), Poll::Ready(Some(Ok(":\n".into()))));
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+    /// ```
+    pub fn into_try_stream(self) -> TryEventStream<S, T> {
+        TryEventStream { stream: self }
+    }
+}
+
+impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
+    /// A stream from any stream of events, a broker's client for example.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::{Event, EventStream, FakeClock};
+    ///
+    /// let events = futures_util::stream::iter(["a", "b"].map(Event::new));
+    /// let mut stream = EventStream::from_events(events, FakeClock::new().ticker());
+    /// assert_eq!(stream.next_ready().unwrap(), ":\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "data: a\n\ndata: b\n\n");
+    /// assert_eq!(stream.next_ready(), None);
+    /// assert!(stream.is_terminated());
+    /// ```
+    pub fn from_events(events: St, ticker: T) -> Self {
+        Self::new(Events::new(events), ticker)
+    }
+}
+
+/// Yields chunks of whole frames.
+///
+/// `None` is final. It comes when the source has ended, after the
+/// [farewell](EventStream::farewell) if there is one, or when the stream's
+/// [age](EventStream::max_age) is reached, after a `retry` line and without a farewell.
+///
+/// Web frameworks want `Result` items: see [`into_try_stream`](EventStream::into_try_stream).
+impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
+    type Item = Bytes;
+
+    #[inline]
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_by(cx, By::Task)
+    }
+}
+
+impl<S: Source, T: Ticker> FusedStream for EventStream<S, T> {
+    fn is_terminated(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+}
+
+impl<S, T> fmt::Debug for EventStream<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("settings", &self.settings)
+            .field("pace", &self.pace)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}

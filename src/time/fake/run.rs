@@ -1,0 +1,81 @@
+//! A stretch of fake time in the life of one stream.
+
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::Arc;
+use std::task::Wake;
+
+use futures_core::Stream;
+
+use super::FakeClock;
+
+/// Marks that a task was woken.
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl FakeClock {
+    /// Runs a stream for `span`: polls it whenever it is woken and moves time on to each deadline.
+    /// Returns its items, each with the time since the call.
+    ///
+    /// What is due exactly at the end of the span belongs to it. If the stream ends earlier, time
+    /// moves on to the end of the span all the same. A stream that is always ready never returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Pacing, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let pacing = Pacing::every(Duration::from_secs(1));
+    /// let mut stream = queue.stream(clock.ticker())?.pacing(pacing);
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// queue.push(Message::from("c").after(Duration::from_secs(60)))?;
+    ///
+    /// let secs = Duration::from_secs;
+    /// let expected = [
+    ///     (secs(0), ":\n".into()),
+    ///     (secs(1), "id: e-1\ndata: a\n\n".into()),
+    ///     (secs(2), "id: e-2\ndata: b\n\n".into()),
+    /// ];
+    /// assert_eq!(clock.run(&mut stream, secs(10)), expected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run<S>(&self, stream: &mut S, span: Duration) -> Vec<(Duration, S::Item)>
+    where
+        S: Stream + Unpin + ?Sized,
+    {
+        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Arc::clone(&flag).into();
+        let mut cx = Context::from_waker(&waker);
+        let start = self.elapsed();
+        let mut items = Vec::new();
+        let mut has_ended = false;
+        loop {
+            let elapsed = self.elapsed().saturating_sub(start);
+            while !has_ended {
+                flag.0.store(false, Ordering::Relaxed);
+                match Pin::new(&mut *stream).poll_next(&mut cx) {
+                    Poll::Ready(Some(item)) => items.push((elapsed, item)),
+                    Poll::Ready(None) => has_ended = true,
+                    Poll::Pending if flag.0.load(Ordering::Relaxed) => {}
+                    Poll::Pending => break,
+                }
+            }
+            let left = span.saturating_sub(elapsed);
+            if left.is_zero() {
+                return items;
+            }
+            self.advance(self.next_deadline().map_or(left, |next| next.min(left)));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! How a future that keeps a hub's time waits for the next deadline.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use crate::time::Ticker;
+
+/// Clock and ticker may differ: a tick that comes too early is followed by another one.
+const MIN_WAIT: Duration = Duration::from_millis(1);
+/// A jump of the clock is noticed within this time.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// Arms for a deadline of the clock, or for nothing. Ready if it must be checked again already.
+pub(crate) fn poll_again_after<T: Ticker>(
+    mut ticker: Pin<&mut T>,
+    after: Option<Duration>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    ticker
+        .as_mut()
+        .arm(after.map(|after| after.clamp(MIN_WAIT, MAX_WAIT)));
+    ticker.poll_tick(cx)
+}

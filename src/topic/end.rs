@@ -1,0 +1,204 @@
+//! The end of a topic, and its timekeeper.
+
+use core::future::Future;
+
+use super::driver::{Closed, Driver, Goal};
+use super::handle::Topic;
+use super::state::State;
+use crate::message::id::Id;
+use crate::message::remaining::Remaining;
+use crate::time::Ticker;
+
+/// Closing.
+impl Topic {
+    /// Ends the topic: publishing is refused, and streams give what was due at the time of the call,
+    /// without pacing, then their farewell, then end.
+    ///
+    /// Messages that are not due yet stay for [`take_remaining`](Self::take_remaining). A stream that
+    /// is not polled cannot end: [`abort`](Self::abort), and then close its connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// let ticker = FakeClock::new().ticker();
+    /// let mut stream = topic.stream(Start::Now, ticker)?.without_first_comment();
+    /// topic.publish("last")?;
+    /// topic.close();
+    /// assert!(topic.publish("too late").is_err());
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: last\n\n");
+    /// assert_eq!(stream.next_ready(), None);
+    /// assert!(stream.is_terminated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&self) {
+        self.shared().with(State::close);
+    }
+
+    /// Ends the topic at once: like [`close`](Self::close), but streams give only their farewell.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let topic = Topic::new();
+    /// let ticker = FakeClock::new().ticker();
+    /// let mut stream = topic.stream(Start::Now, ticker)?.without_first_comment();
+    /// topic.publish("unsent")?;
+    /// topic.abort();
+    /// assert_eq!(stream.next_ready(), None);
+    /// assert!(stream.is_terminated());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn abort(&self) {
+        self.shared().with(State::abort);
+    }
+
+    /// Whether the topic was closed or aborted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::new();
+    /// topic.close();
+    /// assert!(topic.is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared().lock().is_closed()
+    }
+
+    /// Waits until the topic is being closed: until [`close`](Self::close) or [`abort`](Self::abort) is
+    /// called, or the last handle is dropped.
+    ///
+    /// The future holds no handle of the topic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing in the topic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::new();
+    /// let mut closed = pin!(topic.closed());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(closed.as_mut().poll(&mut cx).is_pending());
+    /// topic.close();
+    /// assert!(closed.as_mut().poll(&mut cx).is_ready());
+    /// ```
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        Closed::new(self.shared())
+    }
+
+    /// Waits until the topic has [closed](Self::closed) and all of its streams have ended.
+    ///
+    /// While it is polled it keeps the topic's time, as [`drive`](Self::drive) does. It holds no handle
+    /// of the topic. A stream whose client does not read never ends: abort the topic after a while,
+    /// then drop the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing in the topic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let clock = FakeClock::new();
+    /// let topic = Topic::new();
+    /// let stream = topic.stream(Start::Now, clock.ticker())?;
+    /// topic.close();
+    ///
+    /// let mut ended = pin!(topic.ended(clock.ticker()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(ended.as_mut().poll(&mut cx).is_pending());
+    /// drop(stream);
+    /// assert!(ended.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+    /// ```
+    pub fn ended<T: Ticker>(&self, ticker: T) -> impl Future<Output = ()> + use<T> {
+        Driver::new(self.shared(), Goal::Ended, ticker)
+    }
+
+    /// A future that keeps the time of the topic, whichever of its streams are polled.
+    ///
+    /// Without a driver, streams take that role: one that waits arms its ticker for the next message
+    /// that falls due, and another one for a second later. With a driver no stream does. Messages
+    /// enter the log when they are due, those that expire or age leave it then, and a crowd that
+    /// waits is woken to the last stream, even while no stream is polled and nobody calls the topic.
+    ///
+    /// The future completes when the topic was closed, or its last handle dropped, and nothing is
+    /// left to do. It holds no handle. It is the driver from its first poll until it is dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// When it is dropped, streams keep the time again. Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Waker};
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Message, Topic};
+    ///
+    /// let clock = FakeClock::new();
+    /// let topic = Topic::builder().clock(clock.clone()).build();
+    /// let mut driver = pin!(topic.drive(clock.ticker()));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(driver.as_mut().poll(&mut cx).is_pending());
+    ///
+    /// topic.publish(Message::from("x").after(Duration::from_secs(5)))?;
+    /// assert!(driver.as_mut().poll(&mut cx).is_pending());
+    /// assert_eq!(clock.next_deadline(), Some(Duration::from_secs(5)));
+    ///
+    /// topic.close();
+    /// assert!(driver.as_mut().poll(&mut cx).is_ready());
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
+    /// ```
+    pub fn drive<T: Ticker>(&self, ticker: T) -> impl Future<Output = ()> + use<T> {
+        Driver::new(self.shared(), Goal::Done, ticker)
+    }
+
+    /// Takes out the scheduled messages, in order of their due times.
+    ///
+    /// Each can be published again, and keeps its id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish(Message::from("x").after(Duration::from_secs(60)))?;
+    /// topic.close();
+    /// let remaining = topic.take_remaining();
+    /// assert_eq!(remaining[0].frame(), "id: e-d1\ndata: x\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "the messages are gone from the topic"]
+    pub fn take_remaining(&self) -> Vec<Remaining> {
+        let all = self.shared().with(|state, _| state.take_scheduled());
+        all.map(|(key, expires, message)| {
+            Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
+        })
+        .collect()
+    }
+}

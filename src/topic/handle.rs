@@ -1,0 +1,243 @@
+//! The handle of a topic.
+
+use core::fmt;
+use std::sync::Arc;
+
+use super::builder::TopicBuilder;
+use super::resume::{Resumption, Start};
+use super::shared::Shared;
+use super::state::State;
+use super::status::TopicStats;
+use crate::message::LastEventId;
+
+/// Broadcast: each stream sees each message, in the same order, from a log of bounded length.
+///
+/// A `Topic` is a handle; its clones are the same topic. A message is encoded once and its bytes
+/// are shared by all streams. A stream is a position in the log: nothing is queued for it, so a slow
+/// one costs the others nothing, and there is no seam between replay and live.
+///
+/// # Ids and resuming
+///
+/// A message gets the id `EPOCH-SEQ` as it enters the log. A scheduled message gets `EPOCH-dSEQ` when
+/// it is published, and an event may bring an id of its own. A client that comes back with any of
+/// them continues after it: see [`Start::After`]. Whether it continues exactly is known before the
+/// response is made, see [`Resumption`], and a gap is never silent.
+///
+/// A message that comes back, from [`take_remaining`](Self::take_remaining) or a queue of the same
+/// epoch, keeps its id, and numbers continue after the highest.
+///
+/// # Bounds
+///
+/// The log keeps at most [`history`](TopicBuilder::history) messages,
+/// [`history_bytes`](TopicBuilder::history_bytes) and, if set, nothing older than
+/// [`history_age`](TopicBuilder::history_age). [`Lag`] decides what happens to a stream that falls
+/// behind.
+///
+/// # Crowds
+///
+/// No call pays for a crowd. [`publish`](Self::publish) and [`close`](Self::close) wake at most 64
+/// streams; each stream that is polled wakes the next 64. If none of the streams that were woken is
+/// polled, the others wait for the next poll of any stream or the next call, and for at most a second
+/// if a stream had begun to wait meanwhile.
+///
+/// # Time
+///
+/// Scheduled messages enter the log when they are due. A stream that waits arms its ticker for that,
+/// and another one for a second later: a stream that is not polled delays the others by no more than
+/// that. [`drive`](Self::drive) takes that role from the streams. Messages that expire or age leave
+/// the log with the next call or poll that reads the clock, or with a driver.
+///
+/// A message with a time costs the others nothing: a stream that keeps up reads no clock for messages
+/// that do not expire.
+///
+/// # End
+///
+/// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
+/// dropped nobody can publish any more: streams end once they have read everything, including
+/// scheduled messages, unless those are never due.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::topic::Start;
+/// use sse_queue::{FakeClock, Topic};
+///
+/// let clock = FakeClock::new();
+/// let topic = Topic::builder().clock(clock.clone()).epoch("e")?.build();
+/// let mut one = topic.stream(Start::Now, clock.ticker())?.without_first_comment();
+/// topic.publish("hello")?;
+/// let mut two = topic.stream(Start::Oldest, clock.ticker())?.without_first_comment();
+/// assert_eq!(one.next_ready().unwrap(), "id: e-1\ndata: hello\n\n");
+/// assert_eq!(two.next_ready().unwrap(), "id: e-1\ndata: hello\n\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Topic {
+    handle: Arc<Handle>,
+}
+
+impl Topic {
+    /// A topic with the default bounds and the system's clock.
+    ///
+    /// # Panics
+    ///
+    /// On `wasm32-unknown-unknown`, where std has no clock; a [builder](Self::builder) with a clock
+    /// of your own works there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// assert_eq!(Topic::new().stats().streams, 0);
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for a new topic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::builder().history(1).build();
+    /// topic.publish("a")?;
+    /// topic.publish("b")?;
+    /// assert_eq!(topic.stats().retained, 1);
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
+    /// ```
+    pub fn builder() -> TopicBuilder {
+        TopicBuilder::new()
+    }
+
+    pub(super) fn with(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
+        let handle = Arc::new(Handle { shared });
+        Self { handle }
+    }
+
+    /// The epoch in the ids that this topic gives: `EPOCH-SEQ` and `EPOCH-dSEQ`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::builder().epoch("monday1")?.build();
+    /// assert_eq!(topic.epoch(), "monday1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        self.shared().epoch().as_str()
+    }
+
+    /// The position after the newest message, as the id of a client that has seen everything.
+    ///
+    /// Read it before a snapshot of the state, hand out both, and stream from there: what changed
+    /// in between is repeated, and nothing is missed. It is always of the form `EPOCH-SEQ`, even if
+    /// the newest message has an id of its own or nothing was published yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::{Resumption, Start};
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("part of the snapshot")?;
+    /// let position = topic.last_id();
+    /// assert_eq!(position.as_str(), Some("e-1"));
+    ///
+    /// topic.publish("later")?;
+    /// let stream = topic.stream(Start::After(position), FakeClock::new().ticker())?;
+    /// assert_eq!(stream.resumption(), Resumption::Exact);
+    /// let mut stream = stream.without_first_comment();
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: later\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn last_id(&self) -> LastEventId {
+        self.shared().position(State::next_number)
+    }
+
+    /// How a client with this id would continue if it came back now, without opening a stream.
+    ///
+    /// It changes no counter. To continue, call [`resume`](Self::resume): its stream says what came of
+    /// the id at that moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::{GapCause, Resumption};
+    /// use sse_queue::{LastEventId, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("x")?;
+    /// assert_eq!(topic.resumption_of(&LastEventId::new("e-1")), Resumption::Exact);
+    /// let gap = Resumption::Gap { missed: None, cause: GapCause::ForeignEpoch };
+    /// assert_eq!(topic.resumption_of(&LastEventId::new("old-1")), gap);
+    /// assert_eq!(topic.stats().gaps, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn resumption_of(&self, id: &LastEventId) -> Resumption {
+        let start = Start::After(id.clone());
+        self.shared().with(|state, _| state.resumption_of(&start))
+    }
+
+    /// The topic's counters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::new();
+    /// topic.publish("x")?;
+    /// assert_eq!((topic.stats().published, topic.stats().retained), (1, 1));
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> TopicStats {
+        self.shared().with(|state, step| state.stats(step.now))
+    }
+
+    #[inline]
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Changes a reference count: no lock, no clock.
+impl Clone for Topic {
+    fn clone(&self) -> Self {
+        Self {
+            handle: Arc::clone(&self.handle),
+        }
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic").finish_non_exhaustive()
+    }
+}
+/// What all handles share, and streams do not: its drop says that the last handle is gone.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.with(State::drop_handles);
+    }
+}
