@@ -48,7 +48,7 @@ fn async_broadcast(bencher: Bencher<'_, '_>, shape: (usize, usize)) {
 
 /// Publishing where nobody listens.
 #[divan::bench(args = [1, 65_536], sample_count = 1_000, sample_size = 100)]
-fn unheard(bencher: Bencher<'_, '_>, history: u64) {
+fn unheard(bencher: Bencher<'_, '_>, history: usize) {
     let hub = Ours::new(history, Reading::new);
     (0..history).for_each(|_| hub.publish());
     bencher.bench_local(|| hub.publish());

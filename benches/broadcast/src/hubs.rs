@@ -44,9 +44,9 @@ impl<F> Ours<F> {
     /// # Panics
     ///
     /// Never: the epoch is a valid one.
-    pub fn new(history: u64, ticker: F) -> Self {
+    pub fn new(history: usize, ticker: F) -> Self {
         let builder = Topic::builder().epoch("e").expect("a valid epoch");
-        let builder = builder.history(history).history_bytes(u64::MAX);
+        let builder = builder.history(history).history_bytes(usize::MAX);
         Self {
             topic: builder.build(),
             data: "x".repeat(DATA_WITH_ID),

@@ -93,8 +93,8 @@ fn full_history(size: Size) -> Vec<Row> {
 fn history_share(bound: usize, frame: usize, reading: Reading) -> f64 {
     let clock = FakeClock::new();
     let builder = Topic::builder().clock(clock.clone()).epoch("e");
-    let builder = builder.expect("it is valid").history(u64::MAX);
-    let topic = builder.history_bytes(bound as u64).build();
+    let builder = builder.expect("it is valid").history(usize::MAX);
+    let topic = builder.history_bytes(bound).build();
     let mut live = topic_stream(&topic, clock.ticker());
     drain(&mut live, Waker::noop());
     // The fields around the data, with an id of seven digits.

@@ -110,7 +110,7 @@ struct Full {
 impl Full {
     fn new(size: Size, is_own: bool) -> Self {
         let history = size.of(HISTORY);
-        let builder = Topic::builder().history(u64::try_from(history).unwrap_or(u64::MAX));
+        let builder = Topic::builder().history(history);
         let mut full = Self {
             topic: builder.build(),
             is_own,

@@ -34,7 +34,9 @@ pub(crate) fn publish(size: Size) -> Vec<Row> {
 }
 
 fn fill(count: usize, is_own: bool, calls: &mut Calls) -> Watched {
-    let builder = Topic::builder().history(u64::MAX).history_bytes(u64::MAX);
+    let builder = Topic::builder()
+        .history(usize::MAX)
+        .history_bytes(usize::MAX);
     let topic = builder.build();
     let (busy, idle) = (topic.clone(), Topic::new());
     let busy = move || {
