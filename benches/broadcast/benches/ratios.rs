@@ -23,7 +23,7 @@ const BEHIND: usize = 1_000;
 const LATE: usize = 100;
 /// The most chunks for each event, where a stream is behind.
 const CHUNKS: f64 = 0.02;
-const HISTORY: u64 = 65_536;
+const HISTORY: usize = 65_536;
 const UNHEARD: u32 = 20_000;
 
 fn main() -> ExitCode {
