@@ -1,4 +1,4 @@
-//! What a queue or topic gives for a [`Message`](crate::Message), and what it gives back.
+//! What a queue or topic gives for a [`Message`], and what it gives back.
 
 pub(crate) mod id;
 pub(crate) mod last_event_id;

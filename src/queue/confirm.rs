@@ -76,7 +76,7 @@ impl Queue {
 
     /// Makes the lease of a message that was handed out end later, by `by`.
     ///
-    /// It then outlives the [grace](Lease::grace) of a stream that is dropped.
+    /// It then outlives the [grace](crate::Lease::grace) of a stream that is dropped.
     ///
     /// # Errors
     ///

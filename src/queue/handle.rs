@@ -18,7 +18,7 @@ use super::stats::QueueStats;
 ///
 /// A queue holds at most [`capacity`](QueueBuilder::capacity) messages and
 /// [`capacity_bytes`](QueueBuilder::capacity_bytes) of memory. What a push does beyond that is the
-/// queue's [`Overflow`].
+/// queue's [`Overflow`](super::Overflow).
 ///
 /// # Liveness
 ///

@@ -79,7 +79,7 @@ impl Pull {
     }
 
     /// The same by a stream that can take only later, within a gap of its
-    /// [pacing](crate::EventStream::spaced): others come first.
+    /// [pacing](crate::Pacing::spaced): others come first.
     #[must_use]
     pub fn yielding(mut self) -> Self {
         self.yield_to_others();
@@ -99,7 +99,7 @@ impl Pull {
         }
     }
 
-    /// The same by a stream on a [grid](crate::EventStream::every): the limit of messages holds for
+    /// The same by a stream on a [grid](crate::Pacing::every): the limit of messages holds for
     /// the whole burst, not for each of its chunks.
     #[must_use]
     pub fn batched(self) -> Self {

@@ -374,6 +374,29 @@ impl Ticker for FakeTicker {
     }
 }
 
+/// A clone is a new ticker on the same clock. It is not armed.
+///
+/// # Examples
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Ticker};
+///
+/// let clock = FakeClock::new();
+/// let mut ticker = clock.ticker();
+/// Pin::new(&mut ticker).arm(Some(Duration::from_secs(5)));
+/// let clone = ticker.clone();
+/// drop(ticker);
+/// assert_eq!(clock.next_deadline(), None, "the clone is not armed");
+/// # drop(clone);
+/// ```
+impl Clone for FakeTicker {
+    fn clone(&self) -> Self {
+        self.clock.ticker()
+    }
+}
+
 impl Drop for FakeTicker {
     fn drop(&mut self) {
         if let Some(arm) = self.arm {

@@ -30,7 +30,7 @@ use crate::message::LastEventId;
 ///
 /// The log keeps at most [`history`](TopicBuilder::history) messages,
 /// [`history_bytes`](TopicBuilder::history_bytes) and, if set, nothing older than
-/// [`history_age`](TopicBuilder::history_age). [`Lag`] decides what happens to a stream that falls
+/// [`history_age`](TopicBuilder::history_age). [`Lag`](super::Lag) decides what happens to a stream that falls
 /// behind.
 ///
 /// # Crowds

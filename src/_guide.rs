@@ -1,0 +1,73 @@
+//! Pages of documentation; this module has no code.
+//!
+//! * [Frameworks](frameworks): mounting a stream on axum, hyper, actix-web, rocket and others; JSON,
+//!   `HEAD`, compression.
+//! * [Clients](clients): the page's JavaScript, what browsers do on their own, and when a departed
+//!   client is noticed.
+//! * [Testing](testing): with the fake clock, and under tokio's paused time.
+//! * [Examples](examples): whole programs.
+//! * [Architecture](architecture): for those who read or change the code.
+//! * [Changelog](changelog).
+
+pub mod frameworks {
+    #![doc = include_str!("_guide/frameworks.md")]
+}
+
+pub mod clients {
+    #![doc = include_str!("_guide/clients.md")]
+}
+
+pub mod testing {
+    #![doc = include_str!("_guide/testing.md")]
+}
+
+pub mod examples {
+    //! The programs in `examples/`.
+    //!
+    //! `axum` and `hyper` are the same server on two frameworks: readers and senders, limits, refusals,
+    //! tokio's own timer, and a shutdown that ends every stream. What both need stands in `shared`.
+    //! `worker` takes jobs from one of them and confirms each. `no_runtime` needs neither framework
+    //! nor runtime.
+    //!
+    //! ```sh
+    //! cargo run --example axum -- --help
+    //! ```
+    //!
+    //! # `no_runtime`
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/no_runtime.rs")]
+    //! ```
+    //!
+    //! # `axum`
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/axum.rs")]
+    //! ```
+    //!
+    //! # `shared/hub`: the queue or topic behind both servers
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/shared/hub.rs")]
+    //! ```
+    //!
+    //! # `shared/serve`: connections and shutdown
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/shared/serve.rs")]
+    //! ```
+    //!
+    //! # `shared/tokio_time`: clock and ticker on tokio's timer
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/shared/tokio_time.rs")]
+    //! ```
+}
+
+pub mod architecture {
+    #![doc = include_str!("architecture.md")]
+}
+
+pub mod changelog {
+    #![doc = include_str!("../CHANGELOG.md")]
+}
