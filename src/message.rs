@@ -1,4 +1,4 @@
-//! What a queue or topic gives for a [`Message`], and what it gives back.
+//! What queues and topics return for a [`Message`], and what they give back.
 
 pub(crate) mod id;
 pub(crate) mod last_event_id;

@@ -1,4 +1,4 @@
-//! Everything of a [`Queue`](crate::Queue): its settings, counters and errors, and delivery at least once.
+//! The types of a [`Queue`](crate::Queue): settings, counters, errors, and delivery at least once.
 //!
 //! # Terms
 //!

@@ -57,33 +57,34 @@ pub use pull::{Limit, Pull};
 /// assert!(stream.is_terminated());
 /// ```
 pub trait Source {
-    /// How many messages this source gives in one chunk, unless the stream is set up otherwise:
-    /// no limit, the default. A source whose consumers compete gives few, so that one of them does
-    /// not take all. A stream asks once, when it is made.
+    /// The maximum number of messages in one chunk, unless the stream's
+    /// [pacing](crate::Pacing::batch) says otherwise: unlimited by default. A source whose
+    /// consumers compete returns few, so that one of them does not take everything.
     fn max_messages(&self) -> usize {
         usize::MAX
     }
 
-    /// Ready when [`poll_chunk`](Self::poll_chunk) would be: something is due, or the end has come.
+    /// Ready when [`poll_chunk`](Self::poll_chunk) would be: something is due, or the source has
+    /// ended.
     ///
-    /// A stream asks here when it may not send yet. After `Ready` it comes back by itself and takes
+    /// A stream calls this while it may not send. After `Ready` it returns by itself and takes
     /// within the same limit: until then only the beginning of the end must wake it, and a source
     /// with several consumers can wake others for the rest. After `Pending` it waits to be woken.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()>;
 
-    /// Takes what is due: whole frames in one chunk, within the [limit](Pull::limit). A frame larger
-    /// than the limit goes alone. `None` is the end, for good.
+    /// Takes what is due: whole frames in one chunk, within the [limit](Pull::limit). A frame
+    /// larger than the limit goes alone. `None` is the end, and final.
     fn poll_chunk(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>>;
 
-    /// Leaves the wait set until the next poll of either kind, `poll_ready` or `poll_chunk`.
+    /// Leaves the wait set until the next call of `poll_ready` or `poll_chunk`.
     ///
-    /// Until then producers need not wake this stream; only the beginning of the end does, by the
-    /// waker in `cx`. A stream parks when it sends a keep-alive: a slow client lets it be polled
-    /// again only much later. Doing nothing, the default, is safe.
+    /// Until then producers need not wake this stream; only the beginning of the end does, through
+    /// the waker in `cx`. A stream parks when it sends a keep-alive, because a slow client may not
+    /// let it be polled for long. Doing nothing, the default, is safe.
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let _ = cx;
     }
@@ -150,7 +151,7 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
     }
 }
 
-/// The cap on streams is reached. A service answers it with status 429.
+/// The queue or topic is at its maximum number of streams. Answer it with status 429.
 ///
 /// # Examples
 ///
@@ -165,6 +166,6 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
 #[error("all {limit} streams are taken")]
 #[non_exhaustive]
 pub struct TooManyStreams {
-    /// The cap.
+    /// The maximum.
     pub limit: usize,
 }

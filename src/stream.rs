@@ -1,4 +1,4 @@
-//! Everything of an [`EventStream`](crate::EventStream) and the [`Source`](crate::Source) that it takes from.
+//! The types of an [`EventStream`](crate::EventStream) and its [`Source`](crate::Source).
 
 mod alarm;
 mod connect;

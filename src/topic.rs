@@ -1,5 +1,5 @@
-//! Everything of a [`Topic`](crate::Topic): its settings, counters and errors, where a stream of it begins, and
-//! what became of that.
+//! The types of a [`Topic`](crate::Topic): settings, counters, errors, and how streams begin and
+//! resume.
 //!
 //! # Terms
 //!

@@ -4,14 +4,14 @@ use super::id::epoch_of;
 
 /// What a reconnecting client says it saw last.
 ///
-/// Browsers send the id of the last event they dispatched in the `Last-Event-ID` header, as UTF-8,
-/// on every *re*connect. A first connection never has it, so a page that has kept an id passes it
-/// in the query instead.
+/// Browsers send the id of the last event that they dispatched in the `Last-Event-ID` header, as
+/// UTF-8, on every *re*connect. A first connection never has it, so a page that has kept an id
+/// passes it in the query instead.
 ///
-/// The value comes from the client: it can be unknown, forged or malformed, and none of these is
-/// an error. A value that no stream can have sent (it is not UTF-8, or holds NUL, CR or LF, or is
-/// longer than [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client did see something,
-/// but [`as_str`](Self::as_str) cannot say what.
+/// The value comes from the client: it can be unknown, forged or malformed, and none of these is an
+/// error. A value that no stream can have sent (not UTF-8, with a NUL, CR or LF, or longer than
+/// [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client did see something, but
+/// [`as_str`](Self::as_str) cannot say what.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ pub struct LastEventId(
 impl LastEventId {
     /// The longest value that is not malformed, in bytes.
     ///
-    /// Servers cap a header or all of them at a few KiB. Ids longer than this might never come back.
+    /// Servers limit a header, or all of them, to a few KiB. Longer ids might never come back.
     pub const MAX_LEN: usize = 1024;
 
     /// An id that did not come in a request, such as one kept by a test or another protocol.
@@ -54,7 +54,7 @@ impl LastEventId {
         Self(readable.then(|| id.into()))
     }
 
-    /// The id, or `None` where it is malformed.
+    /// The id, or `None` if it is malformed.
     ///
     /// # Examples
     ///
@@ -72,8 +72,8 @@ impl LastEventId {
 
     /// The id in the bytes of a header, for a framework whose types are not those of `http` 1.
     ///
-    /// `None` if there are none, as for a client that has seen nothing yet. What is not UTF-8 is an
-    /// id that is malformed.
+    /// `None` if `value` is empty: the client has seen nothing yet. An id that is not UTF-8 is
+    /// malformed.
     ///
     /// # Examples
     ///
@@ -92,10 +92,10 @@ impl LastEventId {
         Some(str::from_utf8(value).map_or(Self(None), Self::new))
     }
 
-    /// The epoch in an id that a queue or topic gave: of `EPOCH-SEQ` and `EPOCH-dSEQ`.
+    /// The epoch in an id that a queue or topic assigned: in `EPOCH-SEQ` and `EPOCH-dSEQ`.
     ///
-    /// It leads from an id to its topic in a service that has several, each with an epoch of its
-    /// own.
+    /// In a service with several topics, each with an epoch of its own, it leads from an id to its
+    /// topic.
     ///
     /// # Examples
     ///

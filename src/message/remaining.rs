@@ -1,4 +1,4 @@
-//! Messages that outlive their queue or topic.
+//! Messages that were taken out of a queue or topic.
 
 use core::fmt;
 use core::time::Duration;
@@ -14,8 +14,8 @@ use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.
 ///
-/// It can be pushed again, and then keeps its id, due time, expiry and attempts. To keep it over a
-/// restart, store its parts, and rebuild it by [`from_parts`](Self::from_parts).
+/// It can be pushed again, and keeps its id, due time, expiry and attempts. To keep it over a
+/// restart, store its parts, and rebuild it with [`from_parts`](Self::from_parts).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Remaining {
     frame: Bytes,
@@ -44,13 +44,14 @@ impl Remaining {
 
     /// Rebuilds a message from the parts that were stored before a restart.
     ///
-    /// The parts are what the accessors gave: [`frame`](Self::frame), [`id`](Self::id),
-    /// [`due`](Self::due), [`expires`](Self::expires) and [`attempts`](Self::attempts). Pushed, the
-    /// message keeps them all; a queue goes on to count its attempts.
+    /// The parts are what the accessors returned: [`frame`](Self::frame), [`id`](Self::id),
+    /// [`due`](Self::due), [`expires`](Self::expires) and [`attempts`](Self::attempts). A message
+    /// that is pushed again keeps them all, and a queue continues to count its attempts.
     ///
-    /// `id` may be `None` if the frame contains it or there is none. The id of a comment is not in its
-    /// frame: pushed, it gets another one. So in a queue of the same epoch comments and new messages
-    /// must be pushed after all messages that keep their ids, or they take one of their numbers.
+    /// `id` may be `None` if the frame contains it or there is none. The id of a comment is not in
+    /// its frame, so a comment gets a new id when it is pushed. In a queue of the same epoch, push
+    /// comments and new messages after all messages that keep their ids, or they take one of their
+    /// numbers.
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ impl Remaining {
         &self.frame
     }
 
-    /// The id under which it was pushed: empty if it had none.
+    /// The message's id; empty if it has none.
     ///
     /// # Examples
     ///
@@ -133,7 +134,7 @@ impl Remaining {
         self.id.as_str()
     }
 
-    /// When it fell or falls due; `None` is never.
+    /// When it fell or falls due; `None` means never.
     ///
     /// # Examples
     ///
@@ -149,7 +150,7 @@ impl Remaining {
         self.due.time()
     }
 
-    /// When it expires; `None` is never.
+    /// When it expires; `None` means never.
     ///
     /// # Examples
     ///
@@ -164,7 +165,7 @@ impl Remaining {
         self.expires.time()
     }
 
-    /// How often it was handed out before.
+    /// How many times it was handed out.
     ///
     /// # Examples
     ///
@@ -200,13 +201,13 @@ pub enum RemainingError {
     /// The frame is not one event.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The id of a comment is none that a queue or topic gives or takes.
+    /// A queue or topic neither assigns nor accepts this id of a comment.
     #[error(transparent)]
     Id(#[from] EventError),
-    /// The id is not the one that the frame sets, or the frame has data and sets none.
+    /// The id differs from the one in the frame, or the frame has data and no id.
     #[error("id is not the one that the frame sets")]
     OtherId,
-    /// The message expires before it is due, or is never due and expires all the same.
+    /// The message expires before it is due, or expires but is never due.
     #[error("message expires before it is due")]
     ExpiresBeforeDue,
 }

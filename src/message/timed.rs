@@ -37,9 +37,9 @@ pub struct Message {
 /// What is known of a message that a queue or topic has held before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Returned {
-    /// How often it was handed out.
+    /// How many times it was handed out.
     pub(crate) attempts: u32,
-    /// Its id was handed to a client, whatever is made of its attempts.
+    /// Its id was handed to a client, no matter how its attempts are counted now.
     pub(crate) was_seen: bool,
 }
 
@@ -70,7 +70,8 @@ impl Message {
         }
     }
 
-    /// Makes the message due `delay` after it is pushed. A time that no clock can show is never.
+    /// Makes the message due `delay` after it is pushed. A time that `SystemTime` cannot represent
+    /// is never.
     ///
     /// # Examples
     ///
@@ -92,7 +93,8 @@ impl Message {
         self
     }
 
-    /// Makes the message due at `time`. One in the past goes ahead of what fell due after it.
+    /// Makes the message due at `time`. A message with a time in the past goes before those that
+    /// fell due after it.
     ///
     /// # Examples
     ///
@@ -113,7 +115,7 @@ impl Message {
         self
     }
 
-    /// Makes the message expire `time` after it falls due; from then on it is not delivered.
+    /// Makes the message expire `time` after it falls due. It is not delivered after that.
     ///
     /// # Examples
     ///
@@ -157,7 +159,7 @@ impl Message {
         self.event
     }
 
-    /// Marks the message as held before: it may bring an id that a queue or topic gave it.
+    /// Marks the message as held before, so that it may bring an id that a queue or topic assigned.
     pub(crate) fn returned(mut self, attempts: u32) -> Self {
         self.returned = Some(Returned {
             attempts,
@@ -166,7 +168,7 @@ impl Message {
         self
     }
 
-    /// Marks the message as held before and handed out: it begins anew with its attempts.
+    /// Marks the message as held before and handed out, with no attempts.
     pub(crate) fn begun_anew(mut self) -> Self {
         self.returned = Some(Returned {
             attempts: 0,
@@ -185,7 +187,7 @@ impl Message {
         self.returned.is_some()
     }
 
-    /// How often it was handed out before it was pushed.
+    /// How many times it was handed out before it was pushed.
     pub(crate) fn attempts(&self) -> u32 {
         self.returned.map_or(0, |returned| returned.attempts)
     }
@@ -200,7 +202,7 @@ impl Message {
         self.is_scheduled() || self.expires_after.is_some()
     }
 
-    /// When the message is due, pushed at `now`.
+    /// When the message is due if it is pushed at `now`.
     pub(crate) fn due(&self, now: SystemTime) -> Deadline {
         match self.schedule {
             Schedule::AtPush => Deadline::At(now),
@@ -209,7 +211,7 @@ impl Message {
         }
     }
 
-    /// When the message expires that falls due at `due`.
+    /// When the message expires if it falls due at `due`.
     pub(crate) fn expires(&self, due: Deadline) -> Deadline {
         self.expires_after
             .map_or(Deadline::Never, |time| due.plus(time))

@@ -16,7 +16,7 @@ pub enum Overflow {
     /// It is refused, and the error hands the message back.
     #[default]
     Reject,
-    /// The messages that are first in order are dropped, and counted, until there is room. What was
-    /// handed out before, and came back, is never dropped.
+    /// The first messages in order are dropped, and counted, until there is capacity. A message
+    /// that was handed out before is never dropped.
     DropOldest,
 }

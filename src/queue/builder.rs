@@ -55,8 +55,8 @@ impl QueueBuilder {
         }
     }
 
-    /// The most messages that the queue holds, due or not: 65 536 unless set. A queue of 0 refuses
-    /// every message.
+    /// The maximum number of messages in the queue, due or not: 65 536 unless set. With 0, every
+    /// push is refused.
     ///
     /// # Examples
     ///
@@ -71,11 +71,11 @@ impl QueueBuilder {
         self
     }
 
-    /// How much memory the queue's messages may take, in bytes: 256 MiB unless set.
+    /// The maximum memory of the queue's messages, in bytes: 256 MiB unless set.
     ///
-    /// Each message counts its frame and 192 bytes for what the queue keeps of it, and an id of its
-    /// own counts its length and 64 bytes. A message that is larger by itself is refused as
-    /// [too large](crate::queue::PushError::TooLarge).
+    /// Each message counts its frame plus 192 bytes for bookkeeping, and an id of its own counts
+    /// its length plus 64 bytes. A message that exceeds the bound by itself is refused as [too
+    /// large](crate::queue::PushError::TooLarge).
     ///
     /// # Examples
     ///
@@ -109,7 +109,7 @@ impl QueueBuilder {
         self
     }
 
-    /// The most streams open at once: 100 000 unless set.
+    /// The maximum number of streams open at once: 100 000 unless set.
     ///
     /// # Examples
     ///
@@ -123,7 +123,7 @@ impl QueueBuilder {
         self
     }
 
-    /// The clock for stamps, due times and expiry: a [`SystemClock`] unless set.
+    /// The clock for due times, expiry and leases: a [`SystemClock`] unless set.
     ///
     /// # Examples
     ///
@@ -145,8 +145,8 @@ impl QueueBuilder {
 
     /// The number of the first message: 1 unless set.
     ///
-    /// A queue that starts afresh under an epoch that was used before begins after the last number of
-    /// then. A client that comes back would otherwise take its message for another one.
+    /// A queue that starts afresh under an epoch that was used before must begin after its last
+    /// number. Otherwise an id that a client remembers could name another message.
     ///
     /// # Examples
     ///
@@ -161,9 +161,9 @@ impl QueueBuilder {
         self
     }
 
-    /// The first part of the ids: by default one that no other queue has, also after a restart.
+    /// The first part of the ids: by default one that no other queue has, even after a restart.
     ///
-    /// A fixed one is for tests.
+    /// A fixed epoch is for tests, or for a queue that continues another one's numbers.
     ///
     /// # Errors
     ///
@@ -182,12 +182,12 @@ impl QueueBuilder {
         Ok(self)
     }
 
-    /// Delivers at least once: what is handed out is leased until it is confirmed, and comes back
-    /// if it is not.
+    /// Delivers at least once: a message that is handed out is leased until it is confirmed, and
+    /// returns if it is not.
     ///
-    /// Messages in flight and dead letters count against the queue's bounds. Ids that events bring
-    /// along must be unique. Comments and reconnection times have no id that a client could
-    /// confirm, and are delivered at most once all the same.
+    /// Messages in flight and dead letters count towards the queue's bounds. Application-supplied
+    /// ids must be unique. Comments and reconnection times have no id that a client could confirm,
+    /// so they are delivered at most once.
     ///
     /// # Examples
     ///

@@ -10,19 +10,18 @@ use crate::ordered::Key;
 
 /// Delivery at least once.
 ///
-/// In a queue that delivers at most once nothing is ever in flight, and nothing dies.
+/// In a queue that delivers at most once, nothing is ever in flight and there are no dead letters.
 impl Queue {
     /// Confirms a message that was handed out: its client is done with it.
     ///
-    /// An ack may be repeated, whatever the order of the acks, as long as the number of the message is
-    /// among the last 1 048 576. Of messages with an application-supplied id the last 65 536
-    /// that have ended are remembered, as long as their ids, with 96 bytes for each, take at most
-    /// 10 MiB.
+    /// An ack may be repeated, whatever the order of the acks, as long as the message's number is
+    /// among the last 1 048 576. Of messages with an application-supplied id, the last 65 536 that
+    /// are done are remembered, as long as their ids, plus 96 bytes for each, take at most 10 MiB.
     ///
     /// # Errors
     ///
-    /// [`AckError`] if the message is not in flight any more, or never was; also in a queue that
-    /// delivers at most once, where nothing ever is.
+    /// [`AckError`] if the message is no longer in flight, or never was. That includes every
+    /// message of a queue that delivers at most once.
     ///
     /// # Examples
     ///
@@ -45,12 +44,14 @@ impl Queue {
         self.shared().with(|state, step| state.ack(id, step))
     }
 
-    /// Gives a message back that was handed out: it stands where it stood, or is due `delay` from
-    /// now unless that is zero. After its last attempt it goes to the dead letters.
+    /// Gives back a message that was handed out, to be handed out again after `delay`.
+    ///
+    /// Without a delay it returns to its position in time order, before messages that were due
+    /// later. After its last attempt it becomes a dead letter instead.
     ///
     /// # Errors
     ///
-    /// [`AckError`] if the message is not in flight any more, or never was.
+    /// [`AckError`] if the message is no longer in flight, or never was.
     ///
     /// # Examples
     ///
@@ -74,13 +75,13 @@ impl Queue {
             .with(|state, step| state.nack(id, delay, step))
     }
 
-    /// Makes the lease of a message that was handed out end later, by `by`.
+    /// Moves the end of a message's lease later, by `by`.
     ///
-    /// It then outlives the [grace](crate::Lease::grace) of a stream that is dropped.
+    /// The lease then outlives the [grace](crate::Lease::grace) of a dropped stream.
     ///
     /// # Errors
     ///
-    /// [`AckError`] if the message is not in flight any more, or never was.
+    /// [`AckError`] if the message is no longer in flight, or never was.
     ///
     /// # Examples
     ///
@@ -102,9 +103,10 @@ impl Queue {
         self.shared().with(|state, step| state.extend(id, by, step))
     }
 
-    /// Takes the messages out that were handed out as often as they may be, the oldest first.
+    /// Takes the dead letters: messages that were handed out as often as allowed and never
+    /// confirmed, the oldest first.
     ///
-    /// Until they are taken they count against the queue's bounds.
+    /// Until they are taken, they count towards the queue's bounds.
     ///
     /// # Examples
     ///
@@ -143,16 +145,15 @@ impl Queue {
         }
     }
 
-    /// Waits for messages that were handed out as often as they may be, and takes them, the oldest
-    /// first.
+    /// Waits for dead letters and takes them, the oldest first.
     ///
-    /// The list is empty once the queue is closed, what was due then has left, and nothing is in flight:
-    /// nothing dies any more. In a queue that delivers at most once it is empty at once. That leases end is seen by the streams
-    /// that wait, or a [driver](Self::drive).
+    /// The list is empty only when there will be no more: the queue is closed, what was due then
+    /// has left, and nothing is in flight; or the queue delivers at most once. Waiting streams or a
+    /// [driver](Self::drive) notice that a lease has ended.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped before it is ready has taken nothing.
+    /// Dropping the future before it is ready takes nothing.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Messages that could not be delivered, and why a message is not confirmed.
+//! Dead letters, and why an ack is refused.
 
 use core::fmt;
 use core::future::Future;
@@ -14,7 +14,7 @@ use super::wait_queue::Ticket;
 use crate::message::Message;
 use crate::message::remaining::Remaining;
 
-/// Why a message was not confirmed, given back or extended.
+/// Why an ack, a nack or an extension was refused.
 ///
 /// # Examples
 ///
@@ -36,18 +36,18 @@ use crate::message::remaining::Remaining;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AckError {
-    /// No message with this id was ever in flight. A service answers it with status 404.
+    /// No message with this id was ever in flight. Answer it with status 404.
     #[error("no message with this id was in flight")]
     Unknown,
-    /// The message was in flight and is not any more: its lease has ended. Somebody else gets it,
-    /// or it is among the dead letters. A service answers it with status 410.
+    /// The message is no longer in flight: its lease has ended, and it was handed to another client
+    /// or became a dead letter. Answer it with status 410.
     #[error("lease of the message has ended")]
     Stale,
 }
 
-/// A message that was handed out as often as it may be, and never confirmed.
+/// A message that was handed out as often as allowed and never confirmed.
 ///
-/// Taken by [`Queue::take_dead_letters`](crate::Queue::take_dead_letters). It can be pushed again.
+/// Made by [`Queue::take_dead_letters`](crate::Queue::take_dead_letters). It can be pushed again.
 #[derive(Clone)]
 pub struct DeadLetter {
     remaining: Remaining,
@@ -75,7 +75,7 @@ impl DeadLetter {
         self.remaining.frame()
     }
 
-    /// The id under which it was pushed.
+    /// The message's id.
     ///
     /// # Examples
     ///
@@ -95,7 +95,7 @@ impl DeadLetter {
         self.remaining.id()
     }
 
-    /// How often it was handed out.
+    /// How many times it was handed out.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl DeadLetter {
         self.remaining.attempts()
     }
 
-    /// Why it came back the last time.
+    /// Why it was returned the last time.
     ///
     /// # Examples
     ///
@@ -137,7 +137,7 @@ impl DeadLetter {
     }
 }
 
-/// Keeps id, due time and expiry, and begins anew with its attempts.
+/// Keeps its id, due time and expiry; its attempts start again.
 impl From<DeadLetter> for Message {
     fn from(letter: DeadLetter) -> Self {
         Self::from(letter.remaining).begun_anew()

@@ -8,11 +8,11 @@ use crate::time::Ticker;
 
 /// Closing.
 impl Queue {
-    /// Ends the queue: pushes are refused, streams give what was due at this moment, without
-    /// pacing, then their farewell, then end.
+    /// Ends the queue: pushes are refused, and streams deliver what was due at the time of the
+    /// call, without pacing, then their farewell, then end.
     ///
-    /// What is not due yet stays for [`take_remaining`](Self::take_remaining). A stream that nobody
-    /// polls cannot end: [`abort`](Self::abort), and then close the connection.
+    /// Messages that are not due yet remain for [`take_remaining`](Self::take_remaining). A stream
+    /// that is not polled cannot end: [`abort`](Self::abort), then drop its connection.
     ///
     /// # Examples
     ///
@@ -34,8 +34,8 @@ impl Queue {
         self.shared().with(|state, step| state.close(step.now));
     }
 
-    /// Ends the queue at once: as [`close`](Self::close), but streams give nothing more, except
-    /// their farewell.
+    /// Ends the queue at once: like [`close`](Self::close), but streams deliver only their
+    /// farewell.
     ///
     /// # Examples
     ///
@@ -76,7 +76,7 @@ impl Queue {
         self.shared().state.lock().is_closed()
     }
 
-    /// Waits until the queue is being closed: until [`close`](Self::close) or [`abort`](Self::abort) is
+    /// Waits until closing has begun: until [`close`](Self::close) or [`abort`](Self::abort) is
     /// called, or the last handle is dropped.
     ///
     /// The future holds no handle of the queue.
@@ -103,12 +103,12 @@ impl Queue {
         Closed::new(self.shared())
     }
 
-    /// Waits until the queue has [closed](Self::closed), all of its streams have ended, and all
-    /// messages in flight have been confirmed or have come back.
+    /// Waits until closing has [begun](Self::closed), all streams have ended, and all messages in
+    /// flight have been confirmed or returned.
     ///
-    /// While it is polled it keeps the queue's time, as [`drive`](Self::drive) does. It holds no handle
-    /// of the queue. A stream whose client does not read never ends: abort the queue after a while,
-    /// then drop the connection.
+    /// While it is awaited it is the queue's timekeeper, like [`drive`](Self::drive). It holds no
+    /// handle of the queue. A stream whose client does not read never ends: abort the queue after a
+    /// while, then drop the connection.
     ///
     /// # Cancel safety
     ///
@@ -143,16 +143,19 @@ impl Queue {
         Driver::new(self.shared(), Goal::Ended, ticker)
     }
 
-    /// Keeps the queue's time, whichever streams are polled: due times, the ends of leases, and what
-    /// expires while producers wait.
+    /// A future that is the queue's timekeeper, no matter which streams are polled: for due times,
+    /// the ends of leases, and expiry while producers wait.
     ///
-    /// Without a driver, the streams that wait do that; with neither, nothing happens as time passes,
-    /// and the next call sees what is due. The future completes once the queue is closed, what was due
-    /// then has left, and nothing is in flight. With several drivers, each keeps the time.
+    /// Without a driver, waiting streams are the timekeepers; without either, nothing happens as
+    /// time passes, and the next call sees what is due. The future completes once the queue is
+    /// closed, what was due then has left, and nothing is in flight. With several drivers, each
+    /// keeps the time.
+    ///
+    /// It holds no handle of the queue, and is the driver from its first poll until it is dropped.
     ///
     /// # Cancel safety
     ///
-    /// A driver that is dropped leaves the time to the streams.
+    /// When the future is dropped, streams are the timekeepers again.
     ///
     /// # Examples
     ///

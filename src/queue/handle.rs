@@ -9,39 +9,42 @@ use super::stats::QueueStats;
 
 /// Competing consumers: each message goes to exactly one stream, the earliest due first.
 ///
-/// A `Queue` is a handle; its clones are the same queue. Any number of threads may push, any number
-/// of streams may compete. Messages leave in the order of their due times; those that fall due at
-/// the same time leave in the order in which they came, across all producers. Nothing leaves before
-/// it is due, or once it has expired.
+/// A `Queue` is a handle; its clones are the same queue. Any number of threads may push, and any
+/// number of streams may compete. Messages leave in the order of their due times; those that fall
+/// due at the same time leave in the order in which they arrived, across all producers. Nothing
+/// leaves before it is due, or after it has expired.
 ///
 /// # Bounds
 ///
 /// A queue holds at most [`capacity`](QueueBuilder::capacity) messages and
-/// [`capacity_bytes`](QueueBuilder::capacity_bytes) of memory. What a push does beyond that is the
-/// queue's [`Overflow`](super::Overflow).
+/// [`capacity_bytes`](QueueBuilder::capacity_bytes) of memory. [`Overflow`](super::Overflow)
+/// decides what a push beyond that does.
 ///
 /// # Liveness
 ///
-/// A message that is due wakes the stream that has waited longest, and further ones only for what
-/// that stream may not take. A stream that was woken but does not poll, in a `select!` whose other
-/// branch is busy, holds up the others for 1 s at most.
+/// A due message wakes the stream that has waited longest, and further streams only for messages
+/// that this one may not take. A stream that was woken but does not poll, such as one in a
+/// `select!` whose other branch is busy, delays the others by at most 1 s.
 ///
-/// As time passes messages fall due, leases end, and what expires makes room for producers. Up to two
-/// of the streams that wait see to that: the one is woken for the next deadline, the other a second
-/// later, in case the first does not poll. They are the last to be woken for a message. A push that
-/// wakes a stream wakes one of them as well, unless it was awake within the last second. One that takes
-/// a message and does not come back within a second is replaced. If both are
-/// busy at the same time, the next call or poll sees what is due. Where that is too late, a
-/// [driver](Self::drive) keeps the time instead of them.
+/// As time passes, messages fall due, leases end, and expired messages free capacity for producers.
+/// Up to two of the waiting streams, the *timekeepers*, watch for that: one is woken at the next
+/// deadline, and the other a second later, in case the first does not poll. They are the last to be
+/// woken for a message. A push that wakes a stream also wakes a timekeeper, unless one was awake
+/// within the last second. A timekeeper that takes a message and does not return within a second is
+/// replaced.
 ///
-/// No call pays for a crowd: one hold of the queue's lock moves at most 64 messages and wakes at most
-/// 64 tasks; the streams that were woken wake the rest.
+/// If both timekeepers are busy at once, the others wait until the next call, poll or keep-alive.
+/// To avoid that, give the queue a [driver](Self::drive).
+///
+/// The cost of a call does not depend on how many streams or messages there are: one hold of the
+/// queue's lock moves at most 64 messages and wakes at most 64 tasks, and the streams that were
+/// woken wake the rest.
 ///
 /// # End
 ///
 /// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
-/// dropped nobody can push any more: streams end once all messages have left, also those that are
-/// not due yet, if they ever fall due.
+/// dropped, nothing can be pushed any more: streams end once all messages have left, including
+/// scheduled ones, unless they are never due.
 ///
 /// # Examples
 ///
@@ -72,7 +75,7 @@ impl Queue {
     ///
     /// # Panics
     ///
-    /// On `wasm32-unknown-unknown`, where std has no clock; a [builder](Self::builder) with a clock
+    /// On `wasm32-unknown-unknown`, where std has no clock. A [builder](Self::builder) with a clock
     /// of your own works there.
     ///
     /// # Examples
@@ -105,7 +108,7 @@ impl Queue {
         QueueBuilder::new()
     }
 
-    /// The epoch in the ids that this queue gives: `EPOCH-SEQ`.
+    /// The epoch in the ids that this queue assigns: `EPOCH-SEQ`.
     ///
     /// # Examples
     ///
@@ -170,7 +173,8 @@ impl fmt::Debug for Queue {
     }
 }
 
-/// What all handles share, and streams do not: its drop says that the last handle is gone.
+/// What all handles share and streams do not: its drop tells the queue that the last handle is
+/// gone.
 struct Handle {
     shared: Arc<Shared>,
 }

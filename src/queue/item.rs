@@ -10,26 +10,26 @@ use crate::ordered::Key;
 use crate::queue::lease::Client;
 use crate::time::Deadline;
 
-/// What waits in the queue.
+/// A message in the backlog or in flight.
 pub(super) struct Item {
     pub(super) frame: Bytes,
     pub(super) own_id: Option<Arc<str>>,
-    /// How often it was handed out before.
+    /// How many times it was handed out before.
     pub(super) attempts: u32,
-    /// To which client, if that was one.
+    /// The client that it was handed to, if it was one client.
     pub(super) client: Client,
     /// Whether its id goes over the wire, so that a client can confirm it.
     pub(super) has_id: bool,
 }
 
 impl Item {
-    /// What a message counts against the bound in bytes besides its frame: it stands for the
-    /// bookkeeping of the queue and of the allocations.
+    /// What a message counts towards the bound in bytes in addition to its frame: bookkeeping of
+    /// the queue and the allocator.
     pub(super) const OVERHEAD: usize = 192;
-    /// What an id of its own counts besides its length.
+    /// What an id of its own counts in addition to its length.
     const ID_OVERHEAD: usize = 64;
 
-    /// What this message counts against the bound in bytes.
+    /// What this message counts towards the bound in bytes.
     pub(super) fn cost(&self) -> usize {
         Self::cost_of(self.frame.len(), self.own_id.as_deref())
     }

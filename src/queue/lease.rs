@@ -1,4 +1,4 @@
-//! What was handed out and is not confirmed yet.
+//! Messages that were handed out and are not confirmed yet.
 //!
 //! Pure: no lock, no clock; `now` is an argument.
 //!
@@ -49,7 +49,7 @@ pub struct Lease {
     pub(crate) confirm: Confirm,
 }
 
-/// What confirms a message in a queue that delivers at least once.
+/// What confirms a message, in a queue that delivers at least once.
 ///
 /// A client sees a message before it is done with it. A browser that reconnects sends the id that
 /// it *saw* last.
@@ -79,17 +79,17 @@ pub struct Lease {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Confirm {
-    /// Only [`Queue::ack`](crate::Queue::ack) does. A client that comes back goes on with what it has
-    /// in flight: what it has seen stays leased to it, and what it has not seen is sent again first.
+    /// Only [`Queue::ack`](crate::Queue::ack). A client that reconnects keeps what it has in
+    /// flight: what it has seen stays leased to it, and what it has not seen is sent again first.
     #[default]
     ByAck,
-    /// Coming back does, too: it confirms what the client has seen. For browsers that cannot ack.
+    /// Reconnecting, too: it confirms what the client has seen. For browsers that cannot ack.
     ByResume,
 }
 
 impl Lease {
-    /// A lease that ends `timeout` after a message was handed out, unless it is confirmed before
-    /// or extended.
+    /// A lease that ends `timeout` after a message was handed out, unless the message is confirmed
+    /// first or the lease is extended.
     ///
     /// # Examples
     ///
@@ -117,8 +117,8 @@ impl Lease {
         }
     }
 
-    /// How long what was handed to a stream that is dropped waits for its client to come back:
-    /// 5 s unless set.
+    /// How long messages in flight to a dropped stream wait for its client to reconnect: 5 s unless
+    /// set.
     ///
     /// # Examples
     ///
@@ -141,8 +141,8 @@ impl Lease {
         self
     }
 
-    /// How often a message is handed out before it goes to the dead letters: 16 times unless set,
-    /// and at least once.
+    /// How many times a message is handed out before it becomes a dead letter: 16 unless set, and
+    /// at least 1.
     ///
     /// # Examples
     ///
@@ -163,7 +163,7 @@ impl Lease {
         self
     }
 
-    /// What confirms a message: an ack alone, unless set.
+    /// What confirms a message: only an ack, unless set.
     ///
     /// # Examples
     ///
@@ -180,11 +180,11 @@ impl Lease {
         self
     }
 
-    /// How many unconfirmed messages one stream may have: 1 unless set, and at least 1. A stream
-    /// that has as many waits, and others go on.
+    /// The maximum number of unconfirmed messages per stream: 1 unless set, and at least 1. A
+    /// stream that has as many waits, while others take messages.
     ///
-    /// The lease of a message that waits in a socket runs, too: a client that does one thing at a
-    /// time should be given one at a time.
+    /// The lease of a message that waits in a socket runs, too. Give one message at a time to a
+    /// client that does one thing at a time.
     ///
     /// # Examples
     ///
@@ -209,14 +209,15 @@ impl Lease {
     }
 }
 
-/// Why a message came back the last time, before it became a [`DeadLetter`](crate::queue::DeadLetter).
+/// Why a message was returned the last time, before it became a
+/// [`DeadLetter`](crate::queue::DeadLetter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadLetterReason {
     /// Its lease ended.
     LeaseEnded,
-    /// Its stream was dropped and the client did not come back in time.
+    /// Its stream was dropped and the client did not reconnect in time.
     Dropped,
-    /// It was given back.
+    /// It was given back by [`Queue::nack`](crate::Queue::nack).
     Nacked,
 }

@@ -18,16 +18,17 @@ use crate::time::{ThreadTicker, Ticker, poll_again_after};
 
 /// Pushing.
 impl Queue {
-    /// Puts a message into the queue and wakes a stream for it, if one waits and it is due.
+    /// Puts a message into the queue, and wakes a stream for it if one waits and the message is
+    /// due.
     ///
-    /// The message is encoded before the queue is locked; its id alone is put in under the lock. An
-    /// event without an id of its own gets the id `EPOCH-SEQ`.
+    /// The message is encoded before the queue is locked; only its id is filled in under the lock.
+    /// An event without an id of its own gets the id `EPOCH-SEQ`.
     ///
     /// # Errors
     ///
-    /// [`PushError`], which hands the message back: if the queue is full (or others wait for capacity
-    /// in [`push_when_ready`](Self::push_when_ready)), if the message is larger than the queue, if
-    /// its id cannot be used, or if the queue is closed.
+    /// [`PushError`], which hands the message back: if the queue is full (or producers wait in
+    /// [`push_when_ready`](Self::push_when_ready)), if the message is larger than the queue, if its
+    /// id cannot be used, or if the queue is closed.
     ///
     /// # Examples
     ///
@@ -47,21 +48,21 @@ impl Queue {
         self.shared().push(message.into())
     }
 
-    /// Puts a message into the queue as soon as there is room.
+    /// Puts a message into the queue as soon as it has capacity.
     ///
-    /// Those who wait get room in the order in which they were first polled, and
-    /// [`push`](Self::push) does not overtake them: it is refused as long as one waits, even one that
-    /// is not polled. What expires makes room as soon as a stream that waits or a
-    /// [driver](Self::drive) sees it, or by a [ticker](PushWhenReady::ticker) of the future's own.
+    /// Producers get capacity in the order in which they were first polled. [`push`](Self::push)
+    /// does not overtake them: it is refused while one waits, even one that is not polled. Capacity
+    /// that expiry frees is noticed by a waiting stream, by a [driver](Self::drive), or by a
+    /// [ticker](PushWhenReady::ticker) of this future's own.
     ///
     /// # Errors
     ///
-    /// As for [`push`](Self::push), but never that the queue is full.
+    /// As for [`push`](Self::push), except that the queue is full.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped before it is ready has pushed nothing and leaves its place in line
-    /// to the next.
+    /// Dropping the future before it is ready pushes nothing, and gives its turn to the next
+    /// producer.
     ///
     /// # Examples
     ///
@@ -87,7 +88,7 @@ impl Queue {
 pin_project! {
     /// The future of [`Queue::push_when_ready`].
     ///
-    /// It holds a handle of the queue. Ready once the message is in the queue, or refused.
+    /// It holds a handle of the queue, and is ready once the message is in the queue or refused.
     #[must_use = "futures do nothing unless polled"]
     pub struct PushWhenReady<T = ThreadTicker> {
         push: Option<Push>,
@@ -97,7 +98,7 @@ pin_project! {
     }
 }
 
-/// The place in the line of producers; it is left when this is dropped.
+/// A ticket in the line of producers, which is given up when this is dropped.
 struct Line {
     queue: Queue,
     ticket: Option<Ticket>,
@@ -126,9 +127,9 @@ impl PushWhenReady {
         }
     }
 
-    /// Sees by itself that messages expire and make room.
+    /// Lets this future notice by itself that messages expire and free capacity.
     ///
-    /// Without a ticker, the streams that wait or a [driver](Queue::drive) see that.
+    /// Without a ticker, a waiting stream or a [driver](Queue::drive) notices it.
     ///
     /// # Examples
     ///
@@ -162,7 +163,7 @@ impl<T: Ticker> Future for PushWhenReady<T> {
 
     /// # Panics
     ///
-    /// If it is polled again after it was ready.
+    /// If it is polled after it was ready.
     #[expect(clippy::expect_used, reason = "as every future that has an output")]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -222,7 +223,7 @@ impl Shared {
             match pushed {
                 Pushed::Done(result) => return result,
                 Pushed::Full(push) => return Err(PushError::Full(push.message)),
-                // What has expired is yet to be found: not by this call, which shall not take long.
+                // More has expired than one call should remove.
                 Pushed::Again(push) if holds >= MAX_HOLDS && !self.drops_oldest => {
                     return Err(PushError::Full(push.message));
                 }
@@ -234,8 +235,8 @@ impl Shared {
         }
     }
 
-    /// What need not be done under the lock: the frame is searched for its id, or gets space for the
-    /// line that the id is written into.
+    /// Does what needs no lock: finds the event's own id, or reserves space for the line of the id
+    /// that will be assigned.
     pub(super) fn prepare(&self, mut message: Message) -> Push {
         let own_id = message.event().event_id().map(Arc::from);
         let event = message.event_mut();

@@ -20,10 +20,10 @@ use crate::message::Message;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The queue holds as many messages or bytes as it may, or others wait for room already.
+    /// The queue is at its bound in messages or bytes, or producers wait for capacity already.
     #[error("queue is full")]
     Full(Message),
-    /// The message by itself is larger than all that the queue may hold.
+    /// The message exceeds the queue's bound in bytes by itself.
     #[error("message is larger than the queue")]
     TooLarge(Message),
     /// The queue was closed or aborted.
@@ -34,7 +34,8 @@ pub enum PushError {
     /// with a number of at most 2^48.
     #[error("id has the form of the ids that this queue gives")]
     ReservedId(Message),
-    /// The event's own id is empty, in a queue that delivers at least once: nobody could confirm it.
+    /// The event's own id is empty, in a queue that delivers at least once: it could not be
+    /// confirmed.
     #[error("id is empty")]
     EmptyId(Message),
     /// The event's own id is longer than [`LastEventId::MAX_LEN`](crate::LastEventId::MAX_LEN), so no

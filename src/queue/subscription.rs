@@ -18,20 +18,21 @@ use crate::source::{Pull, Source, TooManyStreams};
 
 /// One of a queue's competing consumers: the [`Source`] of a queue's streams.
 ///
-/// Dropping it leaves the queue at once; a message that it was woken for goes to another. Made by
-/// [`Queue::stream`](crate::Queue::stream); [`EventStream::into_source`](crate::EventStream::into_source) gives it out.
+/// Dropping it leaves the queue at once; a message that it was woken for goes to another stream.
+/// Made by [`Queue::stream`](crate::Queue::stream) and returned by
+/// [`EventStream::into_source`](crate::EventStream::into_source).
 #[must_use = "dropping a subscription leaves the queue"]
 pub struct QueueSubscription {
     shared: Arc<Shared>,
     ticket: Ticket,
-    /// The burst that it takes.
+    /// The burst that it is taking.
     burst: Option<Burst>,
-    /// The last chunk was all there was, so the next poll will have to wait.
+    /// The last chunk emptied the queue, so the next poll will have to wait.
     took_all: bool,
 }
 
 impl Queue {
-    /// Joins the competing consumers, for a client that saw this id last.
+    /// Joins the competing consumers, for a client that saw `id` last.
     pub(crate) fn subscribe(
         &self,
         id: Option<&LastEventId>,
@@ -55,7 +56,7 @@ impl QueueSubscription {
         })
     }
 
-    /// Takes over what the client has in flight that saw this id last.
+    /// Takes over what the client that saw `id` last has in flight.
     fn take_over(&self, id: &str) {
         let mut taken_over = None;
         let mut has_more = true;
@@ -122,7 +123,7 @@ impl Source for QueueSubscription {
                 Taken::Again => holds = holds.saturating_add(1),
             }
         }
-        // So many have expired before the next message that other tasks shall have their turn.
+        // Too many messages have expired before the next one: other tasks get their turn first.
         if pull.registers() {
             cx.waker().wake_by_ref();
         }

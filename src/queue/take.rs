@@ -1,5 +1,4 @@
-//! Taking messages out by hand: for a consumer without a stream, before they are delivered, and at
-//! the end.
+//! Taking messages without a stream: to consume them, before they are delivered, and at the end.
 
 use bytes::Bytes;
 
@@ -15,8 +14,8 @@ use crate::source::chunk::Chunk;
 impl Queue {
     /// Takes the next message that is due, as one frame, without a stream or an executor.
     ///
-    /// One call lets go of some 4 000 messages that have expired at most: if more than that come before
-    /// the next message, it returns `None`, and later calls go on.
+    /// A call removes at most about 4 000 expired messages: if more of them precede the next
+    /// message, it returns `None`, and the next call goes on.
     ///
     /// # Examples
     ///
@@ -41,9 +40,9 @@ impl Queue {
         chunk.join()
     }
 
-    /// Takes a message back that has not been handed out yet; returns whether there was one.
+    /// Withdraws a message that has not been handed out yet; returns whether there was one.
     ///
-    /// Of several messages with the same id of their own, this is the newest.
+    /// If several messages have this id of their own, it withdraws the newest.
     ///
     /// # Examples
     ///
@@ -63,8 +62,9 @@ impl Queue {
             .with_caught_up(|state, step| state.cancel(id, step))
     }
 
-    /// Takes out whatever was not delivered and has not expired, in order, due or not.
+    /// Takes all messages that were not delivered and have not expired, in order, due or not.
     ///
+    /// In a queue that delivers at least once that includes messages in flight and dead letters.
     /// Each can be pushed again, here or elsewhere.
     ///
     /// # Examples

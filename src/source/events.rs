@@ -16,21 +16,21 @@ pin_project! {
     /// Any stream of [`Event`]s as a [`Source`]: what
     /// [`EventStream::from_events`](crate::EventStream::from_events) takes from.
     ///
-    /// Events that are ready go out together, within the limits of the stream; the last one may
-    /// exceed [`max_chunk`](crate::EventStream::max_chunk), because all that was taken from the
-    /// inner stream goes out with the chunk. So dropping an immediate stream loses nothing. On a
-    /// grid or within a gap, one event is taken ahead, to see whether there is one: it goes out
-    /// before the stream ends by its [age](crate::EventStream::max_age), and
-    /// [`into_parts`](Self::into_parts) gives it back.
+    /// Events that are ready go together, within the limits of the stream. The last one may exceed
+    /// [`max_chunk_bytes`](crate::EventStream::max_chunk_bytes), because everything taken from the
+    /// inner stream goes with the chunk; so dropping an immediate stream loses nothing. On a grid
+    /// or within a gap, one event is taken ahead, to find out whether there is one: it goes out
+    /// before the stream ends because of its [age](crate::EventStream::max_age), and
+    /// [`into_parts`](Self::into_parts) returns it.
     ///
-    /// Events that are ready one after the other are one burst of a
-    /// [spaced](crate::EventStream::spaced) stream. `None` from the inner stream is the end, which
-    /// waits for no pacing; the inner stream is not polled again.
+    /// Events that are ready one after the other are one burst of a [spaced](crate::Pacing::spaced)
+    /// stream. `None` from the inner stream is the end, which waits for no pacing; the inner stream
+    /// is not polled again.
     #[must_use = "a source does nothing unless it is taken from"]
     pub struct Events<St> {
         #[pin]
         inner: St,
-        // What was taken from the inner stream and has not gone out yet.
+        // Taken from the inner stream, and not sent yet.
         next: Option<Bytes>,
         ended: bool,
     }
@@ -79,7 +79,7 @@ impl<St: Stream<Item = Event>> Events<St> {
         (self.inner, self.next)
     }
 
-    /// Polls for a frame, if none is at hand. Ready at the end, too.
+    /// Polls the inner stream for a frame, unless there is one. Ready at the end, too.
     fn poll_fill(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         if this.next.is_some() || *this.ended {

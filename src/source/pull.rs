@@ -1,4 +1,4 @@
-//! One poll of a source: the question, and what the source adds to its answer.
+//! One poll of a source: what is asked for, and what the source adds to its answer.
 
 use core::time::Duration;
 use std::time::SystemTime;
@@ -33,13 +33,13 @@ pub struct Pull {
     has_more: bool,
     is_closing: bool,
     is_dated: bool,
-    /// In nanoseconds, so that it costs little to say; the largest number stands for none.
+    /// In nanoseconds; `u64::MAX` stands for none. Cheaper than an `Option<Duration>`.
     returns_within: u64,
     idle: Option<Duration>,
     wake: Option<Wake>,
 }
 
-/// When a stream must be polled again that has nothing to take.
+/// When a stream that has nothing to take must be polled again.
 #[derive(Clone, Copy, Debug)]
 struct Wake {
     after: Duration,
@@ -49,7 +49,7 @@ struct Wake {
 
 /// What the stream asks for.
 impl Pull {
-    /// A poll that asks for as much as `limit`, by a task that waits if there is nothing.
+    /// A poll for at most `limit`, by a task that waits if there is nothing.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         Self {
@@ -68,8 +68,8 @@ impl Pull {
         }
     }
 
-    /// The same by a caller that polls by hand: the source keeps no waker, and counts on no later
-    /// poll.
+    /// The same, by a caller that polls by hand: the source registers no waker, and does not rely
+    /// on another poll.
     #[must_use]
     pub fn by_hand(self) -> Self {
         Self {
@@ -78,8 +78,8 @@ impl Pull {
         }
     }
 
-    /// The same by a stream that can take only later, within a gap of its
-    /// [pacing](crate::Pacing::spaced): others come first.
+    /// The same, by a stream within the gap of its [pacing](crate::Pacing::spaced): other consumers
+    /// go first.
     #[must_use]
     pub fn yielding(mut self) -> Self {
         self.yield_to_others();
@@ -90,7 +90,7 @@ impl Pull {
         self.yields = true;
     }
 
-    /// The same by a stream that wants to know for how long it has been [idle](Self::idle_for).
+    /// The same, by a stream that needs to know how long it has been [idle](Self::idle_for).
     #[must_use]
     pub fn asking_idle(self) -> Self {
         Self {
@@ -99,8 +99,8 @@ impl Pull {
         }
     }
 
-    /// The same by a stream on a [grid](crate::Pacing::every): the limit of messages holds for
-    /// the whole burst, not for each of its chunks.
+    /// The same, by a stream on a [grid](crate::Pacing::every): the limit of messages applies to
+    /// the whole burst, not to each of its chunks.
     #[must_use]
     pub fn batched(self) -> Self {
         Self {
@@ -109,8 +109,8 @@ impl Pull {
         }
     }
 
-    /// The same by a stream that ends now, by its [age](crate::EventStream::max_age): the source
-    /// gives only what it has already taken from elsewhere and would otherwise lose.
+    /// The same, by a stream that ends now because of its [age](crate::EventStream::max_age): the
+    /// source returns only what it has already taken from elsewhere and would otherwise lose.
     #[must_use]
     pub fn leaving(self) -> Self {
         Self {
@@ -119,40 +119,39 @@ impl Pull {
         }
     }
 
-    /// The same by a stream that takes what is [ready](crate::Source::poll_ready) at a time of its own,
-    /// at most so much later. If it has not come back a second after that, it may have been forgotten,
-    /// and what it was to take is for others.
+    /// The same, by a stream that takes what is [ready](crate::Source::poll_ready) within `time`.
+    /// If it has not returned a second later, other consumers may take it.
     #[must_use]
     pub fn returning_within(mut self, time: Duration) -> Self {
         self.return_within(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         self
     }
 
-    /// [Returning](Self::returning_within), in place, within so many nanoseconds.
+    /// The same as [`returning_within`](Self::returning_within), in place and in nanoseconds.
     #[inline]
     pub(crate) fn return_within(&mut self, nanos: u64) {
         self.returns_within = nanos;
     }
 
-    /// How much the stream takes at most.
+    /// The most that the stream takes.
     #[must_use]
     pub fn limit(&self) -> Limit {
         self.limit
     }
 
-    /// Whether a source that has nothing keeps the task's waker.
+    /// Whether the source registers the task's waker if it has nothing.
     #[must_use]
     pub fn registers(&self) -> bool {
         self.registers
     }
 
-    /// Whether other consumers come first.
+    /// Whether other consumers go first.
     #[must_use]
     pub fn yields(&self) -> bool {
         self.yields
     }
 
-    /// Whether the limit of messages holds for a whole burst.
+    /// Whether the limit of messages applies to a whole burst.
     #[must_use]
     pub fn is_batch(&self) -> bool {
         self.is_batch
@@ -164,14 +163,14 @@ impl Pull {
         self.is_leaving
     }
 
-    /// Within which time the stream comes back for what is ready.
+    /// The time within which the stream returns for what is ready.
     #[must_use]
     pub fn returns_within(&self) -> Option<Duration> {
         let is_stated = self.returns_within != u64::MAX;
         is_stated.then(|| Duration::from_nanos(self.returns_within))
     }
 
-    /// Whether the stream wants to know for how long it has been idle.
+    /// Whether the stream needs to know how long it has been idle.
     #[must_use]
     pub fn asks_idle(&self) -> bool {
         self.asks_idle
@@ -180,7 +179,7 @@ impl Pull {
 
 /// What the source answers.
 impl Pull {
-    /// Nothing is due, and this stream must be polled again after that time without being woken.
+    /// Nothing is due, and the stream must be polled again after that time even if it is not woken.
     pub fn wake_after(&mut self, after: Duration) {
         self.wake = Some(Wake {
             after,
@@ -188,11 +187,11 @@ impl Pull {
         });
     }
 
-    /// The same for a deadline by the source's own clock, which now says `now`.
+    /// The same, for a deadline by the source's own clock, which is at `now`.
     ///
-    /// A ticker that is faster than that clock ticks too early: the stream then waits a little
-    /// longer each time, as long as the source names the same deadline. It polls at least every
-    /// 30 s, so that a jump of the source's clock is noticed.
+    /// If the ticker is faster than that clock, it ticks too early. The stream then waits a little
+    /// longer each time, as long as the source names the same deadline. It polls at least every 30
+    /// s, so that a jump of the source's clock is noticed.
     pub fn wake_at(&mut self, deadline: SystemTime, now: SystemTime) {
         self.wake = Some(Wake {
             after: deadline.duration_since(now).unwrap_or_default(),
@@ -200,31 +199,30 @@ impl Pull {
         });
     }
 
-    /// The deadline by the source's own clock, if the source named one.
+    /// The deadline by the source's own clock, if there is one.
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
         self.wake?.deadline
     }
 
-    /// After how long the stream must be polled again.
+    /// How long until the stream must be polled again.
     #[must_use]
     pub fn wakes_after(&self) -> Option<Duration> {
         Some(self.wake?.after)
     }
 
-    /// The chunk is not all that was due when its burst began: what follows belongs to it, and goes
-    /// without waiting for a gap or tick.
+    /// The chunk is not all of its burst: what follows goes without waiting for a gap or tick.
     pub fn more_follows(&mut self) {
         self.has_more = true;
     }
 
-    /// Whether the burst goes on.
+    /// Whether more of the burst follows.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.has_more
     }
 
-    /// The source is closing: what it still gives goes out without pacing.
+    /// The source is closing: what it still returns goes without pacing.
     pub fn closing(&mut self) {
         self.is_closing = true;
     }
@@ -235,44 +233,42 @@ impl Pull {
         self.is_closing
     }
 
-    /// The source remembers when this chunk came, and says so when it is
-    /// [asked](Self::asking_idle): the stream need not read its ticker for each chunk.
+    /// The source remembers when this chunk was published, and reports it when it is
+    /// [asked](Self::asking_idle), so that the stream need not read its ticker for each chunk.
     pub fn dated(&mut self) {
         self.is_dated = true;
     }
 
-    /// Whether the source remembers when the chunk came.
+    /// Whether the source remembers when the chunk was published.
     #[must_use]
     pub fn is_dated(&self) -> bool {
         self.is_dated
     }
 
-    /// How long ago the last [dated](Self::dated) chunk came: the one that this stream took, not a
-    /// later one that it did not get, since a keep-alive follows its last byte.
+    /// How long ago the last [dated](Self::dated) chunk that this stream took was published.
     pub fn idle_for(&mut self, idle: Duration) {
         self.idle = Some(idle);
     }
 
-    /// Whether the source says how long the stream has been idle, or when to poll again.
+    /// Whether the source reports how long the stream has been idle, or when to poll again.
     pub(crate) fn says_when(&self) -> bool {
         self.idle.is_some() || self.wake.is_some()
     }
 
-    /// How long ago the last dated chunk came, if the stream [asked](Self::asking_idle) and the
-    /// source knows.
+    /// How long ago the last dated chunk was published, if the source reports it.
     #[must_use]
     pub fn idle(&self) -> Option<Duration> {
         self.idle
     }
 }
 
-/// How much a [`Source`](crate::Source) may give in one chunk.
+/// The most that a [`Source`](crate::Source) may return in one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limit {
-    /// The largest chunk, in bytes. A single frame may be larger; it goes alone.
+    /// The maximum size of a chunk, in bytes. A single frame may be larger; it goes alone.
     pub bytes: usize,
-    /// The most messages in one chunk.
+    /// The maximum number of messages in a chunk.
     pub messages: usize,
 }
 

@@ -1,4 +1,4 @@
-//! One connection's body.
+//! The body of one connection.
 
 use core::fmt;
 use core::pin::Pin;
@@ -23,11 +23,11 @@ use crate::source::events::Events;
 use crate::time::Ticker;
 
 pin_project! {
-    /// One connection's body: whole frames from a [`Source`], paced by a [`Ticker`].
+    /// The body of one connection: whole frames from a [`Source`], paced by a [`Ticker`].
     ///
-    /// Made by [`Queue::stream`](crate::Queue::stream), [`new`](Self::new) or
-    /// [`from_events`](Self::from_events), then set up by the methods that consume it. Settings
-    /// count from the first poll on.
+    /// Made by [`Queue::stream`](crate::Queue::stream), [`Topic::stream`](crate::Topic::stream),
+    /// their `resume`, [`from_events`](Self::from_events) or [`new`](Self::new), then set up by the
+    /// methods that consume it. Settings apply from the first poll.
     ///
     /// As a [`Stream`] it yields chunks of whole frames, never part of one, and ends with `None`,
     /// for good, when its source does. Dropping it leaves the source at once: that is how the
@@ -35,25 +35,25 @@ pin_project! {
     ///
     /// # Pacing
     ///
-    /// By default all that is due goes at once, joined into chunks. [`spaced`](Self::spaced) puts a
-    /// gap between two bursts, [`every`](Self::every) delivers on a grid. When the source closes,
-    /// what is left goes without pacing.
+    /// By default all that is due goes at once, joined into chunks. [`pacing`](Self::pacing) puts a
+    /// gap between bursts, or delivers on a grid. When the source closes, what is left goes without
+    /// pacing.
     ///
     /// # Keep-alive
     ///
-    /// After 15 s without a byte a comment line goes out, or up to a tenth sooner; see
-    /// [`keep_alive`](Self::keep_alive). Apart from that an idle stream is not woken, unless it is
-    /// one that its source has asked to wait for a deadline. Such a stream polls its source at
-    /// least every 30 s, so that a jump of the wall clock is noticed.
+    /// After 15 s without a byte, or up to a tenth sooner, a comment line is sent; see
+    /// [`keep_alive`](Self::keep_alive). Otherwise an idle stream is not woken, unless its source
+    /// asked it to wait for a deadline. Such a stream polls its source at least every 30 s, so that
+    /// a jump of the wall clock is noticed.
     ///
     /// For speed, an immediate stream of a topic does not read its ticker for each chunk; the topic
-    /// tells when the last chunk arrived. If the stream is polled late, the next keep-alive may come
-    /// early by that delay; a jump of the topic's clock shifts it by less than one period.
+    /// reports when the last chunk was published. If the stream is polled late, the next keep-alive
+    /// may be early by that delay; a jump of the topic's clock shifts it by less than one period.
     ///
     /// # Cancel safety
     ///
-    /// A chunk is taken from its source in the poll that yields it, so nothing is lost when a future
-    /// around the stream is dropped.
+    /// A chunk is taken from the source in the poll that yields it, so dropping a future around the
+    /// stream loses nothing.
     ///
     /// # Examples
     ///
@@ -123,7 +123,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         }
     }
 
-    /// The source that the stream takes from.
+    /// The source of the stream.
     ///
     /// # Examples
     ///
@@ -139,7 +139,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         &self.source
     }
 
-    /// Ends the stream and gives its source back.
+    /// Ends the stream and returns its source.
     ///
     /// # Examples
     ///
@@ -163,8 +163,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// Takes what is ready now, without an executor: `None` if nothing is, or the stream
     /// [has ended](Self::is_terminated).
     ///
-    /// It never takes another stream's wake-up: no waker stays in the source, which relies on no
-    /// later poll of this stream. A task that waits for the stream must poll it again after this call.
+    /// It never takes another stream's wake-up: it leaves no waker in the source, which does not
+    /// rely on a later poll. A task that waits for the stream must poll it again after this call.
     ///
     /// # Examples
     ///
@@ -206,7 +206,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         }
     }
 
-    /// Whether the stream has ended: it yields `None` from now on.
+    /// Whether the stream has ended: it yields only `None` from now on.
     ///
     /// # Examples
     ///
@@ -226,7 +226,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self.phase == Phase::Ended
     }
 
-    /// The same stream with `Result<Bytes, Infallible>` as items, which is what web frameworks take.
+    /// The same stream with `Result<Bytes, Infallible>` as items, as web frameworks expect.
     ///
     /// # Examples
     ///
@@ -248,7 +248,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 }
 
 impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
-    /// A stream from any stream of events, a broker's client for example.
+    /// A stream from any stream of events, such as a broker's client.
     ///
     /// # Examples
     ///
@@ -269,11 +269,11 @@ impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
 
 /// Yields chunks of whole frames.
 ///
-/// `None` is final. It comes when the source has ended, after the
-/// [farewell](EventStream::farewell) if there is one, or when the stream's
-/// [age](EventStream::max_age) is reached, after a `retry` line and without a farewell.
+/// `None` is final. It comes when the source has ended, after the [farewell](EventStream::farewell)
+/// if there is one, or when the stream has reached its [maximum age](EventStream::max_age), after a
+/// `retry` line and without a farewell.
 ///
-/// Web frameworks want `Result` items: see [`into_try_stream`](EventStream::into_try_stream).
+/// Web frameworks expect `Result` items: see [`into_try_stream`](EventStream::into_try_stream).
 impl<S: Source, T: Ticker> Stream for EventStream<S, T> {
     type Item = Bytes;
 

@@ -1,4 +1,4 @@
-//! What goes out while nothing else does.
+//! What a stream sends while nothing else is to be sent.
 
 use core::time::Duration;
 
@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::event::Event;
 
-/// How a stream shows that it is alive while nothing is to be sent.
+/// What a stream sends while nothing else is to be sent, so that proxies keep the connection and a
+/// departed client is noticed.
 ///
 /// # Examples
 ///
@@ -32,7 +33,7 @@ pub struct KeepAlive {
 
 impl KeepAlive {
     /// A comment line after each `period` without a byte. No blank line follows it, because some
-    /// widely used clients would dispatch an empty event for that.
+    /// widely used clients would dispatch an empty event.
     ///
     /// Zero and `Duration::MAX` switch it off.
     ///
@@ -53,7 +54,7 @@ impl KeepAlive {
         }
     }
 
-    /// No keep-alive. A departed client then is noticed when the next message is sent.
+    /// No keep-alive. A departed client is then noticed when the next message is sent.
     ///
     /// # Examples
     ///
@@ -80,8 +81,8 @@ impl KeepAlive {
     ///
     /// # Errors
     ///
-    /// [`KeepAliveError`] if the event has an id: it would move the point from which a client
-    /// resumes.
+    /// [`KeepAliveError`] if the event has an id, which would change the position from which a
+    /// client resumes.
     ///
     /// # Examples
     ///

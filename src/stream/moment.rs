@@ -8,7 +8,7 @@ pub(crate) struct Moment(u64);
 
 impl Moment {
     pub(crate) const ZERO: Self = Self(0);
-    /// Later than every moment that comes: 584 years after the ticker's origin.
+    /// Later than every other moment: 584 years after the ticker's origin.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     pub(crate) fn new(elapsed: Duration) -> Self {
@@ -23,13 +23,13 @@ impl Moment {
         Self(self.0.saturating_sub(nanos(before)))
     }
 
-    /// Later by as long as `span` is after zero.
+    /// Later by the time between zero and `span`.
     #[inline]
     pub(crate) fn later_by(self, span: Self) -> Self {
         Self(self.0.saturating_add(span.0))
     }
 
-    /// So many thousandths nearer to zero; what never comes stays so.
+    /// Nearer to zero by that many thousandths; never stays never.
     pub(crate) fn shortened_by(self, thousandths: u8) -> Self {
         if self == Self::NEVER {
             return self;
@@ -44,7 +44,7 @@ impl Moment {
         self.0
     }
 
-    /// How long after `earlier` this is.
+    /// The time from `earlier` to this.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

@@ -5,21 +5,22 @@ use std::time::SystemTime;
 
 use super::moment::Moment;
 
-/// How far ahead a ticker is armed for a source's deadline at most: so soon a jump of the wall
+/// The longest time for which a ticker is armed for a source's deadline, so that a jump of the wall
 /// clock is noticed.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The deadline of a source, and how often it was still ahead after the ticker said it had come.
+/// The deadline of a source, and how many times it was still ahead when the ticker said that it had
+/// come.
 ///
 /// Clock and ticker may differ: a tick can come before its message is due. The next one is then at
 /// least a millisecond later, and twice that each time, up to about a second: late, never spinning.
-/// A deadline that somebody else dealt with gives way to another one, and costs no pause.
+/// A deadline that another stream dealt with gives way to the next, and causes no pause.
 #[derive(Debug)]
 pub(super) struct Recheck {
     deadline: Option<SystemTime>,
     /// The deadline by the ticker; [`Moment::NEVER`] if there is none.
     due: Moment,
-    /// How often it came too early, while there is one.
+    /// How many times it came too early.
     early: u8,
 }
 

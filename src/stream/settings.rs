@@ -12,7 +12,7 @@ use super::keep_alive::KeepAlive;
 use crate::event::Event;
 use crate::source::Limit;
 
-/// Browsers use about three seconds by themselves.
+/// Browsers use about three seconds on their own.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
 
 /// The settings of one stream. Rare ones are kept apart, because there is one of these for each
@@ -68,7 +68,7 @@ impl Settings {
         self.rare.as_mut()?.farewell.take()
     }
 
-    /// After how long the stream ends: 80 to 100 % of what was set.
+    /// When the stream ends: after 80 to 100 % of its maximum age.
     pub(super) fn age(&self) -> Option<Duration> {
         let age = self.rare.as_ref()?.max_age?;
         let thousandths = u32::try_from(mix(self.seed) % 201).unwrap_or_default();
@@ -76,7 +76,7 @@ impl Settings {
         Some(age.saturating_sub(less))
     }
 
-    /// A reconnection time around the one that is set: 50 to 150 % of it.
+    /// A reconnection time of 50 to 150 % of the one that is set.
     pub(super) fn spread_retry(&self) -> Bytes {
         let retry = self.retry.unwrap_or(USUAL_RETRY);
         let thousandths = u32::try_from(mix(!self.seed) % 1001).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The methods that set a stream up.
+//! The settings of a stream.
 
 use core::time::Duration;
 
@@ -35,7 +35,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The largest chunk, in bytes: 64 KiB unless set. A larger frame goes alone.
+    /// The maximum size of a chunk, in bytes: 64 KiB unless set. A larger frame goes alone.
     ///
     /// # Examples
     ///
@@ -56,10 +56,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// What goes out while nothing else does: a comment line after 15 s unless set.
+    /// What is sent while nothing else is: a comment line after 15 s unless set.
     ///
     /// Each period is shortened at random by up to a tenth, so that a crowd of streams does not
-    /// fall into step. A keep-alive never goes out while data flows.
+    /// fall into step. No keep-alive is sent while data flows.
     ///
     /// # Examples
     ///
@@ -106,7 +106,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The client's reconnection time, in whole milliseconds. It goes out with the first poll.
+    /// The client's reconnection time, in whole milliseconds. It is sent with the first poll.
     ///
     /// # Examples
     ///
@@ -124,12 +124,11 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// Ends the stream by itself after 80 to 100 % of `age`, with a reconnection time of 50 to
-    /// 150 % of the one that is set (or of 3 s), so that clients spread when they come back.
+    /// Ends the stream by itself after 80 to 100 % of `age`, with a reconnection time of 50 to 150
+    /// % of the one that is set (or of 3 s), so that clients do not all return at once.
     ///
-    /// Messages that are due stay in the queue for others, or for the client's next stream; only
-    /// what the source had already taken from elsewhere goes out first. No
-    /// [farewell](Self::farewell) follows.
+    /// Due messages stay in the queue for others, or for the client's next stream; only what the
+    /// source had already taken from elsewhere is sent. No [farewell](Self::farewell) follows.
     ///
     /// # Examples
     ///
@@ -152,8 +151,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The seed of what is random in [`max_age`](Self::max_age) and
-    /// [`keep_alive`](Self::keep_alive): for tests.
+    /// The seed of everything random in [`max_age`](Self::max_age) and
+    /// [`keep_alive`](Self::keep_alive), for tests.
     ///
     /// # Examples
     ///
@@ -177,9 +176,9 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// An event that goes out when the source has ended, before the stream does.
+    /// An event that is sent when the source has ended, before the stream does.
     ///
-    /// A stream that ends by its [age](Self::max_age) sends none: its client comes back.
+    /// A stream that ends because of its [age](Self::max_age) sends none: its client is to return.
     ///
     /// # Examples
     ///

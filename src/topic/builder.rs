@@ -55,9 +55,9 @@ impl TopicBuilder {
         }
     }
 
-    /// The most messages that are kept: 65 536 unless set, and at least 1.
+    /// The maximum number of messages in the history: 65 536 unless set, and at least 1.
     ///
-    /// These can be replayed, and a slow stream can fall behind by so many.
+    /// They can be replayed, and a slow stream can fall behind by as many.
     ///
     /// # Examples
     ///
@@ -75,17 +75,16 @@ impl TopicBuilder {
         self
     }
 
-    /// The most bytes that are kept: 256 MiB unless set. Scheduled messages may take as much
-    /// besides.
+    /// The maximum memory of the history, in bytes: 256 MiB unless set. Scheduled messages have a
+    /// separate budget of the same size.
     ///
-    /// A message takes the size of its frame and 16 bytes; one that has an id of its own, or was
-    /// scheduled, takes the length of its id and 64 bytes more. One that takes more than this by
-    /// itself is refused as [too large](crate::topic::PublishError::TooLarge). All that the history holds
-    /// in memory is at most a quarter more than this, and 4 KB; where messages expire or age, up to
-    /// 8 KB.
+    /// A message counts its frame plus 16 bytes; one that has an id of its own, or was scheduled,
+    /// counts the length of its id plus 64 bytes more. One that exceeds the bound by itself is
+    /// refused as [too large](crate::topic::PublishError::TooLarge). The history holds at most 1.25
+    /// times this bound plus 4 KB of memory; 8 KB if messages expire or age.
     ///
-    /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this. A
-    /// stream can keep one of them while its client reads it.
+    /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this
+    /// bound. A stream can hold one block while its client reads it.
     ///
     /// # Examples
     ///
@@ -100,11 +99,11 @@ impl TopicBuilder {
         self
     }
 
-    /// How long messages are kept at most: without end unless set.
+    /// The maximum age of messages in the history: unlimited unless set.
     ///
-    /// They leave with the next call or poll that reads the clock, or when a
-    /// [driver](crate::Topic::drive) finds them too old. A stream that was woken for a message gets it
-    /// even if it polls a little later than that, unless something else was published meanwhile.
+    /// Older messages leave with the next call or poll that reads the clock, or with a
+    /// [driver](crate::Topic::drive). A stream that was woken for a message gets it even if it
+    /// polls a little later than that, unless something else was published in between.
     ///
     /// # Examples
     ///
@@ -124,7 +123,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The most scheduled messages: 65 536 unless set.
+    /// The maximum number of scheduled messages: 65 536 unless set.
     ///
     /// # Examples
     ///
@@ -141,7 +140,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The most streams open at once: 100 000 unless set.
+    /// The maximum number of streams open at once: 100 000 unless set.
     ///
     /// # Examples
     ///
@@ -174,8 +173,8 @@ impl TopicBuilder {
     /// that an id from before a restart is known to be foreign.
     ///
     /// A fixed epoch is for tests, or for a topic that continues another one's log. It must not be
-    /// used again for a log that starts afresh, unless that starts after the
-    /// [last number](Self::first_number).
+    /// used again for a log that starts afresh, unless that starts after the [last
+    /// number](Self::first_number).
     ///
     /// # Errors
     ///

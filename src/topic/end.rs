@@ -11,11 +11,11 @@ use crate::time::Ticker;
 
 /// Closing.
 impl Topic {
-    /// Ends the topic: publishing is refused, and streams give what was due at the time of the call,
-    /// without pacing, then their farewell, then end.
+    /// Ends the topic: publishing is refused, and streams deliver what was due at the time of the
+    /// call, without pacing, then their farewell, then end.
     ///
-    /// Messages that are not due yet stay for [`take_remaining`](Self::take_remaining). A stream that
-    /// is not polled cannot end: [`abort`](Self::abort), and then close its connection.
+    /// Messages that are not due yet remain for [`take_remaining`](Self::take_remaining). A stream
+    /// that is not polled cannot end: [`abort`](Self::abort), then drop its connection.
     ///
     /// # Examples
     ///
@@ -38,7 +38,8 @@ impl Topic {
         self.shared().with(State::close);
     }
 
-    /// Ends the topic at once: like [`close`](Self::close), but streams give only their farewell.
+    /// Ends the topic at once: like [`close`](Self::close), but streams deliver only their
+    /// farewell.
     ///
     /// # Examples
     ///
@@ -75,7 +76,7 @@ impl Topic {
         self.shared().lock().is_closed()
     }
 
-    /// Waits until the topic is being closed: until [`close`](Self::close) or [`abort`](Self::abort) is
+    /// Waits until closing has begun: until [`close`](Self::close) or [`abort`](Self::abort) is
     /// called, or the last handle is dropped.
     ///
     /// The future holds no handle of the topic.
@@ -102,11 +103,11 @@ impl Topic {
         Closed::new(self.shared())
     }
 
-    /// Waits until the topic has [closed](Self::closed) and all of its streams have ended.
+    /// Waits until closing has [begun](Self::closed) and all streams have ended.
     ///
-    /// While it is polled it keeps the topic's time, as [`drive`](Self::drive) does. It holds no handle
-    /// of the topic. A stream whose client does not read never ends: abort the topic after a while,
-    /// then drop the connection.
+    /// While it is awaited it is the topic's timekeeper, like [`drive`](Self::drive). It holds no
+    /// handle of the topic. A stream whose client does not read never ends: abort the topic after a
+    /// while, then drop the connection.
     ///
     /// # Cancel safety
     ///
@@ -136,19 +137,18 @@ impl Topic {
         Driver::new(self.shared(), Goal::Ended, ticker)
     }
 
-    /// A future that keeps the time of the topic, whichever of its streams are polled.
+    /// A future that is the topic's timekeeper, no matter which streams are polled.
     ///
-    /// Without a driver, streams take that role: one that waits arms its ticker for the next message
-    /// that falls due, and another one for a second later. With a driver no stream does. Messages
-    /// enter the log when they are due, those that expire or age leave it then, and a crowd that
-    /// waits is woken to the last stream, even while no stream is polled and nobody calls the topic.
+    /// Without a driver, waiting streams are the timekeepers. With one, messages enter the log when
+    /// they are due, those that expire or age leave it then, and a crowd is woken to the last
+    /// stream, even while no stream is polled and the topic is not called.
     ///
-    /// The future completes when the topic was closed, or its last handle dropped, and nothing is
-    /// left to do. It holds no handle. It is the driver from its first poll until it is dropped.
+    /// The future completes once closing has begun and nothing is left to do. It holds no handle of
+    /// the topic, and is the driver from its first poll until it is dropped.
     ///
     /// # Cancel safety
     ///
-    /// When it is dropped, streams keep the time again. Nothing is lost.
+    /// When the future is dropped, streams are the timekeepers again.
     ///
     /// # Examples
     ///
@@ -176,7 +176,7 @@ impl Topic {
         Driver::new(self.shared(), Goal::Done, ticker)
     }
 
-    /// Takes out the scheduled messages, in order of their due times.
+    /// Takes the scheduled messages, in order of their due times.
     ///
     /// Each can be published again, and keeps its id.
     ///

@@ -12,49 +12,50 @@ use crate::message::LastEventId;
 
 /// Broadcast: each stream sees each message, in the same order, from a log of bounded length.
 ///
-/// A `Topic` is a handle; its clones are the same topic. A message is encoded once and its bytes
-/// are shared by all streams. A stream is a position in the log: nothing is queued for it, so a slow
-/// one costs the others nothing, and there is no seam between replay and live.
+/// A `Topic` is a handle; its clones are the same topic. A message is encoded once, and all streams
+/// share its bytes. A stream is a position in the log: nothing is queued for it, so a slow stream
+/// costs the others nothing, and nothing is lost or repeated between replayed and live messages.
 ///
 /// # Ids and resuming
 ///
-/// A message gets the id `EPOCH-SEQ` as it enters the log. A scheduled message gets `EPOCH-dSEQ` when
-/// it is published, and an event may bring an id of its own. A client that comes back with any of
-/// them continues after it: see [`Start::After`]. Whether it continues exactly is known before the
-/// response is made, see [`Resumption`], and a gap is never silent.
+/// A message gets the id `EPOCH-SEQ` as it enters the log. A scheduled message gets `EPOCH-dSEQ`
+/// when it is published, and an event may bring an id of its own. A client that reconnects with any
+/// of them continues after it: see [`Start::After`]. [`Resumption`] says whether it continues
+/// exactly, before the response is made; a gap is never silent.
 ///
-/// A message that comes back, from [`take_remaining`](Self::take_remaining) or a queue of the same
-/// epoch, keeps its id, and numbers continue after the highest.
+/// A message that is published again, from [`take_remaining`](Self::take_remaining) or a queue of
+/// the same epoch, keeps its id, and numbers continue after the highest.
 ///
 /// # Bounds
 ///
 /// The log keeps at most [`history`](TopicBuilder::history) messages,
 /// [`history_bytes`](TopicBuilder::history_bytes) and, if set, nothing older than
-/// [`history_age`](TopicBuilder::history_age). [`Lag`](super::Lag) decides what happens to a stream that falls
-/// behind.
+/// [`history_age`](TopicBuilder::history_age). [`Lag`](super::Lag) decides what happens to a stream
+/// that falls behind.
 ///
 /// # Crowds
 ///
-/// No call pays for a crowd. [`publish`](Self::publish) and [`close`](Self::close) wake at most 64
-/// streams; each stream that is polled wakes the next 64. If none of the streams that were woken is
-/// polled, the others wait for the next poll of any stream or the next call, and for at most a second
-/// if a stream had begun to wait meanwhile.
+/// The cost of a call does not depend on how many streams there are. [`publish`](Self::publish) and
+/// [`close`](Self::close) wake at most 64 streams; each stream that is polled wakes the next 64. If
+/// none of the woken streams is polled, the others wait for the next poll of any stream or the next
+/// call, and at most a second if a stream had begun to wait in between.
 ///
 /// # Time
 ///
-/// Scheduled messages enter the log when they are due. A stream that waits arms its ticker for that,
-/// and another one for a second later: a stream that is not polled delays the others by no more than
-/// that. [`drive`](Self::drive) takes that role from the streams. Messages that expire or age leave
-/// the log with the next call or poll that reads the clock, or with a driver.
+/// Scheduled messages enter the log when they are due. A waiting stream arms its ticker for that,
+/// and another one for a second later, so a stream that is not polled delays the others by at most
+/// a second. [`drive`](Self::drive) takes that role from the streams. Messages that expire or age
+/// leave the log with the next call or poll that reads the clock, or with a driver.
 ///
-/// A message with a time costs the others nothing: a stream that keeps up reads no clock for messages
-/// that do not expire.
+/// A message with a time does not slow down the others: a stream that keeps up reads no clock for
+/// messages that do not expire.
 ///
 /// # End
 ///
 /// [`close`](Self::close) and [`abort`](Self::abort) end all streams. When the last handle is
-/// dropped nobody can publish any more: streams end once they have read everything, including
-/// scheduled messages, unless those are never due.
+/// dropped, nothing can be published any more: streams end once they have read everything,
+/// including scheduled messages, unless those are never due. A stream of a topic that has ended
+/// replays what it asks for, then ends.
 ///
 /// # Examples
 ///
@@ -80,7 +81,7 @@ impl Topic {
     ///
     /// # Panics
     ///
-    /// On `wasm32-unknown-unknown`, where std has no clock; a [builder](Self::builder) with a clock
+    /// On `wasm32-unknown-unknown`, where std has no clock. A [builder](Self::builder) with a clock
     /// of your own works there.
     ///
     /// # Examples
@@ -118,7 +119,7 @@ impl Topic {
         Self { handle }
     }
 
-    /// The epoch in the ids that this topic gives: `EPOCH-SEQ` and `EPOCH-dSEQ`.
+    /// The epoch in the ids that this topic assigns: `EPOCH-SEQ` and `EPOCH-dSEQ`.
     ///
     /// # Examples
     ///
@@ -136,9 +137,10 @@ impl Topic {
 
     /// The position after the newest message, as the id of a client that has seen everything.
     ///
-    /// Read it before a snapshot of the state, hand out both, and stream from there: what changed
-    /// in between is repeated, and nothing is missed. It is always of the form `EPOCH-SEQ`, even if
-    /// the newest message has an id of its own or nothing was published yet.
+    /// Take it first, then a snapshot of the state; hand out both, and stream from there. Changes
+    /// between the two are repeated, and nothing is missed. The id is always of the form
+    /// `EPOCH-SEQ`, even if the newest message has an id of its own or nothing has been published
+    /// yet.
     ///
     /// # Examples
     ///
@@ -163,10 +165,10 @@ impl Topic {
         self.shared().position(State::next_number)
     }
 
-    /// How a client with this id would continue if it came back now, without opening a stream.
+    /// How a client with this id would continue if it reconnected now, without opening a stream.
     ///
-    /// It changes no counter. To continue, call [`resume`](Self::resume): its stream says what came of
-    /// the id at that moment.
+    /// It changes no counter. To continue, call [`resume`](Self::resume), whose stream has the
+    /// outcome at that moment.
     ///
     /// # Examples
     ///
@@ -231,7 +233,8 @@ impl fmt::Debug for Topic {
         f.debug_struct("Topic").finish_non_exhaustive()
     }
 }
-/// What all handles share, and streams do not: its drop says that the last handle is gone.
+/// What all handles share and streams do not: its drop tells the topic that the last handle is
+/// gone.
 struct Handle {
     shared: Arc<Shared>,
 }

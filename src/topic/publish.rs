@@ -44,8 +44,8 @@ impl Topic {
         self.shared().publish(message, own_id)
     }
 
-    /// Takes back a message that is not due yet, the newest if several have this id; returns whether
-    /// there was one.
+    /// Withdraws a scheduled message that is not due yet, the newest if several have this id;
+    /// returns whether there was one.
     ///
     /// # Examples
     ///
@@ -65,7 +65,7 @@ impl Topic {
     }
 }
 
-/// Why a message was not published. It is handed back.
+/// Why a message was refused. It is handed back.
 ///
 /// # Examples
 ///
@@ -84,18 +84,20 @@ pub enum PublishError {
     /// The topic was closed or aborted.
     #[error("topic is closed")]
     Closed(Message),
-    /// The message by itself is larger than all that the topic may keep.
+    /// The message exceeds the bound of the topic's history in bytes by itself.
     #[error("message is larger than the topic's history")]
     TooLarge(Message),
-    /// The message is scheduled, and the topic holds as many scheduled messages or bytes as it may.
+    /// The message is scheduled, and the topic is at its bound of scheduled messages or their
+    /// bytes.
     #[error("topic has too many scheduled messages")]
     Full(Message),
     /// The event's own id has the form of this topic's ids: `EPOCH-SEQ` or `EPOCH-dSEQ`. Only a
-    /// message from [`Remaining`](crate::message::Remaining) may bring one back, with a number of at most 2^48.
+    /// message from [`Remaining`](crate::message::Remaining) may bring one, with a number of at
+    /// most 2^48.
     #[error("id has the form of the ids that this topic gives")]
     ReservedId(Message),
-    /// The event's own id is empty: a client that has seen it would come back without an id, and miss
-    /// what was published meanwhile.
+    /// The event's own id is empty: a client that saw it would reconnect without an id, and miss
+    /// what was published in between.
     #[error("id is empty")]
     EmptyId(Message),
     /// The event's own id is longer than [`LastEventId::MAX_LEN`](crate::LastEventId::MAX_LEN), so no

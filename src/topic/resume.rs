@@ -35,7 +35,7 @@ pub enum Start {
     Now,
     /// With the oldest message that is kept.
     Oldest,
-    /// With the last so many messages that are kept, and what follows.
+    /// With the oldest of that many newest messages, or as many as are kept.
     Last(usize),
     /// With the message that follows the one that a client saw last.
     After(LastEventId),
@@ -64,15 +64,16 @@ pub enum Start {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resumption {
-    /// The client had seen nothing before.
+    /// The client has seen nothing before.
     Fresh,
-    /// The stream continues exactly where the client was.
+    /// The stream continues exactly after what the client has seen.
     Exact,
-    /// The stream continues with the oldest message that is kept, after an event that reports the gap.
+    /// The stream continues with the oldest message that is kept, after an event that reports the
+    /// gap.
     Gap {
-        /// How many messages the client missed, where that is known.
+        /// How many messages the client missed, if that is known.
         missed: Option<u64>,
-        /// Why.
+        /// The cause.
         cause: GapCause,
     },
 }
@@ -81,19 +82,19 @@ pub enum Resumption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapCause {
-    /// The messages that follow the id are not kept any more.
+    /// Messages that follow the id are no longer kept.
     Evicted,
     /// The id is from another topic, or from before a restart.
     ForeignEpoch,
     /// The topic does not know the id.
     Unknown,
-    /// The id cannot be read: it is not UTF-8, or too long, or holds what no id can.
+    /// The id is not UTF-8, too long, or has characters that no id can have.
     Malformed,
-    /// The id is one of this topic's, but no message has it yet.
+    /// The id has this topic's epoch, but no message in the log has it yet.
     Future,
 }
 
-/// The word that clients see in the gap event.
+/// The word in the gap event.
 impl fmt::Display for GapCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -106,7 +107,7 @@ impl fmt::Display for GapCause {
     }
 }
 
-/// What a stream of a [`Topic`](crate::Topic) does when it has fallen behind what is kept.
+/// What a stream of a [`Topic`](crate::Topic) does when its next message has been evicted.
 ///
 /// # Examples
 ///
@@ -131,10 +132,10 @@ impl fmt::Display for GapCause {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lag {
-    /// It reports to the client how many messages it missed, and continues with the oldest that is
-    /// kept.
+    /// It sends an event that says how many messages were missed, and continues with the oldest
+    /// that is kept.
     #[default]
     Skip,
-    /// It ends. When the client comes back with the id that it saw last, the gap is reported.
+    /// It ends. The client learns of the gap when it reconnects with the id that it saw last.
     End,
 }

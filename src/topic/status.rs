@@ -16,23 +16,23 @@ pub struct TopicStats {
     pub expired: u64,
     /// Scheduled messages taken back by [`Topic::cancel`](crate::Topic::cancel) or [`Topic::take_remaining`](crate::Topic::take_remaining).
     pub withdrawn: u64,
-    /// How often a stream fell behind what is kept.
+    /// How many times the next message of a stream had been evicted.
     pub lagged: u64,
-    /// How many streams began with a gap.
+    /// Streams that began with a gap.
     pub gaps: u64,
     /// Messages that are kept.
     pub retained: usize,
-    /// The bytes that they take of [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
+    /// What they count towards [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
     pub bytes: usize,
-    /// Messages that wait to fall due.
+    /// Scheduled messages that are not due yet.
     pub scheduled: usize,
-    /// How long until the next of them does.
+    /// How long until the next scheduled message is due.
     pub next_due: Option<Duration>,
     /// Streams open.
     pub streams: usize,
 }
 
-/// How far the end has come.
+/// How far the topic's end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Open,

@@ -21,17 +21,19 @@ use crate::source::{Limit, Pull, Source, TooManyStreams};
 
 /// One stream's position in a topic's log: the [`Source`] of a topic's streams.
 ///
-/// It queues nothing for itself. Dropping it leaves the topic at once. Made by
-/// [`Topic::stream`](crate::Topic::stream); [`EventStream::into_source`](crate::EventStream::into_source) gives it out.
+/// Nothing is queued for it. Dropping it leaves the topic at once. Made by
+/// [`Topic::stream`](crate::Topic::stream) and returned by
+/// [`EventStream::into_source`](crate::EventStream::into_source).
 #[must_use = "dropping a subscription leaves the topic"]
 pub struct TopicSubscription {
     shared: Arc<Shared>,
     cursor: Cursor,
-    /// The waker of the task that polled last, if it registered: its slot in the topic has the same.
+    /// The waker of the task that polled last, if it registered; its slot in the topic holds the
+    /// same.
     waker: Option<Waker>,
-    /// The [signal](Shared::signal) as this stream began to wait.
+    /// The [signal](Shared::signal) when this stream began to wait.
     waits_since: u64,
-    /// It has taken a chunk: before that, what the stream knows of its last byte counts.
+    /// It has taken a chunk. Before that, the stream itself knows when its last byte went out.
     has_read: bool,
     resumption: Resumption,
     notice: Notice,
@@ -39,17 +41,17 @@ pub struct TopicSubscription {
     gap_event: GapEvent,
 }
 
-/// What comes before anything else is read.
+/// What must be sent before the next message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Notice {
     None,
     /// The gap with which the stream began.
     Gap,
-    /// It fell behind, and ends for it.
+    /// It fell behind, and ends because of that.
     LagEnd,
 }
 
-/// A signal that never comes.
+/// A signal that never occurs.
 const NEVER: u64 = u64::MAX;
 
 impl Topic {
@@ -98,13 +100,13 @@ impl TopicSubscription {
         Ok(self)
     }
 
-    /// Whether the stream's slot has this waker.
+    /// Whether the stream's slot holds this waker.
     fn keeps(&self, waker: &Waker) -> bool {
         self.waker.as_ref().is_some_and(|own| own.will_wake(waker))
     }
 
-    /// Works on the topic with the waker of the stream's task in its slot: `work` comes to nothing
-    /// if that is needed, and then is done again.
+    /// Runs `work` with the waker of the stream's task in its slot. If `work` returns `None`, it
+    /// needs a clone of the waker, and runs again.
     fn with_waker<R>(
         &mut self,
         waker: &Waker,
@@ -128,13 +130,13 @@ impl TopicSubscription {
         result
     }
 
-    /// How long ago the chunk came that this stream took last.
+    /// How long ago the last chunk that this stream took was published.
     fn idle(&self) -> Duration {
         let since = self.shared.now().duration_since(self.cursor.chunk_came);
         since.unwrap_or_default()
     }
 
-    /// Takes the newest chunk and waits ahead, if another stream has read it before.
+    /// Takes the newest chunk, if another stream has read it before, and registers for the next.
     #[inline]
     fn take_tail(&mut self, limit: Limit) -> Option<Bytes> {
         let mut state = self.shared.lock();
@@ -155,7 +157,7 @@ impl TopicSubscription {
         Some(chunk)
     }
 
-    /// Takes what is there, and waits if it is nothing or all.
+    /// Takes what is there, and registers the waker if that was nothing or everything.
     fn take(&mut self, cx: &Context<'_>, pull: &mut Pull) -> Taken {
         let ask = Ask {
             limit: pull.limit(),
@@ -209,7 +211,7 @@ impl TopicSubscription {
 impl Source for TopicSubscription {
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
-        // Nothing was published since it began to wait with this waker.
+        // Nothing was published since it registered this waker.
         let is_placed = pull.registers() && this.keeps(cx.waker());
         if is_placed && this.waits_since == this.shared.signal() {
             return Poll::Pending;
