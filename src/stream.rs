@@ -7,6 +7,7 @@ mod idle;
 mod keep_alive;
 mod moment;
 mod pacing;
+mod phase;
 mod poll;
 pub(crate) mod public_pacing;
 mod recheck;

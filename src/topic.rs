@@ -31,6 +31,7 @@ pub(crate) mod handle;
 mod listeners;
 mod log;
 mod publish;
+mod publish_error;
 mod resume;
 mod shared;
 mod state;
@@ -41,7 +42,7 @@ mod timekeepers;
 mod wait_set;
 
 pub use builder::TopicBuilder;
-pub use publish::PublishError;
+pub use publish_error::PublishError;
 pub use resume::{GapCause, Lag, Resumption, Start};
 pub use status::TopicStats;
 pub use subscription::TopicSubscription;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::bounds::{Bounds, Overflow};
 use super::item::Item;
-use super::receipt::PushError;
+use super::push_error::PushError;
 use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::message::id::{Epoch, Id, Read};

@@ -13,6 +13,52 @@ use crate::sync::Mutex;
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 
+/// Making a queue.
+impl Queue {
+    /// A queue with the default bounds and the system's clock.
+    ///
+    /// # Panics
+    ///
+    /// On `wasm32-unknown-unknown`, where std has no clock. A [builder](Self::builder) with a clock
+    /// of your own works there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Queue;
+    ///
+    /// assert_eq!(Queue::new().stats().depth, 0);
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for a new queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::queue::Overflow;
+    /// use sse_queue::Queue;
+    ///
+    /// let queue = Queue::builder().capacity(1).overflow(Overflow::DropOldest).build();
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// assert_eq!((queue.stats().depth, queue.stats().dropped), (1, 1));
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    pub fn builder() -> QueueBuilder {
+        QueueBuilder::new()
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Settings for a new [`Queue`].
 ///
 /// # Examples

@@ -3,7 +3,6 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::builder::QueueBuilder;
 use super::shared::Shared;
 use super::stats::QueueStats;
 
@@ -16,8 +15,8 @@ use super::stats::QueueStats;
 ///
 /// # Bounds
 ///
-/// A queue holds at most [`capacity`](QueueBuilder::capacity) messages and
-/// [`capacity_bytes`](QueueBuilder::capacity_bytes) of memory. [`Overflow`](super::Overflow)
+/// A queue holds at most [`capacity`](super::QueueBuilder::capacity) messages and
+/// [`capacity_bytes`](super::QueueBuilder::capacity_bytes) of memory. [`Overflow`](super::Overflow)
 /// decides what a push beyond that does.
 ///
 /// # Liveness
@@ -71,43 +70,6 @@ impl Queue {
         Self { handle }
     }
 
-    /// A queue with the default bounds and the system's clock.
-    ///
-    /// # Panics
-    ///
-    /// On `wasm32-unknown-unknown`, where std has no clock. A [builder](Self::builder) with a clock
-    /// of your own works there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::Queue;
-    ///
-    /// assert_eq!(Queue::new().stats().depth, 0);
-    /// ```
-    #[must_use]
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Settings for a new queue.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::queue::Overflow;
-    /// use sse_queue::Queue;
-    ///
-    /// let queue = Queue::builder().capacity(1).overflow(Overflow::DropOldest).build();
-    /// queue.push("a")?;
-    /// queue.push("b")?;
-    /// assert_eq!((queue.stats().depth, queue.stats().dropped), (1, 1));
-    /// # Ok::<(), sse_queue::queue::PushError>(())
-    /// ```
-    pub fn builder() -> QueueBuilder {
-        QueueBuilder::new()
-    }
-
     /// The epoch in the ids that this queue assigns: `EPOCH-SEQ`.
     ///
     /// # Examples
@@ -149,12 +111,6 @@ impl Queue {
     #[inline]
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
-    }
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::backlog::{Push, Pushed};
 use super::handle::Queue;
-use super::receipt::PushError;
+use super::push_error::PushError;
 use super::shared::{MAX_HOLDS, Shared};
 use crate::message::{Message, Receipt};
 use crate::queue::wait_queue::Ticket;

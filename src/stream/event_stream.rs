@@ -13,10 +13,9 @@ use super::idle::Idle;
 use super::keep_alive::KeepAlive;
 use super::moment::Moment;
 use super::pacing::{Pace, When};
-use super::poll::{By, Phase};
+use super::phase::{By, Phase};
 use super::recheck::Recheck;
 use super::settings::Settings;
-use super::try_stream::TryEventStream;
 use crate::event::Event;
 use crate::source::Source;
 use crate::source::events::Events;
@@ -224,26 +223,6 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     #[must_use]
     pub fn is_terminated(&self) -> bool {
         self.phase == Phase::Ended
-    }
-
-    /// The same stream with `Result<Bytes, Infallible>` as items, as web frameworks expect.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::pin::Pin;
-    /// use std::task::{Context, Poll, Waker};
-    /// use futures_core::Stream;
-    /// use sse_queue::{FakeClock, Queue};
-    ///
-    /// let queue = Queue::new();
-    /// let mut body = queue.stream(FakeClock::new().ticker())?.into_try_stream();
-    /// let mut cx = Context::from_waker(Waker::noop());
-    /// assert_eq!(Pin::new(&mut body).poll_next(&mut cx), Poll::Ready(Some(Ok(":\n".into()))));
-    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
-    /// ```
-    pub fn into_try_stream(self) -> TryEventStream<S, T> {
-        TryEventStream { stream: self }
     }
 }
 

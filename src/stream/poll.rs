@@ -9,28 +9,10 @@ use super::event_stream::EventStream;
 use super::idle::Idle;
 use super::moment::Moment;
 use super::pacing::Pace;
+use super::phase::{By, Phase};
 use super::recheck::Recheck;
 use crate::source::{Pull, Source};
 use crate::time::Ticker;
-
-/// What a stream has left to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    New,
-    Open,
-    /// Its age is reached, and only the `retry` line is left to send.
-    Leaving,
-    Ended,
-}
-
-/// The caller of a poll.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
-    /// A task that is woken when there is more.
-    Task,
-    /// A caller that polls by itself: no waker stays anywhere.
-    Hand,
-}
 
 /// The ticker's time, read when it is first needed: to read it for each chunk would cost an
 /// immediate stream as much as the chunk.

@@ -13,6 +13,28 @@ use super::event_stream::EventStream;
 use crate::source::Source;
 use crate::time::Ticker;
 
+impl<S: Source, T: Ticker> EventStream<S, T> {
+    /// The same stream with `Result<Bytes, Infallible>` as items, as web frameworks expect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::Pin;
+    /// use std::task::{Context, Poll, Waker};
+    /// use futures_core::Stream;
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let queue = Queue::new();
+    /// let mut body = queue.stream(FakeClock::new().ticker())?.into_try_stream();
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert_eq!(Pin::new(&mut body).poll_next(&mut cx), Poll::Ready(Some(Ok(":\n".into()))));
+    /// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+    /// ```
+    pub fn into_try_stream(self) -> TryEventStream<S, T> {
+        TryEventStream { stream: self }
+    }
+}
+
 pin_project! {
     /// An [`EventStream`] whose items are `Result<Bytes, Infallible>`.
     ///

@@ -12,6 +12,51 @@ use crate::message::id::{Epoch, EpochError};
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 
+/// Making a topic.
+impl Topic {
+    /// A topic with the default bounds and the system's clock.
+    ///
+    /// # Panics
+    ///
+    /// On `wasm32-unknown-unknown`, where std has no clock. A [builder](Self::builder) with a clock
+    /// of your own works there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// assert_eq!(Topic::new().stats().streams, 0);
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for a new topic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let topic = Topic::builder().history(1).build();
+    /// topic.publish("a")?;
+    /// topic.publish("b")?;
+    /// assert_eq!(topic.stats().retained, 1);
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
+    /// ```
+    pub fn builder() -> TopicBuilder {
+        TopicBuilder::new()
+    }
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Settings for a new [`Topic`].
 ///
 /// # Examples

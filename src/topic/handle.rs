@@ -3,7 +3,6 @@
 use core::fmt;
 use std::sync::Arc;
 
-use super::builder::TopicBuilder;
 use super::resume::{Resumption, Start};
 use super::shared::Shared;
 use super::state::State;
@@ -28,9 +27,9 @@ use crate::message::LastEventId;
 ///
 /// # Bounds
 ///
-/// The log keeps at most [`history`](TopicBuilder::history) messages,
-/// [`history_bytes`](TopicBuilder::history_bytes) and, if set, nothing older than
-/// [`history_age`](TopicBuilder::history_age). [`Lag`](super::Lag) decides what happens to a stream
+/// The log keeps at most [`history`](super::TopicBuilder::history) messages,
+/// [`history_bytes`](super::TopicBuilder::history_bytes) and, if set, nothing older than
+/// [`history_age`](super::TopicBuilder::history_age). [`Lag`](super::Lag) decides what happens to a stream
 /// that falls behind.
 ///
 /// # Crowds
@@ -77,42 +76,6 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// A topic with the default bounds and the system's clock.
-    ///
-    /// # Panics
-    ///
-    /// On `wasm32-unknown-unknown`, where std has no clock. A [builder](Self::builder) with a clock
-    /// of your own works there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::Topic;
-    ///
-    /// assert_eq!(Topic::new().stats().streams, 0);
-    /// ```
-    #[must_use]
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Settings for a new topic.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::Topic;
-    ///
-    /// let topic = Topic::builder().history(1).build();
-    /// topic.publish("a")?;
-    /// topic.publish("b")?;
-    /// assert_eq!(topic.stats().retained, 1);
-    /// # Ok::<(), sse_queue::topic::PublishError>(())
-    /// ```
-    pub fn builder() -> TopicBuilder {
-        TopicBuilder::new()
-    }
-
     pub(super) fn with(shared: Shared) -> Self {
         let shared = Arc::new(shared);
         let handle = Arc::new(Handle { shared });
@@ -210,12 +173,6 @@ impl Topic {
     #[inline]
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
-    }
-}
-
-impl Default for Topic {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::effects::Step;
-use super::publish::PublishError;
+use super::publish_error::PublishError;
 use super::state::State;
 use super::store::Bounds;
 use crate::message::id::{Epoch, Read};

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::cursor::{Ask, Cursor, Polled, Taken};
 use super::effects::Step;
 use super::listeners::{Agenda, Listeners};
-use super::publish::PublishError;
+use super::publish_error::PublishError;
 use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
 use super::store::{All, Bounds, First, Store};

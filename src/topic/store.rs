@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::effects::{Effects, Step};
-use super::publish::PublishError;
+use super::publish_error::PublishError;
 use super::resume::{GapCause, Resumption, Start};
 use crate::message::id::{Epoch, Id, Read as ReadId};
 use crate::message::{LastEventId, Message};

@@ -3,7 +3,7 @@
 use super::State;
 use crate::message::Message;
 use crate::queue::backlog::{Push, Pushed};
-use crate::queue::receipt::PushError;
+use crate::queue::push_error::PushError;
 use crate::queue::step::Step;
 use crate::queue::wait_queue::Ticket;
 
