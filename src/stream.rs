@@ -13,6 +13,7 @@ pub(crate) mod public_pacing;
 mod recheck;
 mod settings;
 mod setup;
+mod topic_stream;
 mod try_stream;
 
 pub use crate::source::{Events, Limit, Pull, TooManyStreams};

@@ -1,14 +1,13 @@
 //! From a queue or topic to a stream of it.
 
 use super::event_stream::EventStream;
-use crate::event::EventError;
 use crate::message::LastEventId;
 use crate::queue::QueueSubscription;
 use crate::queue::handle::Queue;
 use crate::source::TooManyStreams;
 use crate::time::Ticker;
 use crate::topic::handle::Topic;
-use crate::topic::{Lag, Resumption, Start, TopicSubscription};
+use crate::topic::{Start, TopicSubscription};
 
 impl Queue {
     /// A stream that competes for the queue's messages, for a client that has seen nothing before.
@@ -174,108 +173,5 @@ impl Topic {
     ) -> Result<EventStream<TopicSubscription, T>, TooManyStreams> {
         let seen = id.filter(|id| id.as_str() != Some(""));
         self.stream(seen.map_or(otherwise, Start::After), ticker)
-    }
-}
-
-/// Streams of a [`Topic`].
-impl<T: Ticker> EventStream<TopicSubscription, T> {
-    /// How this stream began.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::topic::{Resumption, Start};
-    /// use sse_queue::{FakeClock, LastEventId, Topic};
-    ///
-    /// let topic = Topic::builder().epoch("e")?.build();
-    /// let id = topic.publish("x")?.id().to_owned();
-    /// let last = LastEventId::new(&id);
-    /// let stream = topic.resume(Some(last), Start::Now, FakeClock::new().ticker())?;
-    /// assert_eq!(stream.resumption(), Resumption::Exact);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn resumption(&self) -> Resumption {
-        self.source.resumption()
-    }
-
-    /// The position of this stream, as the id of a client that has seen all that was sent.
-    ///
-    /// Like [`Topic::last_id`] it is always of the form `EPOCH-SEQ`. A stream that began with a gap
-    /// stands before the oldest message that is kept.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::topic::Start;
-    /// use sse_queue::{FakeClock, Topic};
-    ///
-    /// let topic = Topic::builder().epoch("e")?.build();
-    /// topic.publish("a")?;
-    /// topic.publish("b")?;
-    /// let stream = topic.stream(Start::Last(1), FakeClock::new().ticker())?;
-    /// assert_eq!(stream.position().as_str(), Some("e-1"));
-    /// let mut stream = stream.without_first_comment();
-    /// stream.next_ready();
-    /// assert_eq!(stream.position(), topic.last_id());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn position(&self) -> LastEventId {
-        self.source.position()
-    }
-
-    /// What the stream does when its next message has been evicted: it skips, unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::topic::{Lag, Start};
-    /// use sse_queue::{FakeClock, Topic};
-    ///
-    /// let topic = Topic::builder().history(1).build();
-    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?.lag(Lag::End);
-    /// let mut stream = stream.without_first_comment();
-    /// topic.publish("a")?;
-    /// topic.publish("b")?;
-    /// assert_eq!(stream.next_ready(), None);
-    /// assert!(stream.is_terminated());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn lag(self, lag: Lag) -> Self {
-        Self {
-            source: self.source.lag(lag),
-            ..self
-        }
-    }
-
-    /// The name of the event that reports a gap: `gap` unless set. `None` switches it off.
-    ///
-    /// Its data is `{"missed":12,"cause":"evicted"}`, with `null` if the number is not known. It has
-    /// no id, so it does not change the position from which the client resumes.
-    ///
-    /// # Errors
-    ///
-    /// [`EventError`] if the name holds a CR or LF.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::topic::Start;
-    /// use sse_queue::{FakeClock, LastEventId, Topic};
-    ///
-    /// let topic = Topic::new();
-    /// let lost = Some(LastEventId::new("?"));
-    /// let stream = topic.resume(lost, Start::Now, FakeClock::new().ticker())?;
-    /// let mut stream = stream.gap_event(Some("missed"))?.without_first_comment();
-    /// let gap = "event: missed\ndata: {\"missed\":null,\"cause\":\"unknown\"}\n\n";
-    /// assert_eq!(stream.next_ready().unwrap(), gap);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn gap_event(self, name: Option<&str>) -> Result<Self, EventError> {
-        Ok(Self {
-            source: self.source.gap_event(name)?,
-            ..self
-        })
     }
 }
