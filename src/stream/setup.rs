@@ -87,8 +87,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// Sends no comment with the first poll.
     ///
     /// The first poll yields bytes at once, which flush the response's head, so that the page's
-    /// `onopen` fires: the [`retry`](Self::retry) line if one is set, the gap event if a topic's
-    /// stream begins with a gap, otherwise a comment. This leaves out that comment, mostly for tests.
+    /// `onopen` fires: the [`retry`](Self::retry) line if one is set, otherwise a comment. This
+    /// leaves out that comment, mostly for tests.
     ///
     /// # Examples
     ///
