@@ -177,3 +177,70 @@ fn the_second_driver_keeps_the_time_while_the_first_stalls() {
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "x");
 }
+
+/// Streams that were woken but are not polled, as in a `select!` whose other branch is busy.
+#[test]
+fn a_stream_that_does_not_poll_holds_up_the_others_for_a_second() {
+    for stalled in 1..4 {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        let mut streams: Vec<_> = (0..5).map(|_| waiting(&queue, &clock)).collect();
+        for n in 0..16 * stalled {
+            queue.push(n.to_string()).unwrap();
+        }
+        let mut others = streams.split_off(stalled);
+        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+        for other in &mut others {
+            if other.wakes() > 0 {
+                other.is_pending();
+            }
+        }
+        clock.advance(secs(1));
+        let mut taken = 0;
+        while let Some(woken) = others.iter_mut().find(|other| other.wakes() > 0) {
+            while woken.poll_next().is_ready() {
+                taken += 1;
+            }
+        }
+        assert_eq!((taken, queue.stats().depth), (stalled, 0));
+    }
+}
+
+#[test]
+fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let stalled = waiting(&queue, &clock);
+    let mut other = waiting(&queue, &clock);
+    let mut third = waiting(&queue, &clock);
+    clock.advance(secs(5));
+    assert_eq!(
+        [stalled.wakes(), other.wakes(), third.wakes()],
+        [1, 0, 0],
+        "it is armed, and does not poll"
+    );
+    clock.advance(secs(1));
+    assert_eq!([other.wakes(), third.wakes()], [1, 0]);
+    assert_eq!(other.data(), "x");
+    third.is_pending();
+}
+
+#[test]
+fn a_ticked_stream_that_does_not_come_back_holds_up_the_others_for_a_second() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stalled = Task::new(bare(&queue, &clock).every(secs(10)));
+    stalled.is_pending();
+    queue.push("x").unwrap();
+    stalled.is_pending();
+    let mut other = Task::new(bare(&queue, &clock).every(secs(10)));
+    other.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(stalled.wakes(), 2, "for the push, and at its tick");
+    other.is_pending();
+    clock.advance(secs(1));
+    other.is_pending();
+    clock.advance(secs(9));
+    assert_eq!(other.data(), "x");
+}

@@ -1,8 +1,153 @@
 //! How many wakes a queue's messages cost, and which stream gets them.
 
+use futures_core::Stream;
 use sse_queue::{FakeClock, Lease, Message};
 
+use super::rest;
 use crate::support::{Task, bare, builder, ms, pass, queue, run, secs, settled, waiting};
+
+#[test]
+fn one_message_wakes_one_of_many_the_longest_waiting_and_the_first_a_timekeeper_too() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
+    for (turn, expected) in [0, 1, 2, 3, 4, 5, 6, 7, 8, 0].into_iter().enumerate() {
+        queue.push("x").unwrap();
+        let wakes: Vec<_> = streams.iter().map(Task::wakes).collect();
+        let of = |at| usize::from(at == expected || (at == 9 && turn == 0));
+        assert_eq!(wakes, (0..10).map(of).collect::<Vec<_>>());
+        if turn == 0 {
+            // It leaves the message to the one that was woken for it.
+            streams[9].is_pending();
+        }
+        assert_eq!(streams[expected].data(), "x");
+        streams[expected].is_pending();
+    }
+}
+
+#[test]
+fn a_burst_wakes_as_many_streams_as_it_takes() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
+    for n in 0..16 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert_eq!(
+        streams.each_ref().map(Task::wakes),
+        [1, 0, 0, 1],
+        "one takes all; the last keeps the time"
+    );
+    for n in 16..20 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert_eq!(streams.each_ref().map(Task::wakes), [0, 1, 0, 0]);
+    assert_eq!(streams[0].data().split(',').count(), 16);
+    streams[3].is_pending();
+    assert_eq!(streams[1].data(), "16,17,18,19");
+    assert_eq!(streams.each_ref().map(Task::wakes), [0, 0, 0, 0]);
+}
+
+#[test]
+fn ten_jobs_wake_ten_idle_workers_of_one_job_each() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(30));
+    let queue = builder(&clock).at_least_once(lease).build();
+    let mut workers: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
+    for n in 0..10 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert!(workers.iter().all(|worker| worker.wakes() > 0));
+    let jobs: Vec<_> = workers.iter_mut().map(Task::data).collect();
+    assert_eq!(jobs.len(), 10);
+    assert_eq!(queue.stats().in_flight, 10);
+}
+
+#[test]
+fn a_thousand_messages_wake_a_timekeeper_once() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
+    let mut wakes = 0;
+    for _ in 0..1_000 {
+        queue.push("x").unwrap();
+        for stream in &mut streams {
+            let woken = stream.wakes();
+            wakes += woken;
+            if woken > 0 && stream.poll_next().is_ready() {
+                stream.is_pending();
+            }
+        }
+    }
+    assert_eq!(wakes, 1_001);
+    assert_eq!(queue.stats().depth, 0);
+}
+
+#[test]
+fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut spaced = Task::new(bare(&queue, &clock).spaced(secs(5)));
+    spaced.is_pending();
+    queue.push("first").unwrap();
+    assert_eq!(spaced.data(), "first");
+    spaced.is_pending();
+    let mut other = waiting(&queue, &clock);
+    queue.push("second").unwrap();
+    assert_eq!(other.data(), "second");
+    assert_eq!(rest(&queue), "");
+}
+
+#[test]
+fn a_woken_stream_that_others_were_faster_than_wakes_nobody() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
+    queue.push("x").unwrap();
+    assert!(queue.next_ready().is_some());
+    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 1]);
+    streams[0].is_pending();
+    streams[2].is_pending();
+    assert_eq!(streams[1].wakes(), 0);
+    queue.push("y").unwrap();
+    assert_eq!(
+        streams.each_ref().map(Task::wakes),
+        [0, 1, 0],
+        "the first stands at the end of the line now"
+    );
+}
+
+/// The message in hand is not lost, and the others are woken.
+#[test]
+fn a_waker_that_panics_harms_nobody_else() {
+    struct Panics;
+
+    impl std::task::Wake for Panics {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut mine = waiting(&queue, &clock);
+    let mut other = bare(&queue, &clock);
+    let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(
+        std::pin::Pin::new(&mut other)
+            .poll_next(&mut cx)
+            .is_pending()
+    );
+    for n in 0..32 {
+        queue.push(n.to_string()).unwrap();
+    }
+    assert_eq!(mine.data().split(',').count(), 16);
+    assert_eq!(mine.data().split(',').count(), 16);
+    mine.is_pending();
+    queue.close();
+    assert_eq!(mine.wakes(), 2, "for the first message, and for the end");
+}
 
 fn long() -> Lease {
     Lease::new(secs(3_600))
