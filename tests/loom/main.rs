@@ -9,6 +9,7 @@
 
 #![cfg(loom)]
 #![allow(
+    unreachable_pub,
     clippy::arithmetic_side_effects,
     clippy::panic,
     clippy::similar_names,
@@ -17,7 +18,7 @@
 )]
 
 mod delivery;
-mod gap;
-mod mixed;
 mod queue;
+mod stream;
+mod support;
 mod topic;
