@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../support/parser.rs"]
+#[path = "../../it/support/parser.rs"]
 mod parser;
 
 use std::fmt::Write as _;

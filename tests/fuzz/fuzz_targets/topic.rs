@@ -2,9 +2,9 @@
 
 #![no_main]
 
-#[path = "../../support/parser.rs"]
+#[path = "../../it/support/parser.rs"]
 mod parser;
-#[path = "../../support/topic_model.rs"]
+#[path = "../../it/support/topic_model/mod.rs"]
 mod topic_model;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,0 +1,119 @@
+//! What is in flight counts against the bounds.
+
+use sse_queue::{FakeClock, Overflow, PushError, Queue};
+
+use super::{adds_up, lease, places, push_all, rest};
+use crate::support::{Task, bare, builder, secs};
+
+#[test]
+fn what_is_in_flight_or_dead_counts_against_the_bounds() {
+    for overflow in [Overflow::Reject, Overflow::DropOldest] {
+        let clock = FakeClock::new();
+        let builder = builder(&clock).capacity(2).overflow(overflow);
+        let queue = builder.at_least_once(lease().max_attempts(1)).build();
+        push_all(&queue, &["a", "b"]);
+        assert_eq!(rest(&queue), "a,b");
+        assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
+        queue.nack("e-1", secs(0)).unwrap();
+        assert_eq!(places(&queue), (0, 1, 1, 0));
+        assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
+        assert_eq!(queue.stats().bytes, 2 * (17 + 192));
+        assert_eq!(queue.take_dead_letters().len(), 1);
+        queue.push("c").unwrap();
+        assert_eq!(queue.stats().dropped, 0);
+        adds_up(&queue);
+    }
+}
+
+#[test]
+fn drop_oldest_drops_what_waits_and_not_what_is_in_flight() {
+    let clock = FakeClock::new();
+    let builder = builder(&clock).capacity(2).overflow(Overflow::DropOldest);
+    let queue = builder.at_least_once(lease()).build();
+    push_all(&queue, &["a"]);
+    assert_eq!(rest(&queue), "a");
+    push_all(&queue, &["b", "c", "d"]);
+    assert_eq!(places(&queue), (1, 1, 0, 0));
+    assert_eq!(queue.stats().dropped, 2);
+    clock.advance(secs(30));
+    assert_eq!(rest(&queue), "a,d");
+    adds_up(&queue);
+}
+
+#[test]
+fn who_waits_for_room_is_woken_by_whatever_makes_it() {
+    let ways: [fn(&Queue, &FakeClock); 4] = [
+        |queue, _| queue.ack("e-1").unwrap(),
+        |queue, _| {
+            queue.nack("e-1", secs(0)).unwrap();
+            assert_eq!(queue.take_dead_letters().len(), 1);
+        },
+        |queue, clock| {
+            drop(Task::new(bare(queue, clock)));
+            clock.advance(secs(30));
+            assert_eq!(queue.take_dead_letters().len(), 1);
+        },
+        |queue, _| assert_eq!(queue.take_remaining().len(), 1),
+    ];
+    for (n, way) in ways.into_iter().enumerate() {
+        for overflow in [Overflow::Reject, Overflow::DropOldest] {
+            let clock = FakeClock::new();
+            let builder = builder(&clock).capacity(1).overflow(overflow);
+            let queue = builder.at_least_once(lease().max_attempts(1)).build();
+            queue.push("a").unwrap();
+            assert!(queue.next_ready().is_some());
+            let mut push = Task::new(queue.push_when_ready("b"));
+            assert!(push.poll().is_pending());
+            way(&queue, &clock);
+            assert_eq!(push.wakes(), 1, "{n}");
+            assert!(push.poll().is_ready());
+            assert_eq!(rest(&queue), "b");
+        }
+    }
+}
+
+/// ```text
+/// s    0           30
+///      a is out    a is back, and may be dropped: b has room
+/// ```
+#[test]
+fn what_came_back_is_not_dropped_for_another() {
+    let clock = FakeClock::new();
+    let builder = builder(&clock).capacity(1).at_least_once(lease());
+    let queue = builder.overflow(Overflow::DropOldest).build();
+    queue.push("a").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut push = Task::new(queue.push_when_ready("b"));
+    assert!(push.poll().is_pending());
+    clock.advance(secs(30));
+    assert_eq!((queue.stats().in_flight, queue.stats().depth), (0, 1));
+    assert_eq!(push.wakes(), 0);
+    assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
+    assert_eq!(rest(&queue), "a");
+    queue.ack("e-1").unwrap();
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+    assert_eq!(rest(&queue), "b");
+    assert_eq!(queue.stats().dropped, 0);
+    adds_up(&queue);
+}
+
+/// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
+#[test]
+fn a_push_that_was_refused_had_dropped_what_was_there() {
+    let clock = FakeClock::new();
+    let builder = builder(&clock).capacity_bytes(3 * (17 + 192));
+    let builder = builder.at_least_once(lease());
+    let queue = builder.overflow(Overflow::DropOldest).build();
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(rest(&queue), "a,b");
+    queue.push("c").unwrap();
+    let large = "L".repeat(2);
+    assert!(matches!(
+        queue.push(large.as_str()),
+        Err(PushError::Full(_))
+    ));
+    assert_eq!((queue.stats().depth, queue.stats().dropped), (1, 0));
+    queue.push("d").unwrap();
+    assert_eq!(rest(&queue), "d");
+}

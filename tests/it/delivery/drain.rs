@@ -1,0 +1,98 @@
+//! Waiting until nothing is in flight.
+
+use std::sync::Arc;
+
+use sse_queue::{FakeClock, Remaining};
+
+use super::{adds_up, back, places, push_all, usual, waiting_for};
+use crate::support::{Task, secs};
+
+#[test]
+fn a_drain_ends_with_the_last_lease_by_its_own_ticker() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    push_all(&queue, &["a", "b"]);
+    assert!(queue.next_ready().is_some());
+    clock.advance(secs(10));
+    assert!(queue.next_ready().is_some());
+    queue.close();
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(20)));
+    assert_eq!(drain.wakes(), 1);
+    assert!(drain.poll().is_pending());
+    queue.extend_lease("e-2", secs(5)).unwrap();
+    assert_eq!(clock.advance_to_next(), Some(secs(10)));
+    assert!(drain.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert!(drain.poll().is_ready());
+    assert_eq!(places(&queue), (2, 0, 0, 0));
+    let remaining = queue.take_remaining();
+    let attempts: Vec<_> = remaining.iter().map(Remaining::attempts).collect();
+    assert_eq!(attempts, [1, 1]);
+    adds_up(&queue);
+}
+
+#[test]
+fn all_drains_are_woken_and_each_moves_with_its_task() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("a").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut drains = [(); 3].map(|()| Task::new(queue.drain(clock.ticker())));
+    for drain in &mut drains {
+        assert!(drain.poll().is_pending());
+    }
+    drains[1].move_to_another_task();
+    assert!(drains[1].poll().is_pending());
+    queue.ack("e-1").unwrap();
+    assert_eq!(drains.each_ref().map(Task::wakes), [1, 1, 1]);
+    queue.push("b").unwrap();
+    assert!(queue.next_ready().is_some());
+    assert!(drains[0].poll().is_pending(), "something is in flight anew");
+    queue.ack("e-2").unwrap();
+    for drain in &mut drains {
+        assert!(drain.poll().is_ready());
+    }
+}
+
+#[test]
+fn a_drain_slept_on_when_all_was_taken() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("x").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    assert_eq!(queue.take_remaining().len(), 1);
+    assert_eq!(drain.wakes(), 1);
+    assert!(drain.poll().is_ready());
+}
+
+#[test]
+fn a_drain_that_was_dropped_left_its_waker_behind() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("x").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    let count = Arc::clone(&drain.count);
+    drop(drain);
+    assert_eq!(Arc::strong_count(&count), 1);
+}
+
+#[test]
+fn a_drain_ends_when_a_client_that_comes_back_confirms_the_last() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    queue.push("a").unwrap();
+    let mut stream = waiting_for(&queue, &clock);
+    assert_eq!(stream.data(), "a");
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    drop(stream);
+    let _back = back(&queue, &clock, "e-1");
+    assert_eq!(drain.wakes(), 1);
+    assert!(drain.poll().is_ready());
+}

@@ -1,0 +1,105 @@
+//! What a dropped stream had waits for its client.
+
+use std::time::Duration;
+
+use sse_queue::{FakeClock, Reason};
+
+use super::{adds_up, back, lease, lending, places, push_all, rest, usual};
+use crate::support::{Task, bare, secs, waiting};
+
+/// ```text
+/// s    0            5 - 1 ns     5
+///      dropped      orphaned     queued
+/// ```
+#[test]
+fn what_a_dropped_stream_had_waits_for_the_grace() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut other = waiting(&queue, &clock);
+    let mut stream = Task::new(bare(&queue, &clock));
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(stream.data(), "a,b");
+    queue.ack("e-1").unwrap();
+    drop(stream);
+    other.is_pending();
+    clock.advance(Duration::new(4, 999_999_999));
+    other.is_pending();
+    assert_eq!(places(&queue), (0, 1, 0, 1));
+    other.wakes();
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "b");
+    adds_up(&queue);
+}
+
+/// ```text
+/// s    0            28         30                    33
+///      a is taken   dropped    the lease has ended   end of grace
+/// ```
+#[test]
+fn the_grace_does_not_make_a_lease_longer() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_attempts(1));
+    let mut stream = waiting(&queue, &clock);
+    queue.push("a").unwrap();
+    assert_eq!(stream.data(), "a");
+    clock.advance(secs(28));
+    drop(stream);
+    clock.advance(secs(2));
+    assert_eq!(queue.take_dead_letters()[0].reason(), Reason::LeaseEnded);
+}
+
+#[test]
+fn an_orphan_can_be_confirmed_given_back_and_extended() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b", "c"]);
+    assert_eq!(stream.data(), "a,b,c");
+    drop(stream);
+    assert_eq!(queue.ack("e-1"), Ok(()));
+    assert_eq!(queue.nack("e-2", secs(0)), Ok(()));
+    assert_eq!(queue.extend_lease("e-3", secs(60)), Ok(()));
+    assert_eq!(rest(&queue), "b");
+    clock.advance(secs(5));
+    assert_eq!(rest(&queue), "", "what was extended outlives the grace");
+    assert_eq!(queue.ack("e-3"), Ok(()));
+    adds_up(&queue);
+}
+
+#[test]
+fn after_the_grace_there_is_nothing_to_come_back_to() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(stream.data(), "a,b");
+    drop(stream);
+    clock.advance(secs(5));
+    let mut stream = back(&queue, &clock, "e-1");
+    assert_eq!(places(&queue), (2, 0, 0, 0));
+    assert_eq!(stream.data(), "a,b");
+    // Nor to what was handed out anew: the id may be the first client's.
+    let mut again = back(&queue, &clock, "e-1");
+    again.is_pending();
+    assert_eq!(places(&queue), (0, 2, 0, 0));
+    adds_up(&queue);
+}
+
+#[test]
+fn a_client_that_is_gone_again_before_it_was_sent_anything_loses_nothing() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b", "c"]);
+    assert_eq!(stream.data(), "a,b,c");
+    drop(stream);
+    drop(back(&queue, &clock, "e-1"));
+    assert_eq!(places(&queue), (0, 2, 0, 1));
+    let mut stream = back(&queue, &clock, "e-2");
+    assert_eq!(stream.data(), "c", "another id of the same stream");
+    drop(stream);
+    clock.advance(secs(5));
+    assert_eq!(rest(&queue), "c");
+    adds_up(&queue);
+}

@@ -1,0 +1,273 @@
+//! Ids of messages in flight: which are refused, and what they stand for when several clients saw them.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use sse_queue::{
+    AckError, Event, FakeClock, KeepAlive, LastEventId, Lease, Message, PushError, Queue, Remaining,
+};
+
+use super::{adds_up, lease, lending, own, push_all, rest, usual};
+use crate::support::{QueueStream, Task, builder, secs};
+
+#[test]
+fn an_id_of_its_own_is_refused_while_the_queue_answers_for_it() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_attempts(1));
+    let refused = || {
+        let refused = queue.push(own("mine")).unwrap_err();
+        assert!(matches!(refused, PushError::DuplicateId(_)));
+        assert_eq!(refused.into_message(), own("mine").into());
+        let mut waits = Task::new(queue.push_when_ready(own("mine")));
+        assert!(matches!(
+            waits.poll(),
+            Poll::Ready(Err(PushError::DuplicateId(_)))
+        ));
+    };
+    queue.push(own("mine")).unwrap();
+    refused();
+    assert!(queue.next_ready().is_some());
+    refused();
+    queue.nack("mine", secs(0)).unwrap();
+    refused();
+    assert_eq!(queue.take_dead_letters().len(), 1);
+    queue.push(own("mine")).unwrap();
+    assert!(queue.cancel("mine"));
+    queue.push(own("mine")).unwrap();
+    assert!(queue.next_ready().is_some());
+    queue.ack("mine").unwrap();
+    queue.push(own("mine")).unwrap();
+    assert_eq!(queue.ack("mine"), Err(AckError::Unknown), "not yet");
+    adds_up(&queue);
+}
+
+#[test]
+fn a_duplicate_in_line_leaves_its_place_to_the_next() {
+    let clock = FakeClock::new();
+    let builder = builder(&clock).capacity(1);
+    let queue = builder.at_least_once(lease()).build();
+    queue.push("a").unwrap();
+    let mut first = Task::new(queue.push_when_ready(own("mine")));
+    let mut second = Task::new(queue.push_when_ready(own("mine")));
+    let mut third = Task::new(queue.push_when_ready("b"));
+    assert!(first.poll().is_pending());
+    assert!(second.poll().is_pending());
+    assert!(third.poll().is_pending());
+    assert_eq!(queue.take_remaining().len(), 1);
+    assert!(first.poll().is_ready());
+    assert!(second.poll().is_ready());
+    assert!(third.poll().is_pending());
+    assert_eq!(queue.take_remaining().len(), 1);
+    assert_eq!(third.wakes(), 1);
+    assert!(third.poll().is_ready());
+}
+
+#[test]
+fn an_expired_message_that_nobody_had_looked_at_held_its_id() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let brief = Message::from(own("mine")).expires_after(secs(1));
+    queue.push(brief).unwrap();
+    clock.advance(secs(1));
+    assert_eq!(queue.push(own("mine")).unwrap().id(), "mine");
+    adds_up(&queue);
+}
+
+#[test]
+fn no_two_held_messages_have_the_same_id() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, lease().max_attempts(1));
+    let is_refused = || matches!(queue.push(own("e-2")), Err(PushError::ReservedId(_)));
+    assert!(is_refused(), "not given yet");
+    queue.push("a").unwrap();
+    queue.push("b").unwrap();
+    assert!(is_refused(), "given");
+    assert!(queue.next_ready().is_some());
+    queue.nack("e-1", secs(0)).unwrap();
+    for letter in queue.take_dead_letters() {
+        let again = letter.clone();
+        assert_eq!(queue.push(letter).unwrap().id(), "e-1");
+        let twice = queue.push(again);
+        assert!(matches!(twice, Err(PushError::DuplicateId(_))));
+    }
+    assert!(queue.next_ready().is_some());
+    assert!(queue.next_ready().is_some());
+    assert_eq!(queue.ack("e-1"), Ok(()));
+    assert_eq!(queue.stats().confirmed, 1);
+}
+
+#[test]
+fn ids_of_any_other_shape_go_through() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    for id in [
+        "1795498212020-0",
+        "3-12345",
+        "order-42",
+        "f-1",
+        "e-01",
+        "e-x",
+    ] {
+        assert_eq!(queue.push(own(id)).unwrap().id(), id);
+        assert!(queue.next_ready().is_some());
+        assert_eq!(queue.ack(id), Ok(()), "{id}");
+    }
+    for id in ["e-0", "e-7", "e-d7", "e-18446744073709551616"] {
+        let refused = queue.push(own(id));
+        assert!(matches!(refused, Err(PushError::ReservedId(_))), "{id}");
+    }
+}
+
+#[test]
+fn ids_that_could_not_come_back_are_refused() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let refused = queue.push(own("")).unwrap_err();
+    assert!(matches!(refused, PushError::EmptyId(_)));
+    let most = "x".repeat(LastEventId::MAX_LEN);
+    assert_eq!(queue.push(own(&most)).unwrap().id(), most);
+    let refused = queue.push(own(&format!("{most}x"))).unwrap_err();
+    assert!(matches!(refused, PushError::IdTooLong(_)));
+    assert_eq!(refused.into_message(), own(&format!("{most}x")).into());
+}
+
+#[test]
+fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
+    let clock = FakeClock::new();
+    let old = usual(&clock);
+    push_all(&old, &["a", "b", "c"]);
+    old.push(own("mine")).unwrap();
+    assert!(old.next_ready().is_some());
+    old.ack("e-1").unwrap();
+    let new = usual(&clock);
+    for message in old.take_remaining() {
+        let id = message.id().to_owned();
+        assert_eq!(new.push(message).unwrap().id(), id);
+    }
+    assert_eq!(new.push("next").unwrap().id(), "e-5", "behind the highest");
+    assert_eq!(rest(&new), "b,c,x,next");
+    for id in ["e-2", "e-3", "mine", "e-5"] {
+        assert_eq!(new.ack(id), Ok(()), "{id}");
+    }
+    assert_eq!(new.stats().confirmed, 4);
+}
+
+fn jobs(clock: &FakeClock, lease: Lease) -> Queue {
+    crate::support::builder(clock).at_least_once(lease).build()
+}
+
+fn worker(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
+    Task::new(crate::support::bare(queue, clock))
+}
+
+fn come_back(queue: &Queue, clock: &FakeClock, id: &str) -> Task<QueueStream> {
+    let stream = queue
+        .stream_after(&LastEventId::new(id), clock.ticker())
+        .unwrap();
+    Task::new(stream.first_bytes(false).keep_alive(KeepAlive::off()))
+}
+
+/// It falls due while a stream reads the others, in more than one chunk.
+#[test]
+fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
+    let clock = FakeClock::new();
+    let queue = crate::support::queue(&clock);
+    for data in ["a", "b"] {
+        queue.push(data).unwrap();
+    }
+    queue.push(Message::from("late").after(secs(1))).unwrap();
+    queue.close();
+    clock.advance(secs(2));
+    let mut stream = Task::new(crate::support::bare(&queue, &clock).max_messages(1));
+    assert_eq!([stream.data(), stream.data()], ["a", "b"]);
+    stream.is_over();
+    assert_eq!(queue.take_remaining().len(), 1);
+}
+
+/// It was given back for longer than it is valid.
+#[test]
+fn the_parts_of_a_message_that_is_delayed_beyond_its_expiry_can_be_put_together() {
+    let clock = FakeClock::new();
+    let queue = jobs(&clock, Lease::new(secs(60)));
+    let id = queue
+        .push(Message::from("x").expires_after(secs(5)))
+        .unwrap()
+        .id()
+        .to_owned();
+    assert!(queue.next_ready().is_some());
+    queue.nack(&id, secs(10)).unwrap();
+    let taken = queue.take_remaining().remove(0);
+    let again = Remaining::from_parts(
+        taken.frame().to_vec(),
+        Some(taken.id()),
+        taken.due(),
+        taken.expires(),
+        taken.attempts(),
+    );
+    assert_eq!(again, Ok(taken));
+}
+
+/// The same, pushed as it is: it is of no use to anybody after its expiry.
+#[test]
+fn a_message_that_comes_back_delayed_beyond_its_expiry_expires_when_it_did_before() {
+    let clock = FakeClock::new();
+    let queue = jobs(&clock, Lease::new(secs(60)));
+    let id = queue
+        .push(Message::from("x").expires_after(secs(5)))
+        .unwrap()
+        .id()
+        .to_owned();
+    assert!(queue.next_ready().is_some());
+    queue.nack(&id, secs(10)).unwrap();
+    let taken = queue.take_remaining().remove(0);
+    queue.push(taken).unwrap();
+    clock.advance(secs(5));
+    assert_eq!((queue.stats().expired, queue.stats().depth), (1, 0));
+}
+
+/// One with that id was confirmed, and another was pushed and handed to somebody else.
+#[test]
+fn an_own_id_that_two_clients_were_handed_takes_nothing_over() {
+    let clock = FakeClock::new();
+    let queue = jobs(&clock, Lease::new(secs(60)).max_in_flight(2));
+    let job = |data: &str| Event::new(data).id("job").unwrap();
+    let (mut one, mut two) = (worker(&queue, &clock), worker(&queue, &clock));
+    queue.push(job("first")).unwrap();
+    queue.push("other").unwrap();
+    assert_eq!(one.data(), "first,other");
+    queue.ack("job").unwrap();
+    queue.push(job("second")).unwrap();
+    assert_eq!(two.data(), "second");
+    queue.push("third").unwrap();
+    assert_eq!(two.data(), "third");
+    // The first client comes back: it has not seen what followed the first job.
+    drop(one);
+    let mut back = come_back(&queue, &clock, "job");
+    queue.push("fourth").unwrap();
+    assert_eq!(
+        back.data(),
+        "fourth",
+        "the third job is with the second client"
+    );
+}
+
+/// The dead letter begins anew, but its id was seen before.
+#[test]
+fn the_id_of_a_dead_letter_that_another_client_gets_takes_nothing_over() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(60)).max_attempts(1).max_in_flight(2);
+    let queue = jobs(&clock, lease);
+    let (mut one, mut two) = (worker(&queue, &clock), worker(&queue, &clock));
+    queue.push("a").unwrap();
+    assert_eq!(one.data(), "a");
+    queue.nack("e-1", Duration::ZERO).unwrap();
+    drop(one);
+    let letter = queue.take_dead_letters().remove(0);
+    queue.push(letter).unwrap();
+    assert_eq!(two.data(), "a");
+    let _back = come_back(&queue, &clock, "e-1");
+    // It is still with the second client, and waits for no grace when that leaves.
+    queue.push("b").unwrap();
+    queue.push("c").unwrap();
+    assert_eq!(two.data(), "b", "it has one in flight, and may have two");
+}

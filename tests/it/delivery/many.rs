@@ -1,0 +1,59 @@
+//! A hundred thousand messages in flight at once.
+
+use sse_queue::{FakeClock, Queue};
+
+use super::{adds_up, lease, places};
+use crate::support::{Task, bare, builder, secs};
+
+const MANY: usize = 100_000;
+
+fn many(clock: &FakeClock) -> Queue {
+    let lease = lease().max_in_flight(1000).max_attempts(2);
+    let queue = builder(clock).capacity(MANY + 1).at_least_once(lease);
+    let queue = queue.build();
+    for n in 0..MANY {
+        queue.push(n.to_string()).unwrap();
+    }
+    queue
+}
+
+fn all_in_order(queue: &Queue) {
+    for n in 0..MANY {
+        let frame = queue.next_ready().unwrap();
+        assert_eq!(frame, format!("id: e-{}\ndata: {n}\n\n", n + 1));
+    }
+    assert_eq!(queue.next_ready(), None);
+}
+
+#[test]
+fn a_hundred_thousand_whose_streams_all_drop_are_back_in_order() {
+    let clock = FakeClock::new();
+    let queue = many(&clock);
+    let mut streams = Vec::new();
+    while queue.stats().depth > 0 {
+        let mut stream = Task::new(bare(&queue, &clock).max_messages(1000));
+        while stream.poll_next().is_ready() {}
+        streams.push(stream);
+    }
+    assert_eq!(places(&queue), (0, MANY, 0, 0));
+    assert_eq!(streams.len(), 100);
+    drop(streams);
+    clock.advance(secs(5));
+    all_in_order(&queue);
+    adds_up(&queue);
+}
+
+#[test]
+fn a_hundred_thousand_whose_leases_all_end_are_back_in_order() {
+    let clock = FakeClock::new();
+    let queue = many(&clock);
+    all_in_order(&queue);
+    clock.advance(secs(30));
+    all_in_order(&queue);
+    clock.advance(secs(30));
+    // Each call takes some of them back.
+    while queue.stats().in_flight > 0 {}
+    assert_eq!(places(&queue), (0, 0, MANY, 0));
+    assert_eq!(queue.take_dead_letters().len(), MANY);
+    adds_up(&queue);
+}

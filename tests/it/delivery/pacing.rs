@@ -1,0 +1,120 @@
+//! Leases on streams that are paced.
+
+use sse_queue::{FakeClock, LastEventId, Lease};
+
+use super::{lending, push_all, usual};
+use crate::support::{bare, secs, settled, waiting};
+
+/// ```text
+/// s    0       10      20               30
+///              a       full             b
+/// ack                        at 25
+/// ```
+#[test]
+fn a_ticked_stream_that_is_full_goes_on_at_its_tick() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, Lease::new(secs(600)).max_in_flight(1));
+    let mut stream = settled(bare(&queue, &clock).every(secs(10)));
+    push_all(&queue, &["a", "b"]);
+    stream.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(stream.data(), "a");
+    stream.is_pending();
+    clock.advance(secs(15));
+    stream.is_pending();
+    stream.wakes();
+    queue.ack("e-1").unwrap();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    clock.advance(secs(5));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "b");
+}
+
+/// The full one must not promise to look.
+#[test]
+fn a_ticked_stream_that_is_full_leaves_the_rest_to_others() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, Lease::new(secs(600)).max_in_flight(1));
+    let mut full = settled(bare(&queue, &clock).every(secs(10)));
+    let mut other = settled(bare(&queue, &clock).every(secs(10)));
+    push_all(&queue, &["a", "b", "c"]);
+    full.is_pending();
+    other.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(full.data(), "a");
+    full.is_pending();
+    assert_eq!(other.data(), "b");
+    other.is_pending();
+    full.wakes();
+    other.wakes();
+    queue.ack("e-2").unwrap();
+    assert_eq!((full.wakes(), other.wakes()), (0, 1));
+    other.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(other.data(), "c");
+}
+
+/// ```text
+/// s    0       7       10      37       40
+///              push    a       ends     a
+/// ```
+#[test]
+fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
+    let clock = FakeClock::new();
+    let queue = lending(&clock, Lease::new(secs(27)).max_in_flight(64));
+    let mut stream = settled(bare(&queue, &clock).every(secs(10)));
+    clock.advance(secs(7));
+    queue.push("a").unwrap();
+    stream.is_pending();
+    clock.advance(secs(3));
+    assert_eq!(stream.data(), "a");
+    stream.is_pending();
+    clock.advance(secs(27));
+    stream.is_pending();
+    stream.wakes();
+    clock.advance(secs(3));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "a");
+}
+
+#[test]
+fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b", "c"]);
+    assert_eq!(stream.data(), "a,b,c");
+    let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker());
+    let stream = stream.unwrap().first_bytes(false).every(secs(1));
+    let mut stream = settled(stream);
+    for data in ["b", "c"] {
+        clock.advance(secs(1));
+        assert_eq!(stream.data(), data);
+        stream.is_pending();
+    }
+}
+
+/// ```text
+/// s    0      5                 20
+///      a      nacked, armed     a
+/// ```
+#[test]
+fn a_spaced_stream_gets_what_came_back_after_its_gap() {
+    let clock = FakeClock::new();
+    let queue = usual(&clock);
+    let mut stream = settled(bare(&queue, &clock).spaced(secs(20)));
+    queue.push("a").unwrap();
+    assert_eq!(stream.data(), "a");
+    stream.is_pending();
+    clock.advance(secs(5));
+    stream.wakes();
+    queue.nack("e-1", secs(0)).unwrap();
+    assert_eq!(stream.wakes(), 1, "to arm for the end of its gap");
+    stream.is_pending();
+    clock.advance(secs(14));
+    assert_eq!(stream.wakes(), 0);
+    clock.advance(secs(1));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "a");
+}

@@ -1,0 +1,119 @@
+//! Delivery at least once, against a naive model: random steps, and after each of them every
+//! message is where the model says, in one place.
+
+mod checks;
+mod model;
+mod run;
+
+use proptest::prelude::*;
+use std::time::Duration;
+
+use self::model::{Kind, TIMEOUT};
+use self::run::Run;
+use proptest::collection::vec;
+use sse_queue::{Confirm, FakeClock, Lease, Overflow};
+
+use crate::support::{Task, builder, secs};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Push {
+        delay: u64,
+        lasts: Option<u64>,
+        kind: Kind,
+    },
+    Open,
+    /// With the id of a message.
+    Resume(usize),
+    /// A stream, whether it was woken or not.
+    Poll(usize),
+    Drop(usize),
+    TryNext,
+    Ack(usize),
+    Nack(usize, u64),
+    Extend(usize, u64),
+    Cancel(usize),
+    Advance(u64),
+    /// Polls whatever was woken until nothing is.
+    Run,
+    Bury,
+    TakeAll,
+    Close,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let kind = prop_oneof![
+        6 => Just(Kind::Plain),
+        1 => Just(Kind::OwnId),
+        1 => Just(Kind::Comment),
+    ];
+    let push = (
+        prop_oneof![3 => Just(0), 1 => 1..6_u64],
+        prop_oneof![2 => Just(None), 1 => (1..12_u64).prop_map(Some)],
+        kind,
+    );
+    let step = prop_oneof![
+        40 => push.prop_map(|(delay, lasts, kind)| Step::Push { delay, lasts, kind }),
+        12 => Just(Step::Open),
+        12 => any::<usize>().prop_map(Step::Resume),
+        20 => any::<usize>().prop_map(Step::Poll),
+        12 => any::<usize>().prop_map(Step::Drop),
+        4 => Just(Step::TryNext),
+        24 => any::<usize>().prop_map(Step::Ack),
+        12 => (any::<usize>(), 0..4_u64).prop_map(|(at, delay)| Step::Nack(at, delay)),
+        6 => (any::<usize>(), 0..9_u64).prop_map(|(at, by)| Step::Extend(at, by)),
+        4 => any::<usize>().prop_map(Step::Cancel),
+        24 => (1..6_u64).prop_map(Step::Advance),
+        40 => Just(Step::Run),
+        4 => Just(Step::Bury),
+        1 => Just(Step::TakeAll),
+        1 => Just(Step::Close),
+    ];
+    vec(step, 1..120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_message_is_in_one_place_and_that_is_where_it_belongs(
+        steps in steps(),
+        drops_oldest: bool,
+    ) {
+        let mut run = Run::new(if drops_oldest {
+            Overflow::DropOldest
+        } else {
+            Overflow::Reject
+        });
+        for step in steps {
+            run.step(step);
+        }
+        run.wind_up();
+    }
+}
+
+/// Drains, too: they end when the last lease does, and not before.
+#[test]
+fn a_drain_under_random_leases_ends_with_the_last() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(
+        Lease::new(secs(TIMEOUT))
+            .confirm(Confirm::ByResume)
+            .max_in_flight(64),
+    );
+    let queue = queue.build();
+    for n in 0..50_u64 {
+        queue.push(n.to_string()).unwrap();
+        assert!(queue.next_ready().is_some());
+        let by = Duration::from_secs(n * 7919 % 31);
+        queue.extend_lease(&format!("e-{}", n + 1), by).unwrap();
+    }
+    queue.close();
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    while drain.poll().is_pending() {
+        assert!(queue.stats().in_flight > 0);
+        assert!(clock.advance_to_next().is_some());
+        assert!(drain.wakes() > 0);
+    }
+    assert_eq!(queue.stats().in_flight, 0);
+}

@@ -1,0 +1,143 @@
+//! What settles a message, and what must hold after each step.
+
+use sse_queue::Reason;
+
+use super::Step;
+use super::model::Place;
+use super::run::Run;
+use crate::support::secs;
+
+impl Run {
+    pub fn settle(&mut self, step: Step) {
+        let (Step::Ack(at) | Step::Nack(at, _) | Step::Extend(at, _) | Step::Cancel(at)) = step
+        else {
+            return;
+        };
+        let Some(at) = self.any(at) else {
+            return;
+        };
+        let refusal = self.model.refusal(at);
+        let (now, message) = (self.model.now, &mut self.model.messages[at]);
+        let is_confirmed = message.place == Place::Confirmed && message.has_id;
+        let done = match step {
+            Step::Ack(_) => self.queue.ack(&message.id),
+            Step::Nack(_, delay) => self.queue.nack(&message.id, secs(delay)),
+            Step::Extend(_, by) => self.queue.extend_lease(&message.id, secs(by)),
+            _ => {
+                // What has expired can be cancelled until somebody has looked.
+                let _ = self.queue.stats();
+                let can_be = message.place == Place::Queued;
+                assert_eq!(self.queue.cancel(&message.id), can_be);
+                if can_be {
+                    message.place = Place::Withdrawn;
+                }
+                return;
+            }
+        };
+        match (refusal, step) {
+            (Some(_), Step::Ack(_)) if is_confirmed => assert_eq!(done, Ok(())),
+            (Some(refusal), _) => assert_eq!(done, Err(refusal)),
+            (None, _) => assert_eq!(done, Ok(())),
+        }
+        if refusal.is_some() {
+            return;
+        }
+        match (step, &mut message.place) {
+            (Step::Ack(_), _) => {
+                self.model.depart(at);
+                self.model.messages[at].place = Place::Confirmed;
+            }
+            (
+                Step::Extend(_, by),
+                Place::InFlight {
+                    until, extended, ..
+                },
+            ) => (*until, *extended) = (*until + by, true),
+            (Step::Nack(_, delay), _) => {
+                if delay > 0 {
+                    message.due = (now + delay).min(message.expires);
+                }
+                self.model.come_back(at, Reason::Nacked);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn take_all(&mut self) {
+        let remaining = self.queue.take_remaining();
+        let remaining: Vec<_> = remaining
+            .iter()
+            .map(|left| (left.id(), left.attempts()))
+            .collect();
+        let model = &mut self.model;
+        for message in &mut model.messages {
+            let is_out = matches!(message.place, Place::InFlight { .. } | Place::Dead(_));
+            if is_out && message.expires <= model.now {
+                message.place = Place::Expired;
+            }
+        }
+        let mut left: Vec<_> = (0..model.messages.len())
+            .filter(|at| {
+                let place = model.messages[*at].place;
+                matches!(
+                    place,
+                    Place::Queued | Place::InFlight { .. } | Place::Dead(_)
+                )
+            })
+            .collect();
+        left.sort_by_key(|at| (model.messages[*at].due, *at));
+        let expected: Vec<_> = left
+            .iter()
+            .map(|at| &model.messages[*at])
+            .map(|message| (message.id.as_str(), message.attempts))
+            .collect();
+        assert_eq!(remaining, expected);
+        for at in left {
+            model.messages[at].place = Place::Withdrawn;
+        }
+        model.dead.clear();
+        for holder in &mut model.holders {
+            holder.departed = None;
+        }
+    }
+
+    pub fn compare(&self) {
+        let (stats, model) = (self.queue.stats(), &self.model);
+        let count = |place| model.count(|of| *of == place) as u64;
+        assert_eq!(stats.pushed, model.messages.len() as u64);
+        assert_eq!(stats.confirmed, count(Place::Confirmed), "confirmed");
+        assert_eq!(stats.expired, count(Place::Expired), "expired");
+        assert_eq!(stats.dropped, count(Place::Dropped), "dropped");
+        assert_eq!(stats.withdrawn, count(Place::Withdrawn), "withdrawn");
+        assert_eq!(stats.in_flight, model.in_flight(), "in flight");
+        assert_eq!(stats.dead, model.dead(), "dead");
+        assert_eq!(stats.depth, model.queued(), "queued");
+        assert_eq!(stats.delivered, model.delivered, "delivered");
+        assert_eq!(stats.redelivered, model.redelivered, "redelivered");
+        if stats.in_flight + stats.dead + stats.depth == 0 {
+            assert_eq!(stats.bytes, 0);
+        }
+    }
+
+    /// Confirms whatever comes until nothing does: nothing is lost, and nothing hangs.
+    pub fn wind_up(&mut self) {
+        if self.model.closed.is_some() {
+            return;
+        }
+        self.step(Step::Open);
+        for _ in 0..200 {
+            self.step(Step::Run);
+            for at in 0..self.model.messages.len() {
+                if matches!(self.model.messages[at].place, Place::InFlight { .. }) {
+                    self.step(Step::Ack(at));
+                }
+            }
+            if self.model.in_flight() + self.model.queued() == 0 {
+                return;
+            }
+            self.step(Step::Run);
+            self.step(Step::Advance(1));
+        }
+        panic!("something stays");
+    }
+}

@@ -1,0 +1,278 @@
+//! A queue, its streams and the model, step by step.
+
+use std::task::Poll;
+
+use futures_core::FusedStream;
+use sse_queue::{
+    Confirm, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue, Reason,
+};
+
+use super::Step;
+use super::model::{
+    A_CHUNK, ATTEMPTS, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, Place, TIMEOUT,
+};
+use crate::support::{QueueStream, Task, bare, builder, parser, secs};
+
+pub struct Run {
+    pub clock: FakeClock,
+    pub queue: Queue,
+    pub streams: Vec<Option<Task<QueueStream>>>,
+    /// Whether each was not polled yet, or yielded something then: it is polled again unwoken.
+    pub yielded: Vec<bool>,
+    /// Whether each was woken and not polled since.
+    pub woken: Vec<bool>,
+    pub model: Model,
+}
+
+pub fn events(bytes: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let frames = text.split_inclusive('\n').filter_map(|line| {
+        let line = line.trim_end();
+        line.strip_prefix("data: ")
+            .or_else(|| line.strip_prefix(": "))
+    });
+    assert!(parser::parse(bytes).ignored == 0);
+    frames.map(str::to_owned).collect()
+}
+
+impl Run {
+    pub fn new(overflow: Overflow) -> Self {
+        let clock = FakeClock::new();
+        let lease = Lease::new(secs(TIMEOUT))
+            .confirm(Confirm::ByResume)
+            .grace(secs(GRACE))
+            .max_attempts(ATTEMPTS)
+            .max_in_flight(IN_FLIGHT);
+        let queue = builder(&clock).capacity(CAPACITY).overflow(overflow);
+        Self {
+            queue: queue.at_least_once(lease).build(),
+            clock,
+            streams: Vec::new(),
+            yielded: Vec::new(),
+            woken: Vec::new(),
+            model: Model {
+                drops_oldest: overflow == Overflow::DropOldest,
+                ..Model::default()
+            },
+        }
+    }
+
+    /// A message that was accepted.
+    pub fn any(&self, at: usize) -> Option<usize> {
+        at.checked_rem(self.model.messages.len())
+    }
+
+    pub fn step(&mut self, step: Step) {
+        if let Step::Advance(by) = step {
+            // To compare is to look: that is left to whoever the tickers wake.
+            self.clock.advance(secs(by));
+            self.model.now += by;
+            return;
+        }
+        self.model.pass();
+        match step {
+            Step::Push { delay, lasts, kind } => self.push(delay, lasts, kind),
+            Step::Open => self.open(bare(&self.queue, &self.clock)),
+            Step::Resume(at) => {
+                let at = self.any(at);
+                let id = at.map_or("none", |at| &self.model.messages[at].id);
+                let ticker = self.clock.ticker();
+                let stream = self.queue.stream_after(&LastEventId::new(id), ticker);
+                let stream = stream.unwrap().first_bytes(false);
+                self.open(stream.keep_alive(sse_queue::KeepAlive::off()));
+                if let Some(at) = at {
+                    self.model.resume(at, self.streams.len() - 1);
+                }
+            }
+            Step::Poll(at) => {
+                if let Some(at) = at.checked_rem(self.streams.len()) {
+                    self.poll(at);
+                }
+            }
+            Step::Drop(at) => {
+                if let Some(at) = at.checked_rem(self.streams.len()) {
+                    self.streams[at] = None;
+                    self.model.leave(at);
+                }
+            }
+            Step::TryNext => {
+                let taken = self.queue.next_ready();
+                let taken = taken.map_or_else(Vec::new, |bytes| events(&bytes));
+                assert_eq!(taken, self.model.take(None, 1));
+            }
+            Step::Ack(_) | Step::Nack(..) | Step::Extend(..) | Step::Cancel(_) => self.settle(step),
+            Step::Advance(_) => {}
+            Step::Run => self.run(),
+            Step::Bury => {
+                let letters = self.queue.take_dead_letters();
+                let letters: Vec<_> = letters
+                    .iter()
+                    .map(|letter| (letter.id(), letter.attempts(), letter.reason()))
+                    .collect();
+                let dead = std::mem::take(&mut self.model.dead);
+                let mut expected = Vec::new();
+                for at in &dead {
+                    let message = &self.model.messages[*at];
+                    let Place::Dead(reason) = message.place else {
+                        panic!("{message:?} is not dead");
+                    };
+                    expected.push((message.id.as_str(), message.attempts, reason));
+                }
+                // Those who die in one step have no order among them in the model.
+                let sorted = |mut letters: Vec<(&str, u32, Reason)>| {
+                    letters.sort_by_key(|(id, ..)| (*id).to_owned());
+                    format!("{letters:?}")
+                };
+                assert_eq!(sorted(letters), sorted(expected));
+                for at in dead {
+                    self.model.messages[at].place = Place::Withdrawn;
+                }
+            }
+            Step::TakeAll => self.take_all(),
+            Step::Close => {
+                self.queue.close();
+                self.model.closed.get_or_insert(self.model.now);
+            }
+        }
+        self.model.pass();
+        self.compare();
+    }
+
+    pub fn push(&mut self, delay: u64, lasts: Option<u64>, kind: Kind) {
+        let model = &mut self.model;
+        let data = format!("m{}", model.messages.len());
+        let event = match kind {
+            Kind::Plain => Event::new(&data),
+            Kind::OwnId => Event::new(&data).id(&format!("own-{data}")).unwrap(),
+            Kind::Comment => Event::comment(&data),
+        };
+        let mut message = Message::from(event).after(secs(delay));
+        if let Some(lasts) = lasts {
+            message = message.expires_after(secs(lasts));
+        }
+        let pushed = self.queue.push(message);
+        if model.closed.is_some() {
+            assert!(matches!(pushed, Err(PushError::Closed(_))));
+            return;
+        }
+        let lent = model.in_flight() + model.dead();
+        let held = lent + model.queued();
+        let is_queued = |message: &Modelled| message.place == Place::Queued;
+        let came_back = |message: &&Modelled| is_queued(message) && message.attempts > 0;
+        let came_back = model.messages.iter().filter(came_back).count();
+        let most = if model.drops_oldest {
+            lent + came_back
+        } else {
+            held
+        };
+        if most >= CAPACITY {
+            assert!(matches!(pushed, Err(PushError::Full(_))));
+            return;
+        }
+        if held >= CAPACITY {
+            let all = 0..model.messages.len();
+            // What was handed out is never dropped.
+            let fresh = |at: &usize| model.messages[*at].attempts == 0;
+            let fresh = all.filter(|at| is_queued(&model.messages[*at]) && fresh(at));
+            let first = fresh.min_by_key(|at| (model.messages[*at].due, *at));
+            model.messages[first.unwrap()].place = Place::Dropped;
+        }
+        let due = model.now + delay;
+        model.messages.push(Modelled {
+            id: pushed.unwrap().id().to_owned(),
+            data,
+            has_id: !matches!(kind, Kind::Comment),
+            due,
+            expires: lasts.map_or(u64::MAX, |lasts| due + lasts),
+            attempts: 0,
+            client: Client::Nobody,
+            place: Place::Queued,
+        });
+    }
+
+    pub fn open(&mut self, stream: QueueStream) {
+        self.yielded.push(true);
+        self.woken.push(false);
+        self.streams
+            .push(Some(Task::new(stream.max_messages(A_CHUNK))));
+    }
+
+    /// Returns whether there may be more.
+    pub fn poll(&mut self, at: usize) -> bool {
+        self.note_wakes();
+        (self.yielded[at], self.woken[at]) = (false, false);
+        let leaves_it = self.others_are_woken(at);
+        let Some(stream) = &mut self.streams[at] else {
+            return false;
+        };
+        if stream.inner.is_terminated() {
+            return false;
+        }
+        let taken = match stream.poll_next() {
+            Poll::Ready(Some(bytes)) => events(&bytes),
+            Poll::Ready(None) => {
+                assert!(self.model.closed.is_some());
+                Vec::new()
+            }
+            Poll::Pending => Vec::new(),
+        };
+        let holder = self.model.holder_of(at);
+        if taken.is_empty() && leaves_it {
+            // It keeps the time, and leaves what is due to the one that was woken for it.
+            self.model.take(Some(holder), 0);
+            return false;
+        }
+        assert_eq!(taken, self.model.take(Some(holder), A_CHUNK));
+        self.yielded[at] = !taken.is_empty();
+        self.yielded[at]
+    }
+
+    pub fn note_wakes(&mut self) {
+        for (stream, woken) in self.streams.iter().zip(&mut self.woken) {
+            *woken |= stream.as_ref().is_some_and(|stream| stream.wakes() > 0);
+        }
+    }
+
+    /// Whether another open stream was woken and not polled since.
+    pub fn others_are_woken(&self, at: usize) -> bool {
+        let streams = self.streams.iter().enumerate();
+        let mut open = streams.filter(|(other, stream)| {
+            *other != at
+                && stream
+                    .as_ref()
+                    .is_some_and(|stream| !stream.inner.is_terminated())
+        });
+        open.any(|(other, _)| self.woken[other])
+    }
+
+    /// As an executor does: whoever was woken is polled until it waits.
+    pub fn run(&mut self) {
+        loop {
+            self.note_wakes();
+            let is_ready = |at: &usize| self.woken[*at] || self.yielded[*at];
+            let ready: Vec<_> = (0..self.streams.len()).filter(is_ready).collect();
+            if ready.is_empty() {
+                break;
+            }
+            for at in ready {
+                while self.poll(at) {}
+            }
+        }
+        self.nobody_starves();
+    }
+
+    /// What is due waits only where every stream is full.
+    pub fn nobody_starves(&mut self) {
+        if self.model.head().is_none() {
+            return;
+        }
+        for at in 0..self.streams.len() {
+            let is_open = |stream: &Task<QueueStream>| !stream.inner.is_terminated();
+            if self.streams[at].as_ref().is_some_and(is_open) {
+                let holder = self.model.holder_of(at);
+                let held = self.model.held_by(holder).len();
+                assert!(held >= IN_FLIGHT, "stream {at} sleeps");
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The queue equals a sorted list, and loses no wake-up.
+
+mod model;
+
+use super::config;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::task::Poll;
+
+use self::model::{BYTES, MESSAGES, Naive};
+use proptest::collection::vec;
+use sse_queue::{Event, FakeClock, Message, Overflow, PushError, PushWhenReady, Queue};
+
+use crate::support::parser::parse;
+use crate::support::{QueueStream, Task, bare, builder, ms};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push {
+        delay: Option<u64>,
+        ttl: Option<u64>,
+        own: Option<u8>,
+        len: usize,
+    },
+    PushWhenReady {
+        len: usize,
+    },
+    DropPush(prop::sample::Index),
+    Advance(u64),
+    Jump(u64),
+    Take,
+    Open(Pace),
+    Poll(prop::sample::Index),
+    Drop(prop::sample::Index),
+    Run,
+    Cancel(prop::sample::Index),
+    CancelOwn(u8),
+    Remaining,
+    Close,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    AtOnce { messages: usize },
+    Spaced(u64),
+    Every { period: u64, batch: usize },
+}
+
+fn pace() -> impl Strategy<Value = Pace> {
+    prop_oneof![
+        (1_usize..4).prop_map(|messages| Pace::AtOnce { messages }),
+        (1_u64..20).prop_map(Pace::Spaced),
+        (1_u64..20, 1_usize..4).prop_map(|(period, batch)| Pace::Every { period, batch }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let delay = proptest::option::weighted(0.4, 0_u64..40);
+    let ttl = proptest::option::weighted(0.3, 0_u64..40);
+    let own = proptest::option::weighted(0.2, 0_u8..3);
+    prop_oneof![
+        12 => (delay, ttl, own, 1_usize..30).prop_map(|(delay, ttl, own, len)| Step::Push { delay, ttl, own, len }),
+        3 => (1_usize..30).prop_map(|len| Step::PushWhenReady { len }),
+        1 => any::<prop::sample::Index>().prop_map(Step::DropPush),
+        6 => (0_u64..15).prop_map(Step::Advance),
+        1 => (0_u64..30).prop_map(Step::Jump),
+        4 => Just(Step::Take),
+        3 => pace().prop_map(Step::Open),
+        5 => any::<prop::sample::Index>().prop_map(Step::Poll),
+        2 => any::<prop::sample::Index>().prop_map(Step::Drop),
+        4 => Just(Step::Run),
+        2 => any::<prop::sample::Index>().prop_map(Step::Cancel),
+        1 => (0_u8..3).prop_map(Step::CancelOwn),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let rare = prop_oneof![6 => Just(None), 1 => Just(Some(Step::Remaining)), 1 => Just(Some(Step::Close))];
+    (vec(step(), 1..60), rare, vec(step(), 0..15)).prop_map(|(mut steps, rare, more)| {
+        steps.extend(rare);
+        steps.extend(more);
+        steps
+    })
+}
+
+struct World {
+    clock: FakeClock,
+    jumped: u64,
+    overflow: Overflow,
+    queue: Queue,
+    naive: Naive,
+    streams: Vec<Task<QueueStream>>,
+    line: VecDeque<(Task<PushWhenReady>, String)>,
+    number: u64,
+    /// Whether a stream may keep a message waiting.
+    is_paced: bool,
+}
+
+impl World {
+    fn new(overflow: Overflow) -> Self {
+        let clock = FakeClock::new();
+        let queue = builder(&clock)
+            .capacity(MESSAGES)
+            .capacity_bytes(BYTES)
+            .overflow(overflow)
+            .build();
+        Self {
+            jumped: 0,
+            overflow,
+            naive: Naive::default(),
+            streams: Vec::new(),
+            line: VecDeque::new(),
+            number: 0,
+            is_paced: false,
+            clock,
+            queue,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap() + self.jumped
+    }
+
+    fn data(&mut self, len: usize) -> String {
+        self.number += 1;
+        format!("{:0>len$}", self.number)
+    }
+
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::too_many_lines,
+        reason = "a step is a table"
+    )]
+    fn step(&mut self, step: Step) {
+        let now = self.now();
+        match step {
+            Step::Push {
+                delay,
+                ttl,
+                own,
+                len,
+            } => {
+                let data = self.data(len);
+                let own = own.map(|own| format!("own{own}"));
+                let mut event = Event::new(&data);
+                if let Some(own) = &own {
+                    event = event.id(own).unwrap();
+                }
+                let mut message = Message::new(event);
+                if let Some(delay) = delay {
+                    message = message.after(ms(delay));
+                }
+                if let Some(ttl) = ttl {
+                    message = message.expires_after(ms(ttl));
+                }
+                let pushed = self.queue.push(message.clone());
+                if self.line.is_empty() {
+                    let push = (delay.unwrap_or(0), ttl, own, data);
+                    assert_eq!(pushed.is_ok(), self.naive.push(now, self.overflow, push));
+                } else if self.naive.closed.is_none() {
+                    // Those in line come first; a refused push lets expired messages go all the same.
+                    assert!(matches!(pushed, Err(PushError::Full(_))));
+                }
+                if let Err(refused) = pushed {
+                    assert_eq!(refused.into_message(), message);
+                }
+            }
+            Step::PushWhenReady { len } => {
+                let data = self.data(len);
+                let task = Task::new(self.queue.push_when_ready(data.as_str()));
+                self.line.push_back((task, data));
+                self.poll_push(self.line.len() - 1);
+            }
+            Step::DropPush(index) => {
+                if !self.line.is_empty() {
+                    let at = index.index(self.line.len());
+                    self.line.remove(at);
+                }
+            }
+            Step::Advance(by) => self.clock.advance(ms(by)),
+            Step::Jump(by) => {
+                self.clock.jump(ms(by));
+                self.jumped += by;
+            }
+            Step::Take => {
+                let taken = self.queue.next_ready();
+                let taken = taken.map_or(Vec::new(), |frame| parse(&frame).events);
+                let is_due = !self.naive.due(now).is_empty();
+                assert_eq!(taken.len(), usize::from(is_due));
+                self.naive.took(now, &taken);
+            }
+            Step::Open(pace) => {
+                let stream = bare(&self.queue, &self.clock);
+                let stream = match pace {
+                    Pace::AtOnce { messages } => stream.max_messages(messages),
+                    Pace::Spaced(gap) => stream.spaced(ms(gap)),
+                    Pace::Every { period, batch } => stream.every(ms(period)).batch(batch),
+                };
+                let task = Task::new(stream);
+                self.is_paced |= !matches!(pace, Pace::AtOnce { .. });
+                // As an executor does, it is polled a first time.
+                self.streams.push(task);
+                self.poll(self.streams.len() - 1);
+            }
+            Step::Poll(index) => {
+                if !self.streams.is_empty() {
+                    self.poll(index.index(self.streams.len()));
+                }
+            }
+            Step::Drop(index) => {
+                if !self.streams.is_empty() {
+                    drop(self.streams.swap_remove(index.index(self.streams.len())));
+                }
+            }
+            Step::Run => self.run(),
+            Step::Cancel(index) => {
+                let seq = index.index(usize::try_from(self.naive.last_seq).unwrap() + 2);
+                let id = format!("e-{seq}");
+                self.cancel(&id);
+            }
+            Step::CancelOwn(own) => self.cancel(&format!("own{own}")),
+            Step::Remaining => {
+                let remaining = self.queue.take_remaining();
+                self.naive.expire(now);
+                self.naive
+                    .entries
+                    .sort_by_key(|entry| (entry.due, entry.seq));
+                self.naive.withdrawn += self.naive.entries.len() as u64;
+                let ids: Vec<_> = remaining.iter().map(sse_queue::Remaining::id).collect();
+                let expected: Vec<_> = self.naive.entries.drain(..).map(|entry| entry.id).collect();
+                assert_eq!(ids, expected);
+            }
+            Step::Close => {
+                self.queue.close();
+                self.naive.closed = Some(now);
+            }
+        }
+    }
+
+    fn cancel(&mut self, id: &str) {
+        // An expired message may be gone already, or not yet.
+        let stats = self.queue.stats();
+        self.naive.expire(self.now());
+        assert_eq!(
+            self.queue.cancel(id),
+            self.naive.cancel(id),
+            "{id} {stats:?}"
+        );
+    }
+
+    /// Polls a stream until it is pending; returns whether it lives.
+    fn poll(&mut self, at: usize) -> bool {
+        loop {
+            let now = self.now();
+            match self.streams[at].poll_next() {
+                Poll::Pending => return true,
+                Poll::Ready(None) => {
+                    assert!(
+                        self.naive.closed.is_some(),
+                        "it ends, and nobody has closed"
+                    );
+                    assert!(
+                        self.naive.due(now).is_empty(),
+                        "it ends, and something is due"
+                    );
+                    drop(self.streams.swap_remove(at));
+                    return false;
+                }
+                Poll::Ready(Some(bytes)) => self.naive.took(now, &parse(&bytes).events),
+            }
+        }
+    }
+
+    fn poll_push(&mut self, at: usize) {
+        let now = self.now();
+        let (task, data) = &mut self.line[at];
+        let Poll::Ready(result) = task.poll() else {
+            return;
+        };
+        let data = data.clone();
+        self.line.remove(at);
+        let expected = self.naive.push(now, self.overflow, (0, None, None, data));
+        assert_eq!(result.is_ok(), expected);
+        if result.is_ok() {
+            assert_eq!(at, 0, "it overtook");
+        }
+    }
+
+    /// An executor: polls whoever was woken, until nobody is.
+    fn run(&mut self) {
+        for _ in 0..10_000 {
+            if let Some(at) = self.streams.iter().position(|task| task.wakes() > 0) {
+                self.poll(at);
+            } else if let Some(at) = self.line.iter().position(|(task, _)| task.wakes() > 0) {
+                self.poll_push(at);
+            } else {
+                return;
+            }
+        }
+        panic!("they wake one another for ever");
+    }
+
+    fn check_stats(&mut self) {
+        let stats = self.queue.stats();
+        self.naive.expire(self.now());
+        let naive = &self.naive;
+        assert_eq!(
+            (
+                stats.pushed,
+                stats.delivered,
+                stats.dropped,
+                stats.expired,
+                stats.withdrawn
+            ),
+            (
+                naive.pushed,
+                naive.delivered,
+                naive.dropped,
+                naive.expired,
+                naive.withdrawn
+            ),
+        );
+        let bytes: usize = naive.entries.iter().map(|entry| entry.bytes).sum();
+        assert_eq!((stats.depth, stats.bytes), (naive.entries.len(), bytes));
+        assert_eq!(stats.streams, self.streams.len());
+    }
+
+    /// Without pacing, nothing due waits, and somebody looks no later than the next falls due.
+    fn keeps_the_time(&mut self) {
+        let now = self.now();
+        if self.is_paced || self.naive.closed.is_some() {
+            return;
+        }
+        assert!(self.naive.due(now).is_empty(), "it could have gone");
+        let next = self.naive.entries.iter().map(|entry| entry.due).min();
+        if let Some(next) = next.filter(|_| self.jumped == 0) {
+            let armed = self.clock.next_deadline();
+            assert!(armed.is_some_and(|armed| armed <= ms(next - now)));
+        }
+    }
+
+    /// From here on only those are polled who were woken. Nothing may be left lying that is due.
+    fn comes_to_rest(&mut self) {
+        self.run();
+        if self.streams.is_empty() {
+            self.step(Step::Open(Pace::AtOnce { messages: 16 }));
+        }
+        self.run();
+        for _ in 0..1000 {
+            self.keeps_the_time();
+            if self.clock.advance_to_next().is_none() {
+                break;
+            }
+            self.run();
+        }
+        let now = self.now();
+        assert_eq!(self.clock.next_deadline(), None, "it ticks for ever");
+        assert!(
+            self.naive.due(now).is_empty(),
+            "a wake-up was lost: {:?}",
+            self.naive.due(now)
+        );
+        if self.naive.closed.is_some() {
+            assert!(self.streams.is_empty(), "a stream does not end");
+            assert!(self.line.is_empty(), "a push was not handed back");
+        } else {
+            assert!(
+                self.naive.entries.is_empty(),
+                "the time of a message was missed"
+            );
+            assert!(
+                self.line.is_empty(),
+                "there is room, and somebody waits for it"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1024))]
+
+    /// Whatever is done, in which order: the queue gives what the list gives, and then, polling those alone who were
+    /// woken, all of it.
+    #[test]
+    fn the_queue_equals_a_sorted_list_and_loses_no_wake_up(
+        steps in steps(),
+        overflow in prop_oneof![Just(Overflow::Reject), Just(Overflow::DropOldest)],
+    ) {
+        let mut world = World::new(overflow);
+        for step in steps {
+            world.step(step);
+            world.check_stats();
+        }
+        world.comes_to_rest();
+        world.check_stats();
+    }
+}

@@ -1,0 +1,122 @@
+//! What a queue holds at most, and what happens to a message that does not fit.
+
+use sse_queue::{Event, FakeClock, Message, Overflow, PushError};
+
+use super::{SMALL, adds_up, rest};
+use crate::support::{Task, bare, builder, secs};
+
+#[test]
+fn a_full_queue_hands_the_message_back() {
+    let queue = builder(&FakeClock::new()).capacity(1).build();
+    queue.push("a").unwrap();
+    let message = Message::from(Event::new("b").name("n").unwrap().id("7").unwrap())
+        .after(secs(1))
+        .expires_after(secs(2));
+    let refused = queue.push(message.clone()).unwrap_err();
+    assert!(matches!(refused, PushError::Full(_)));
+    assert_eq!(refused.into_message(), message);
+}
+
+#[test]
+fn a_refused_message_comes_back_without_the_id_it_did_not_get() {
+    let queue = builder(&FakeClock::new()).capacity(1).build();
+    queue.push("a").unwrap();
+    let back = queue.push("b").unwrap_err().into_message();
+    assert_eq!(back, Message::from("b"));
+    assert!(queue.next_ready().is_some());
+    assert_eq!(queue.push(back).unwrap().id(), "e-2");
+}
+
+/// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
+#[test]
+fn bytes_are_counted_with_the_id_and_to_the_last_one() {
+    let queue = builder(&FakeClock::new()).capacity_bytes(2 * SMALL).build();
+    queue.push("a").unwrap();
+    assert_eq!(queue.stats().bytes, SMALL);
+    assert!(matches!(queue.push("bb"), Err(PushError::Full(_))));
+    queue.push("b").unwrap();
+    assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
+    assert_eq!(queue.stats().bytes, 2 * SMALL);
+    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(queue.stats().bytes, 0);
+}
+
+#[test]
+fn a_message_larger_than_the_queue_is_too_large_at_once() {
+    for overflow in [Overflow::Reject, Overflow::DropOldest] {
+        let builder = builder(&FakeClock::new()).capacity_bytes(SMALL);
+        let queue = builder.overflow(overflow).build();
+        queue.push("a").unwrap();
+        let refused = queue.push("bb").unwrap_err();
+        assert_eq!(refused, PushError::TooLarge("bb".into()));
+        let mut waits = Task::new(queue.push_when_ready("bb"));
+        let std::task::Poll::Ready(Err(refused)) = waits.poll() else {
+            panic!("it waits for what never comes");
+        };
+        assert_eq!(refused, PushError::TooLarge("bb".into()));
+        assert_eq!(rest(&queue), "a", "nothing was dropped for it");
+    }
+}
+
+#[test]
+fn drop_oldest_drops_from_the_head_and_counts() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock)
+        .capacity(3)
+        .overflow(Overflow::DropOldest)
+        .build();
+    queue.push(Message::from("later").after(secs(1))).unwrap();
+    for data in ["a", "b", "c", "d"] {
+        queue.push(data).unwrap();
+    }
+    clock.advance(secs(1));
+    assert_eq!(rest(&queue), "c,d,later");
+    assert_eq!(queue.stats().dropped, 2);
+    adds_up(&queue);
+}
+
+#[test]
+fn drop_oldest_lets_expired_messages_go_before_it_drops_others() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock)
+        .capacity(2)
+        .overflow(Overflow::DropOldest)
+        .build();
+    queue.push("a").unwrap();
+    queue
+        .push(Message::from("brief").expires_after(secs(1)))
+        .unwrap();
+    clock.advance(secs(1));
+    queue.push("b").unwrap();
+    assert_eq!(rest(&queue), "a,b");
+    let stats = queue.stats();
+    assert_eq!((stats.expired, stats.dropped), (1, 0));
+}
+
+/// One large message needs the room of a thousand small ones.
+#[test]
+fn drop_oldest_makes_room_of_any_size() {
+    let queue = builder(&FakeClock::new())
+        .capacity_bytes(250_000)
+        .overflow(Overflow::DropOldest)
+        .build();
+    for _ in 0..1000 {
+        queue.push("x").unwrap();
+    }
+    let large = "y".repeat(249_780);
+    queue.push(large.as_str()).unwrap();
+    assert_eq!(rest(&queue), large);
+    assert_eq!(queue.stats().dropped, 1000);
+    adds_up(&queue);
+}
+
+#[test]
+fn the_cap_on_streams_counts_those_that_live() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).max_streams(2).build();
+    let one = bare(&queue, &clock);
+    let _two = bare(&queue, &clock);
+    assert_eq!(queue.stream(clock.ticker()).unwrap_err().limit, 2);
+    drop(one);
+    assert!(queue.stream(clock.ticker()).is_ok());
+}

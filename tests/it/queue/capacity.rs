@@ -1,0 +1,190 @@
+//! Producers that wait for capacity.
+
+use sse_queue::{FakeClock, Message, Overflow, PushError, Queue};
+
+use super::{SMALL, rest};
+use crate::support::{Task, builder, secs};
+
+fn full(clock: &FakeClock) -> Queue {
+    let queue = builder(clock).capacity(1).build();
+    queue.push("a").unwrap();
+    queue
+}
+
+#[test]
+fn those_who_wait_for_room_get_it_in_their_order() {
+    let queue = full(&FakeClock::new());
+    let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
+    for task in &mut waits {
+        assert!(task.poll().is_pending());
+    }
+    let [first, second] = &mut waits;
+    assert!(queue.next_ready().is_some());
+    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    assert!(second.poll().is_pending(), "the room is the first one's");
+    assert!(first.poll().is_ready());
+    assert!(second.poll().is_pending());
+    assert!(queue.next_ready().is_some());
+    assert_eq!(second.wakes(), 1);
+    assert!(second.poll().is_ready());
+    assert_eq!(rest(&queue), "c");
+}
+
+#[test]
+fn a_plain_push_does_not_overtake_those_who_wait() {
+    for overflow in [Overflow::Reject, Overflow::DropOldest] {
+        let clock = FakeClock::new();
+        let queue = builder(&clock).capacity(1).overflow(overflow).build();
+        queue.push("a").unwrap();
+        let mut waits = Task::new(queue.push_when_ready("b"));
+        if waits.poll().is_ready() {
+            assert_eq!(overflow, Overflow::DropOldest, "which never waits");
+            continue;
+        }
+        assert!(queue.next_ready().is_some());
+        assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
+        assert!(waits.poll().is_ready());
+        assert_eq!(rest(&queue), "b");
+        queue.push("c").unwrap();
+    }
+}
+
+#[test]
+fn the_first_in_line_that_is_dropped_leaves_its_room_to_the_next() {
+    let queue = full(&FakeClock::new());
+    let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
+    for task in &mut waits {
+        assert!(task.poll().is_pending());
+    }
+    let [first, mut second] = waits;
+    assert!(queue.next_ready().is_some());
+    assert_eq!(first.wakes(), 1);
+    drop(first);
+    assert_eq!(second.wakes(), 1, "the wake-up went with it otherwise");
+    assert!(second.poll().is_ready());
+    assert_eq!(rest(&queue), "c");
+}
+
+#[test]
+fn one_in_the_middle_of_the_line_is_dropped_without_a_trace() {
+    let queue = full(&FakeClock::new());
+    let mut waits = ["b", "c", "d"].map(|data| Task::new(queue.push_when_ready(data)));
+    for task in &mut waits {
+        assert!(task.poll().is_pending());
+    }
+    let [mut first, second, mut third] = waits;
+    drop(second);
+    assert_eq!((first.wakes(), third.wakes()), (0, 0));
+    assert!(queue.next_ready().is_some());
+    assert!(first.poll().is_ready());
+    assert!(queue.next_ready().is_some());
+    assert!(third.poll().is_ready());
+    assert_eq!(rest(&queue), "d");
+    assert_eq!(queue.stats().pushed, 3);
+}
+
+#[test]
+fn what_is_dropped_before_it_was_polled_never_stood_in_line() {
+    let queue = full(&FakeClock::new());
+    drop(queue.push_when_ready("b"));
+    assert!(queue.next_ready().is_some());
+    queue.push("c").unwrap();
+}
+
+/// Three of 17 bytes fit; the large one needs them all.
+#[test]
+fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
+    let queue = builder(&FakeClock::new()).capacity_bytes(3 * SMALL).build();
+    for data in ["a", "b", "c"] {
+        queue.push(data).unwrap();
+    }
+    let large = "L".repeat(2 * SMALL);
+    let mut waits = [large.as_str(), "d"].map(|data| Task::new(queue.push_when_ready(data)));
+    for task in &mut waits {
+        assert!(task.poll().is_pending());
+    }
+    let [first, second] = &mut waits;
+    for _ in 0..3 {
+        assert!(first.poll().is_pending());
+        assert!(second.poll().is_pending(), "there is room, but not for it");
+        assert!(queue.next_ready().is_some());
+        assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    }
+    assert!(first.poll().is_ready());
+    assert_eq!(second.wakes(), 1, "it is first now, and looks for itself");
+    assert!(second.poll().is_pending());
+    assert_eq!(rest(&queue), large);
+    assert!(second.poll().is_ready());
+}
+
+#[test]
+fn room_for_several_is_given_to_all_of_them() {
+    let queue = builder(&FakeClock::new()).capacity(3).build();
+    for data in ["a", "b", "c"] {
+        queue.push(data).unwrap();
+    }
+    let mut waits = ["d", "e", "f"].map(|data| Task::new(queue.push_when_ready(data)));
+    for task in &mut waits {
+        assert!(task.poll().is_pending());
+    }
+    assert_eq!(queue.take_remaining().len(), 3);
+    for task in &mut waits {
+        assert_eq!(task.wakes(), 1);
+        assert!(task.poll().is_ready());
+    }
+    assert_eq!(rest(&queue), "d,e,f");
+}
+
+#[test]
+fn close_hands_back_to_all_who_wait_for_room() {
+    for end in [Queue::close, Queue::abort] {
+        let queue = full(&FakeClock::new());
+        let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
+        for task in &mut waits {
+            assert!(task.poll().is_pending());
+        }
+        end(&queue);
+        for (task, data) in waits.iter_mut().zip(["b", "c"]) {
+            assert_eq!(task.wakes(), 1);
+            let closed = PushError::Closed(data.into());
+            assert_eq!(task.poll(), std::task::Poll::Ready(Err(closed)));
+        }
+    }
+}
+
+#[test]
+fn cancel_and_expiry_make_room_for_those_who_wait() {
+    let clock = FakeClock::new();
+    let queue = full(&clock);
+    let mut waits = Task::new(queue.push_when_ready("b"));
+    assert!(waits.poll().is_pending());
+    assert!(queue.cancel("e-1"));
+    assert_eq!(waits.wakes(), 1);
+    assert!(waits.poll().is_ready());
+    assert!(queue.cancel("e-2"));
+
+    queue
+        .push(Message::from("c").expires_after(secs(1)))
+        .unwrap();
+    let mut waits = Task::new(queue.push_when_ready("d"));
+    assert!(waits.poll().is_pending());
+    clock.advance(secs(1));
+    assert_eq!(queue.stats().expired, 1);
+    assert_eq!(waits.wakes(), 1);
+    assert!(waits.poll().is_ready());
+}
+
+/// Nobody looks at a queue without streams when its messages expire: whoever comes next does.
+#[test]
+fn a_push_that_finds_others_in_line_lets_expired_messages_go() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).capacity(1).build();
+    let brief = Message::from("x").expires_after(secs(1));
+    queue.push(brief).unwrap();
+    let mut push = Task::new(queue.push_when_ready("y"));
+    assert!(push.poll().is_pending());
+    clock.advance(secs(1));
+    assert!(matches!(queue.push("z"), Err(PushError::Full(_))));
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+}

@@ -1,0 +1,213 @@
+//! Close, abort, the last handle, and what remains.
+
+use std::time::{Duration, SystemTime};
+
+use sse_queue::{Event, FakeClock, Message, PushError, Queue};
+
+use super::{HeldUp, adds_up, rest};
+use crate::support::{Task, builder, ms, queue, secs, waiting};
+
+#[test]
+fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
+    let clock = FakeClock::new();
+    let old = queue(&clock);
+    old.push(Message::from("b").after(secs(2)).expires_after(secs(2)))
+        .unwrap();
+    old.push("a").unwrap();
+    old.push(Message::from("never").after(Duration::MAX))
+        .unwrap();
+    old.push(Event::comment("note")).unwrap();
+    old.close();
+    clock.advance(secs(1));
+    let remaining = old.take_remaining();
+    let ids: Vec<_> = remaining.iter().map(sse_queue::Remaining::id).collect();
+    assert_eq!(ids, ["e-2", "e-4", "e-1", "e-3"]);
+    let start = SystemTime::UNIX_EPOCH;
+    assert_eq!(remaining[2].due(), Some(start + secs(2)));
+    assert_eq!(remaining[2].expires(), Some(start + secs(4)));
+    adds_up(&old);
+
+    let new = builder(&clock).epoch("new").unwrap().build();
+    for message in remaining {
+        new.push(message).unwrap();
+    }
+    let first = new.next_ready().unwrap();
+    assert_eq!(first, "id: e-2\ndata: a\n\n");
+    assert_eq!(new.next_ready().unwrap(), ": note\n");
+    assert_eq!(new.next_ready(), None, "not due yet");
+    assert!(new.cancel("e-3"));
+    clock.advance(secs(3));
+    assert_eq!(new.next_ready(), None, "expired");
+    adds_up(&new);
+}
+
+#[test]
+fn what_remains_can_go_back_into_the_same_queue() {
+    let queue = queue(&FakeClock::new());
+    for data in ["a", "b"] {
+        queue.push(data).unwrap();
+    }
+    for message in queue.take_remaining() {
+        queue.push(message).unwrap();
+    }
+    let next = queue.push("c").unwrap();
+    assert_eq!(next.id(), "e-5");
+    assert!(queue.cancel("e-2"));
+    assert_eq!(rest(&queue), "a,c");
+    adds_up(&queue);
+}
+
+#[test]
+fn what_expired_does_not_remain() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    queue
+        .push(Message::from("x").expires_after(secs(1)))
+        .unwrap();
+    queue.push("y").unwrap();
+    clock.advance(secs(1));
+    assert_eq!(queue.take_remaining().len(), 1);
+    assert_eq!(queue.stats().expired, 1);
+    adds_up(&queue);
+}
+
+#[test]
+fn a_closed_queue_hands_the_message_back_and_gives_what_was_due() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    queue.push("a").unwrap();
+    queue.push(Message::from("b").after(secs(1))).unwrap();
+    queue.close();
+    assert!(queue.is_closed());
+    assert_eq!(queue.push("c"), Err(PushError::Closed("c".into())));
+    clock.advance(secs(2));
+    assert_eq!(rest(&queue), "a", "b was not due at the close");
+    queue.close();
+    assert_eq!(rest(&queue), "", "a second close changes nothing");
+    assert_eq!(queue.take_remaining().len(), 1);
+    adds_up(&queue);
+}
+
+#[test]
+fn an_aborted_queue_gives_nothing() {
+    let queue = queue(&FakeClock::new());
+    queue.push("a").unwrap();
+    queue.close();
+    queue.abort();
+    assert_eq!(queue.next_ready(), None);
+    assert_eq!(queue.take_remaining().len(), 1);
+}
+
+#[test]
+fn depth_age_and_streams_are_those_of_the_moment() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let stream = waiting(&queue, &clock);
+    queue.push(Message::from("later").after(secs(5))).unwrap();
+    assert_eq!(queue.stats().oldest_age, None);
+    queue.push("a").unwrap();
+    clock.advance(secs(2));
+    let stats = queue.stats();
+    assert_eq!(stats.oldest_age, Some(secs(2)));
+    assert_eq!((stats.depth, stats.streams), (2, 1));
+    drop(stream);
+    assert_eq!(queue.stats().streams, 0);
+}
+
+#[test]
+fn streams_end_once_nobody_can_push_and_all_has_left() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue.push(Message::from("x").after(secs(1))).unwrap();
+    let other = queue.clone();
+    let pending = other.push_when_ready("y");
+    stream.is_pending();
+    drop(queue);
+    drop(other);
+    stream.is_pending();
+    let mut pending = Task::new(pending);
+    assert!(pending.poll().is_ready());
+    assert_eq!(stream.data(), "y");
+    stream.is_pending();
+    drop(pending);
+    stream.is_pending();
+    clock.advance(secs(1));
+    assert_eq!(stream.data(), "x");
+    stream.is_over();
+}
+
+#[test]
+fn the_last_handle_wakes_every_stream_when_nothing_is_left() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
+    queue.push("x").unwrap();
+    drop(queue);
+    assert_eq!(streams[0].data(), "x");
+    for stream in &mut streams[1..] {
+        assert_eq!(stream.wakes(), 1);
+        stream.is_over();
+    }
+    streams[0].is_over();
+}
+
+#[test]
+fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 2].map(|()| waiting(&queue, &clock));
+    queue
+        .push(
+            Message::from("x")
+                .after(secs(1))
+                .expires_after(Duration::ZERO),
+        )
+        .unwrap();
+    for stream in &mut streams {
+        stream.is_pending();
+    }
+    drop(queue);
+    clock.advance(secs(1));
+    let woken = streams.iter().position(|stream| stream.wakes() > 0);
+    streams[woken.unwrap()].is_over();
+    streams[1 - woken.unwrap()].is_over();
+}
+
+/// ```text
+/// close:  reads 0 ms ............................ locks
+/// push:               reads 1 ms, locks: due at 1
+/// ```
+#[test]
+fn a_close_with_an_older_reading_than_the_last_push_gives_its_message() {
+    let clock = FakeClock::new();
+    let held_up = HeldUp::new(&clock);
+    let queue = Queue::builder().clock(held_up.clone()).build();
+    let mut stream = waiting(&queue, &clock);
+    let faster = queue.clone();
+    held_up.at_the_next_reading(move || {
+        clock.advance(ms(1));
+        let message = Message::from("x").after(Duration::ZERO);
+        faster.push(message).unwrap();
+    });
+    queue.close();
+    assert_eq!(stream.data(), "x");
+    stream.is_over();
+}
+
+#[test]
+fn a_message_that_never_falls_due_keeps_no_stream_open_once_nobody_can_push() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue
+        .push(Message::from("never").after(Duration::MAX))
+        .unwrap();
+    queue.push(Message::from("later").after(secs(1))).unwrap();
+    stream.is_pending();
+    drop(queue);
+    stream.is_pending();
+    clock.advance(secs(1));
+    assert_eq!(stream.data(), "later");
+    stream.is_over();
+}

@@ -1,0 +1,295 @@
+//! Who keeps a queue's time: a driver, the streams, a producer; and the signal for dead letters.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use sse_queue::{Event, FakeClock, KeepAlive, Lease, Message, Queue};
+
+use crate::support::{Task, bare, builder, ms, queue, secs, settled};
+
+fn lease() -> Lease {
+    Lease::new(secs(30)).max_attempts(1)
+}
+
+fn quiet(queue: &Queue, clock: &FakeClock) -> Task<crate::support::QueueStream> {
+    settled(bare(queue, clock).keep_alive(KeepAlive::off()))
+}
+
+#[test]
+fn with_a_driver_no_stream_keeps_the_time() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    assert!(driver.poll().is_pending());
+    let mut streams = [(); 3].map(|()| quiet(&queue, &clock));
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
+    assert_eq!(driver.wakes(), 1, "it arms for the message");
+    assert!(driver.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
+    assert!(driver.poll().is_pending());
+    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 0]);
+    assert_eq!(streams[0].data(), "x");
+}
+
+#[test]
+fn a_driver_hands_on_what_a_stream_that_does_not_poll_was_woken_for() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    assert!(driver.poll().is_pending());
+    let stalled = quiet(&queue, &clock);
+    let mut other = quiet(&queue, &clock);
+    queue.push("x").unwrap();
+    assert_eq!([stalled.wakes(), other.wakes(), driver.wakes()], [1, 0, 1]);
+    assert!(driver.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(1)));
+    assert!(driver.poll().is_pending());
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "x");
+}
+
+#[test]
+fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    assert!(driver.poll().is_pending());
+    let mut stream = quiet(&queue, &clock);
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    stream.is_pending();
+    assert_eq!(stream.wakes(), 0);
+    drop(driver);
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert_eq!(stream.data(), "x");
+}
+
+#[test]
+fn the_second_of_two_drivers_goes_on_when_the_first_is_dropped() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = quiet(&queue, &clock);
+    let mut drivers = [(); 2].map(|()| Task::new(queue.drive(clock.ticker())));
+    for driver in &mut drivers {
+        assert!(driver.poll().is_pending());
+    }
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let [first, mut second] = drivers;
+    assert_eq!(
+        [first.wakes(), second.wakes()],
+        [1, 1],
+        "each keeps the time"
+    );
+    drop(first);
+    assert!(second.poll().is_pending());
+    clock.advance(secs(5));
+    assert!(second.poll().is_pending());
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "x");
+}
+
+#[test]
+fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(lease()).build();
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    queue.push("due").unwrap();
+    queue.push(Message::from("later").after(secs(60))).unwrap();
+    assert!(driver.poll().is_pending());
+    queue.close();
+    assert!(driver.poll().is_pending(), "one was due");
+    assert!(queue.next_ready().is_some());
+    assert!(driver.poll().is_pending(), "it is in flight");
+    driver.wakes();
+    queue.ack("e-1").unwrap();
+    assert_eq!(driver.wakes(), 1);
+    assert!(driver.poll().is_ready());
+    assert_eq!(queue.take_remaining().len(), 1);
+}
+
+#[test]
+fn a_driver_holds_no_handle() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    let mut stream = quiet(&queue, &clock);
+    assert!(driver.poll().is_pending());
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    drop(queue);
+    assert!(driver.poll().is_pending());
+    clock.advance(secs(5));
+    assert!(driver.poll().is_pending());
+    assert_eq!(stream.data(), "x");
+    assert!(driver.poll().is_ready());
+    stream.is_over();
+}
+
+/// A queue that is full of a message which expires in 5 s.
+fn full(clock: &FakeClock) -> Queue {
+    let queue = builder(clock).capacity(1).build();
+    let brief = Message::from("brief").expires_after(secs(5));
+    queue.push(brief).unwrap();
+    queue
+}
+
+#[test]
+fn a_producer_with_a_ticker_gets_the_capacity_of_what_expires() {
+    let clock = FakeClock::new();
+    let queue = full(&clock);
+    let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
+    assert!(push.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+    assert_eq!(queue.stats().expired, 1);
+}
+
+#[test]
+fn a_driver_gives_a_producer_the_capacity_of_what_expires() {
+    let clock = FakeClock::new();
+    let queue = full(&clock);
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    assert!(driver.poll().is_pending());
+    let mut push = Task::new(queue.push_when_ready("next"));
+    assert!(push.poll().is_pending());
+    assert_eq!(driver.wakes(), 1, "it arms for the expiry");
+    assert!(driver.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert!(driver.poll().is_pending());
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+}
+
+#[test]
+fn a_stream_that_is_full_gives_a_producer_the_capacity_of_what_expires() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(3_600));
+    let queue = builder(&clock).capacity(2).at_least_once(lease).build();
+    let mut stream = quiet(&queue, &clock);
+    queue.push("in flight").unwrap();
+    assert_eq!(stream.data(), "in flight");
+    stream.is_pending();
+    let brief = Message::from("brief").expires_after(secs(5));
+    queue.push(brief).unwrap();
+    let mut push = Task::new(queue.push_when_ready("next"));
+    assert!(push.poll().is_pending());
+    stream.is_pending();
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    stream.is_pending();
+    assert_eq!(push.wakes(), 1);
+    assert!(push.poll().is_ready());
+}
+
+#[test]
+fn dead_letters_have_a_signal() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(lease()).build();
+    let mut letters = Task::new(queue.dead_letters());
+    assert!(letters.poll().is_pending());
+    for data in ["a", "b"] {
+        queue.push(data).unwrap();
+        assert!(queue.next_ready().is_some());
+    }
+    assert_eq!(letters.wakes(), 0);
+    queue.nack("e-1", Duration::ZERO).unwrap();
+    assert_eq!(letters.wakes(), 1);
+    let Poll::Ready(taken) = letters.poll() else {
+        panic!("one is dead");
+    };
+    assert_eq!(taken.len(), 1);
+    assert_eq!(queue.stats().dead, 0);
+
+    // The end of the other lease is seen by whoever keeps the time.
+    let mut letters = Task::new(queue.dead_letters());
+    assert!(letters.poll().is_pending());
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    assert!(driver.poll().is_pending());
+    clock.advance(secs(30));
+    assert!(driver.poll().is_pending());
+    assert_eq!(letters.wakes(), 1);
+}
+
+#[test]
+fn the_wait_for_dead_letters_ends_with_the_queue() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(lease()).build();
+    queue.push("x").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut letters = Task::new(queue.dead_letters());
+    assert!(letters.poll().is_pending());
+    queue.close();
+    assert!(letters.poll().is_pending(), "what is in flight may die");
+    queue.ack("e-1").unwrap();
+    assert!(letters.wakes() > 0);
+    let Poll::Ready(taken) = letters.poll() else {
+        panic!("nothing dies any more");
+    };
+    assert!(taken.is_empty());
+    let at_most_once = Queue::new();
+    assert!(Task::new(at_most_once.dead_letters()).poll().is_ready());
+}
+
+#[test]
+fn a_wait_for_dead_letters_that_is_dropped_takes_none() {
+    let queue = builder(&FakeClock::new()).at_least_once(lease()).build();
+    let mut letters = Task::new(queue.dead_letters());
+    assert!(letters.poll().is_pending());
+    queue.push("x").unwrap();
+    assert!(queue.next_ready().is_some());
+    queue.nack("e-1", Duration::ZERO).unwrap();
+    drop(letters);
+    assert_eq!(queue.take_dead_letters().len(), 1);
+}
+
+#[test]
+fn a_crowd_of_waits_is_woken_some_at_a_time_and_none_is_forgotten() {
+    let queue = builder(&FakeClock::new()).at_least_once(lease()).build();
+    let mut waits: Vec<_> = (0..300).map(|_| Task::new(queue.dead_letters())).collect();
+    for wait in &mut waits {
+        assert!(wait.poll().is_pending());
+    }
+    queue.close();
+    let woken = waits.iter().filter(|wait| wait.wakes() > 0).count();
+    assert!((1..=64).contains(&woken), "{woken}");
+    let mut ended = 0;
+    for wait in &mut waits[..woken] {
+        ended += usize::from(wait.poll().is_ready());
+    }
+    while let Some(wait) = waits[woken..].iter_mut().find(|wait| wait.wakes() > 0) {
+        assert!(wait.poll().is_ready());
+        ended += 1;
+    }
+    assert_eq!(ended, 300);
+}
+
+#[test]
+fn numbers_begin_where_the_builder_says() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).first_number(1_000).build();
+    assert_eq!(queue.push("x").unwrap().id(), "e-1000");
+    let queue = builder(&clock).first_number(0).build();
+    assert_eq!(queue.push("x").unwrap().id(), "e-1");
+}
+
+#[test]
+fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(lease()).build();
+    let stream = bare(&queue, &clock)
+        .every(ms(100))
+        .keep_alive(KeepAlive::off());
+    let mut stream = settled(stream);
+    queue.push("job").unwrap();
+    stream.is_pending();
+    clock.advance(ms(100));
+    assert_eq!(stream.data(), "job");
+    stream.is_pending();
+    queue.push(Event::comment("news")).unwrap();
+    assert!(stream.wakes() > 0);
+    stream.is_pending();
+    clock.advance(ms(100));
+    assert_eq!(stream.bytes(), ": news\n");
+}

@@ -1,0 +1,104 @@
+//! When messages fall due, and when they expire.
+
+use std::time::Duration;
+
+use sse_queue::{FakeClock, Message};
+
+use super::{adds_up, rest};
+use crate::support::{Task, bare, queue, secs, waiting};
+
+#[test]
+fn nothing_leaves_a_nanosecond_before_it_is_due() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    queue.push(Message::from("x").after(secs(1))).unwrap();
+    clock.advance(Duration::new(0, 999_999_999));
+    assert_eq!(rest(&queue), "");
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(rest(&queue), "x");
+}
+
+#[test]
+fn a_message_leaves_until_the_nanosecond_before_it_expires() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let brief = |data| Message::from(data).after(secs(1)).expires_after(secs(1));
+    queue.push(brief("a")).unwrap();
+    clock.advance(Duration::new(1, 999_999_999));
+    assert_eq!(rest(&queue), "a");
+    queue.push(brief("b")).unwrap();
+    clock.advance(secs(2));
+    assert_eq!(rest(&queue), "");
+    assert_eq!(queue.stats().expired, 1);
+    adds_up(&queue);
+}
+
+#[test]
+fn what_expired_is_let_go_wherever_it_stands() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    for (data, ttl) in [("a", 9), ("b", 1), ("c", 9), ("d", 1)] {
+        queue
+            .push(Message::from(data).expires_after(secs(ttl)))
+            .unwrap();
+    }
+    queue
+        .push(Message::from("e").after(secs(9)).expires_after(secs(1)))
+        .unwrap();
+    clock.advance(secs(1));
+    let stats = queue.stats();
+    assert_eq!((stats.depth, stats.expired), (3, 2));
+    assert_eq!(rest(&queue), "a,c");
+    clock.advance(secs(9));
+    assert_eq!(queue.stats().depth, 0);
+    assert_eq!(queue.stats().bytes, 0);
+    adds_up(&queue);
+}
+
+#[test]
+fn more_expired_messages_than_one_hold_of_the_lock_lets_go_hide_nothing() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    for _ in 0..1000 {
+        queue
+            .push(Message::from("x").expires_after(secs(1)))
+            .unwrap();
+    }
+    queue.push("last").unwrap();
+    clock.advance(secs(1));
+    assert_eq!(rest(&queue), "last");
+    assert_eq!(queue.stats().expired, 1000);
+    adds_up(&queue);
+}
+
+#[test]
+fn a_message_that_expires_at_once_is_never_delivered() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue
+        .push(Message::from("x").expires_after(Duration::ZERO))
+        .unwrap();
+    stream.is_pending();
+    assert_eq!(queue.stats().expired, 1);
+}
+
+#[test]
+fn the_longest_delays_and_times_to_live_overflow_nowhere() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    clock.jump(Duration::MAX);
+    for after in [Duration::from_millis(u64::MAX), Duration::MAX] {
+        queue
+            .push(Message::from("x").after(after).expires_after(after))
+            .unwrap();
+    }
+    queue
+        .push(Message::from("y").expires_after(Duration::MAX))
+        .unwrap();
+    let mut stream = Task::new(bare(&queue, &clock));
+    assert_eq!(stream.data(), "y");
+    stream.is_pending();
+    clock.advance(Duration::MAX);
+    stream.is_pending();
+}

@@ -1,0 +1,83 @@
+//! What idle streams and a queue that is polled by hand cost: nothing.
+
+use sse_queue::{FakeClock, KeepAlive, Message, Queue};
+
+use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
+
+#[test]
+fn an_idle_queue_wakes_nobody() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let off = |queue: &Queue| bare(queue, &clock).keep_alive(KeepAlive::off());
+    let mut streams = [(); 3].map(|()| settled(off(&queue)));
+    queue.push("x").unwrap();
+    for _ in 0..5 {
+        for stream in &mut streams {
+            while stream.wakes() > 0 && stream.poll_next().is_ready() {}
+        }
+        clock.advance(secs(1));
+    }
+    assert_eq!(clock.next_deadline(), None);
+    clock.advance(secs(1_000));
+    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
+}
+
+#[test]
+fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams: Vec<_> = (0..10_000_u64)
+        .map(|n| match n % 3 {
+            0 => bare(&queue, &clock),
+            1 => bare(&queue, &clock).spaced(ms(20)),
+            _ => bare(&queue, &clock).every(ms(1 + n)),
+        })
+        .map(settled)
+        .collect();
+    clock.advance(secs(3600));
+    assert_eq!(clock.wakes(), 0);
+    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 0);
+
+    // With keep-alive, that and no more.
+    streams.truncate(10);
+    let mut streams: Vec<_> = streams
+        .into_iter()
+        .map(|_| {
+            let stream = bare(&queue, &clock).every(ms(10));
+            settled(stream.keep_alive(KeepAlive::every(secs(15))))
+        })
+        .collect();
+    let before = clock.wakes();
+    for _ in 0..240 {
+        clock.advance(ms(13_499));
+        streams.iter_mut().for_each(Task::is_pending);
+        clock.advance(ms(1_501));
+        for stream in &mut streams {
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+        }
+    }
+    assert_eq!(clock.wakes() - before, 10 * 240);
+}
+
+/// A stream that is read by hand neither keeps a waker nor is counted on.
+#[test]
+fn polling_by_hand_takes_nobodys_wake_up() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut by_hand = bare(&queue, &clock);
+    assert_eq!(by_hand.next_ready(), None);
+    let mut ticked = bare(&queue, &clock).every(secs(60));
+    assert_eq!(ticked.next_ready(), None);
+    let mut other = waiting(&queue, &clock);
+    queue.push("a").unwrap();
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "a");
+    other.is_pending();
+    queue.push(Message::from("b").after(secs(1))).unwrap();
+    other.wakes();
+    other.is_pending();
+    clock.advance(secs(1));
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "b");
+}

@@ -1,0 +1,92 @@
+//! The order in which messages leave.
+
+use std::time::{Duration, SystemTime};
+
+use sse_queue::{FakeClock, Message, Queue};
+
+use super::{HeldUp, rest};
+use crate::support::{ms, queue, secs};
+
+/// ```text
+/// pushed at 0 s    c: 3 s    a: 1 s    b: 2 s    now
+/// ```
+#[test]
+fn messages_leave_in_the_order_of_their_due_times() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    for (data, due) in [("c", 3), ("a", 1), ("b", 2)] {
+        queue.push(Message::from(data).after(secs(due))).unwrap();
+    }
+    queue.push("now").unwrap();
+    clock.advance(secs(3));
+    queue.push("last").unwrap();
+    assert_eq!(rest(&queue), "now,a,b,c,last");
+}
+
+#[test]
+fn ties_go_by_arrival_across_producers_and_kinds() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let (one, two) = (queue.clone(), queue.clone());
+    one.push(Message::from("a").after(secs(1))).unwrap();
+    two.push(Message::from("b").at(SystemTime::UNIX_EPOCH + secs(1)))
+        .unwrap();
+    clock.advance(secs(1));
+    one.push("c").unwrap();
+    two.push(Message::from("d").after(Duration::ZERO)).unwrap();
+    one.push("e").unwrap();
+    assert_eq!(rest(&queue), "a,b,c,d,e");
+}
+
+/// ```text
+/// slow:  reads 0 ms ................ locks: comes second, is due second
+/// fast:             reads 5 ms, locks
+/// ```
+#[test]
+fn a_push_whose_reading_of_the_clock_is_older_does_not_go_ahead() {
+    let clock = FakeClock::new();
+    let held_up = HeldUp::new(&clock);
+    let queue = Queue::builder().clock(held_up.clone()).build();
+    let (fast, time) = (queue.clone(), clock.clone());
+    held_up.at_the_next_reading(move || {
+        time.advance(ms(5));
+        fast.push("fast").unwrap();
+    });
+    queue.push("slow").unwrap();
+    assert_eq!(rest(&queue), "fast,slow");
+}
+
+#[test]
+fn a_message_due_in_the_past_goes_ahead_of_what_fell_due_later() {
+    let clock = FakeClock::at(SystemTime::UNIX_EPOCH + secs(100));
+    let queue = queue(&clock);
+    queue.push("now").unwrap();
+    queue
+        .push(Message::from("past").at(SystemTime::UNIX_EPOCH + secs(50)))
+        .unwrap();
+    assert_eq!(rest(&queue), "past,now");
+}
+
+#[test]
+fn many_threads_push_and_each_message_comes_out_once_in_its_producers_order() {
+    let queue = Queue::builder().clock(FakeClock::new()).build();
+    std::thread::scope(|scope| {
+        for producer in 0..4 {
+            let queue = queue.clone();
+            scope.spawn(move || {
+                for n in 0..200 {
+                    queue.push(format!("{producer} {n}")).unwrap();
+                }
+            });
+        }
+    });
+    let all = rest(&queue);
+    let mut next = [0; 4];
+    for message in all.split(',') {
+        let (producer, n) = message.split_once(' ').unwrap();
+        let producer: usize = producer.parse().unwrap();
+        assert_eq!(n.parse::<usize>().unwrap(), next[producer]);
+        next[producer] += 1;
+    }
+    assert_eq!(next, [200; 4]);
+}

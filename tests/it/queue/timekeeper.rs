@@ -1,0 +1,138 @@
+//! The streams that keep the time of a queue without a driver.
+
+use sse_queue::{FakeClock, Message};
+
+use crate::support::{Task, bare, queue, secs, waiting};
+
+#[test]
+fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 2);
+    for stream in &mut streams {
+        stream.is_pending();
+    }
+    // Two are armed; at the due time the first of them alone is woken.
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert_eq!(clock.wakes(), 1);
+    let wakes = streams.each_ref().map(Task::wakes);
+    let keeper = wakes.iter().position(|wakes| *wakes > 0).unwrap();
+    assert_eq!(wakes.iter().sum::<usize>(), 1);
+    assert_eq!(streams[keeper].data(), "x");
+    assert_eq!(clock.next_deadline(), Some(secs(1)), "the other one");
+}
+
+#[test]
+fn an_earlier_message_arms_again() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
+    for (data, due) in [("a", 5), ("b", 2), ("c", 1), ("d", 9)] {
+        queue.push(Message::from(data).after(secs(due))).unwrap();
+        let woken = streams.iter().map(Task::wakes).sum::<usize>();
+        let expected = match data {
+            "d" => 0,
+            _ => 2,
+        };
+        assert_eq!(woken, expected, "{data}");
+        for stream in &mut streams {
+            stream.is_pending();
+        }
+        assert_eq!(
+            clock.next_deadline(),
+            Some(secs(due.min(5).min(if data == "d" { 1 } else { due })))
+        );
+    }
+}
+
+/// ```text
+/// s      0                  5              10
+/// due                       x, cancelled   y
+/// ```
+#[test]
+fn a_timekeeper_that_looked_at_an_empty_queue_slept_through_the_next_message() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    let receipt = queue.push(Message::from("x").after(secs(5))).unwrap();
+    stream.is_pending();
+    assert!(queue.cancel(receipt.id()));
+    stream.is_pending();
+    stream.wakes();
+    queue.push(Message::from("y").after(secs(10))).unwrap();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    clock.advance(secs(10));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "y");
+}
+
+/// ```text
+/// s        0       1           2
+/// x        push    cancelled
+/// y                push        due: who waits knows of it
+/// ```
+#[test]
+fn a_timekeeper_whose_message_went_away_misses_the_next_no_more() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut stream = waiting(&queue, &clock);
+    queue.push(Message::from("x").after(secs(1))).unwrap();
+    stream.is_pending();
+    assert!(queue.cancel("e-1"));
+    clock.advance(secs(1));
+    stream.is_pending();
+    stream.wakes();
+    queue.push(Message::from("y").after(secs(1))).unwrap();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_pending();
+    assert_eq!(clock.advance_to_next(), Some(secs(1)));
+    assert_eq!(stream.data(), "y");
+}
+
+/// Once dropped, once parked, once slow: the time is kept by another each time.
+#[test]
+fn the_timekeepers_role_moves_on() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let keeper = waiting(&queue, &clock);
+    assert_eq!(clock.next_deadline(), Some(secs(5)));
+    let mut second = Task::new(bare(&queue, &clock).spaced(secs(60)));
+    second.is_pending();
+    let mut third = waiting(&queue, &clock);
+    drop(keeper);
+    assert_eq!([second.wakes(), third.wakes()], [1, 1], "dropped");
+    second.is_pending();
+    third.is_pending();
+    drop(third);
+    second.is_pending();
+    assert_eq!(clock.next_deadline(), Some(secs(5)));
+
+    // It takes something and comes last for a minute; the other waits.
+    queue.push("now").unwrap();
+    assert_eq!(second.data(), "now");
+    second.is_pending();
+    let mut fourth = waiting(&queue, &clock);
+    clock.advance(secs(5));
+    second.is_pending();
+    assert_eq!(fourth.wakes(), 1);
+    assert_eq!(fourth.data(), "x");
+}
+
+#[test]
+fn a_timekeeper_that_took_something_and_is_slow_keeps_no_time() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut slow = waiting(&queue, &clock);
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    slow.is_pending();
+    queue.push("now").unwrap();
+    assert_eq!(slow.data(), "now");
+    let mut other = waiting(&queue, &clock);
+    clock.advance(secs(5));
+    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.data(), "x");
+}

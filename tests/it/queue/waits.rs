@@ -1,0 +1,180 @@
+//! What waits at a queue (streams, producers, drivers, drains, waits for dead letters) is woken for
+//! what it waits for, when time passes or when the queue ends.
+
+use std::task::Poll;
+
+use sse_queue::{Event, FakeClock, Lease, Message};
+
+use crate::support::{Task, builder, ms, pass, queue, secs, waiting};
+
+fn long() -> Lease {
+    Lease::new(secs(3_600))
+}
+
+#[test]
+fn a_scheduled_comment_reaches_a_full_stream_when_it_is_due() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(long()).build();
+    let mut stream = waiting(&queue, &clock);
+    queue.push("job").unwrap();
+    stream.bytes();
+    stream.is_pending();
+    let comment = Message::from(Event::comment("news")).after(secs(5));
+    queue.push(comment).unwrap();
+    let mut streams = [stream];
+    assert_eq!(pass(&clock, ms(4_999), &mut streams), 0);
+    assert_eq!(pass(&clock, ms(1), &mut streams), 1);
+}
+
+#[test]
+fn a_driver_ends_when_the_last_message_has_left_a_closed_queue() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    queue.push("x").unwrap();
+    queue.close();
+    assert!(driver.poll().is_pending());
+    driver.wakes();
+    assert!(queue.next_ready().is_some());
+    assert!(driver.wakes() > 0, "closed and empty");
+    assert!(driver.poll().is_ready());
+}
+
+#[test]
+fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let _driver = queue.drive(clock.ticker());
+    let mut streams = [waiting(&queue, &clock)];
+    queue.push(Message::from("x").after(secs(5))).unwrap();
+    assert_eq!(pass(&clock, secs(5), &mut streams), 1);
+}
+
+#[test]
+fn a_drain_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(long().grace(secs(2))).build();
+    let mut stream = waiting(&queue, &clock);
+    queue.push("job").unwrap();
+    stream.bytes();
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    drop(stream);
+    if drain.wakes() > 0 {
+        assert!(drain.poll().is_pending());
+    }
+    clock.advance(secs(2));
+    assert!(drain.wakes() > 0);
+    assert!(drain.poll().is_ready());
+}
+
+/// The `Clock` jumps past the end of the lease; the ticker goes on as before.
+#[test]
+fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).at_least_once(long()).build();
+    queue.push("job").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut drain = Task::new(queue.drain(clock.ticker()));
+    assert!(drain.poll().is_pending());
+    clock.jump(secs(3_600));
+    clock.advance(secs(30));
+    assert!(drain.wakes() > 0);
+    assert!(drain.poll().is_ready());
+}
+
+#[test]
+fn a_producer_with_a_ticker_gets_the_capacity_of_what_came_back_and_expires() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock).capacity(1).at_least_once(long()).build();
+    let brief = Message::from("brief").expires_after(secs(10));
+    queue.push(brief).unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
+    assert!(push.poll().is_pending());
+    queue.nack("e-1", ms(0)).unwrap();
+    while push.wakes() > 0 {
+        assert!(push.poll().is_pending());
+    }
+    clock.advance(secs(10));
+    assert!(push.wakes() > 0);
+    assert!(push.poll().is_ready());
+}
+
+#[test]
+fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(30)).max_attempts(1);
+    let queue = builder(&clock).at_least_once(lease).build();
+    queue.push("job").unwrap();
+    let mut letters = Task::new(queue.dead_letters());
+    assert!(letters.poll().is_pending());
+    queue.close();
+    assert!(letters.poll().is_pending(), "one is due, and may die");
+    assert!(queue.next_ready().is_some());
+    queue.nack("e-1", ms(0)).unwrap();
+    assert!(letters.wakes() > 0);
+    let Poll::Ready(dead) = letters.poll() else {
+        panic!("it is dead");
+    };
+    assert_eq!(dead.len(), 1);
+}
+
+/// Counts those that were woken, and finds each of them ready; polls nothing else.
+fn ended<T>(tasks: &mut Vec<T>, mut is_woken: impl FnMut(&mut T) -> bool) -> usize {
+    let before = tasks.len();
+    tasks.retain_mut(|task| !is_woken(task));
+    before - tasks.len()
+}
+
+/// More of each kind than one call wakes: each that is woken wakes more.
+#[test]
+fn an_abort_ends_all_that_waits_in_a_crowd() {
+    let clock = FakeClock::new();
+    let queue = builder(&clock)
+        .capacity(1)
+        .at_least_once(long().max_attempts(1))
+        .build();
+    queue.push("x").unwrap();
+    assert!(queue.next_ready().is_some());
+    let mut streams: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
+    let mut producers = Vec::new();
+    let mut drains = Vec::new();
+    let mut letters = Vec::new();
+    for _ in 0..200 {
+        let mut producer = Task::new(queue.push_when_ready("y"));
+        assert!(producer.poll().is_pending());
+        producers.push(producer);
+        let mut drain = Task::new(queue.drain(clock.ticker()));
+        assert!(drain.poll().is_pending());
+        drains.push(drain);
+        let mut wait = Task::new(queue.dead_letters());
+        assert!(wait.poll().is_pending());
+        letters.push(wait);
+    }
+    queue.abort();
+    queue.ack("e-1").unwrap();
+    loop {
+        let streams = ended(&mut streams, |stream| {
+            let is_woken = stream.wakes() > 0;
+            if is_woken {
+                stream.is_over();
+            }
+            is_woken
+        });
+        let producers = ended(&mut producers, |task| {
+            task.wakes() > 0 && task.poll().is_ready()
+        });
+        let drains = ended(&mut drains, |task| {
+            task.wakes() > 0 && task.poll().is_ready()
+        });
+        let letters = ended(&mut letters, |task| {
+            task.wakes() > 0 && task.poll().is_ready()
+        });
+        if streams + producers + drains + letters == 0 {
+            break;
+        }
+    }
+    let rest = [streams.len(), producers.len(), drains.len(), letters.len()];
+    assert_eq!(rest, [0; 4]);
+}

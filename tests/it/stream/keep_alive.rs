@@ -1,0 +1,156 @@
+//! Keep-alive and first bytes.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use sse_queue::{Event, FakeClock, KeepAlive};
+
+use super::PACINGS;
+use crate::support::{Task, bare, ms, queue, secs, settled};
+
+/// ```text
+/// s      0    10         24..25     37..40
+/// sent   :    a          :          :
+/// ```
+#[test]
+fn a_keep_alive_comes_a_period_or_up_to_a_tenth_less_after_the_last_byte() {
+    for seed in 0..50 {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        let stream = queue.stream(clock.ticker()).unwrap().seed(seed);
+        let mut stream = Task::new(stream);
+        assert_eq!(stream.bytes(), ":\n");
+        stream.is_pending();
+        clock.advance(secs(10));
+        queue.push("a").unwrap();
+        assert_eq!(stream.data(), "a");
+        stream.is_pending();
+        for _ in 0..3 {
+            let last = clock.elapsed();
+            while stream.poll_next().is_pending() {
+                clock.advance_to_next().unwrap();
+            }
+            let quiet = clock.elapsed().checked_sub(last).unwrap();
+            assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
+            stream.is_pending();
+        }
+    }
+}
+
+#[test]
+fn keep_alives_of_a_crowd_do_not_fall_into_step() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let mut streams: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+            stream
+        })
+        .collect();
+    let mut most = 0;
+    while clock.elapsed() < secs(60) && clock.advance_to_next().is_some() {
+        let woken = streams.iter_mut().filter(|stream| stream.wakes() > 0);
+        let mut sent = 0;
+        for stream in woken {
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+            sent += 1;
+        }
+        most = most.max(sent);
+    }
+    assert!(most < 10, "{most} at one time");
+}
+
+#[test]
+fn no_sign_of_life_while_data_flows() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(secs(2)));
+    let mut stream = settled(stream);
+    for _ in 0..100 {
+        clock.advance(secs(1));
+        queue.push("x").unwrap();
+        assert_eq!(stream.data(), "x");
+        stream.is_pending();
+    }
+}
+
+/// ```text
+/// s      0     15     30 ...  60
+/// sent   a     :      :       b
+/// ```
+#[test]
+fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
+    for ticked in [false, true] {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        let stream = bare(&queue, &clock).keep_alive(KeepAlive::default());
+        let stream = if ticked {
+            stream.every(secs(60))
+        } else {
+            stream.spaced(secs(60))
+        };
+        let mut stream = Task::new(stream);
+        queue.push("a").unwrap();
+        if ticked {
+            stream.is_pending();
+        } else {
+            assert_eq!(stream.data(), "a");
+            stream.is_pending();
+            queue.push("b").unwrap();
+        }
+        for _ in 0..3 {
+            let quiet = clock.advance_to_next().unwrap();
+            assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
+            assert_eq!(stream.bytes(), ":\n");
+            stream.is_pending();
+        }
+        clock.advance(secs(60).checked_sub(clock.elapsed()).unwrap());
+        assert_eq!(stream.data(), if ticked { "a" } else { "b" });
+    }
+}
+
+#[test]
+fn a_visible_sign_of_life_is_an_event_without_an_id() {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    let event = Event::new("1").name("ping").unwrap();
+    let keep_alive = KeepAlive::event(secs(5), event).unwrap();
+    let mut stream = settled(bare(&queue, &clock).keep_alive(keep_alive));
+    clock.advance(secs(5));
+    assert_eq!(stream.bytes(), "event: ping\ndata: 1\n\n");
+    assert!(KeepAlive::event(secs(5), Event::new("").id("").unwrap()).is_err());
+}
+
+#[test]
+fn a_keep_alive_of_any_period_is_harmless() {
+    for period in [Duration::ZERO, Duration::MAX, Duration::from_secs(u64::MAX)] {
+        let clock = FakeClock::new();
+        clock.advance(secs(1));
+        let queue = queue(&clock);
+        let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(period));
+        let mut stream = settled(stream);
+        clock.advance(secs(100));
+        stream.is_pending();
+    }
+}
+
+#[test]
+fn the_first_poll_yields_bytes_at_every_pacing_and_they_are_no_message() {
+    for pacing in PACINGS {
+        let clock = FakeClock::new();
+        let queue = queue(&clock);
+        queue.push("x").unwrap();
+        let mut stream = Task::new(pacing(queue.stream(clock.ticker()).unwrap()));
+        assert_eq!(stream.bytes(), ":\n");
+        let with_retry = queue.stream(clock.ticker()).unwrap().retry(ms(1500));
+        assert_eq!(Task::new(pacing(with_retry)).bytes(), "retry: 1500\n");
+        let bare = queue.stream(clock.ticker()).unwrap().first_bytes(false);
+        match Task::new(pacing(bare)).poll_next() {
+            Poll::Ready(Some(bytes)) => assert_eq!(bytes, "id: e-1\ndata: x\n\n"),
+            other => assert!(other.is_pending()),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a stream makes of its source's answers, and of subscriptions taken as they are.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sse_queue::{Event, EventStream, FakeClock, Message, Pull, Queue, Source, Start, Topic};
+
+use crate::support::{Task, ms, parser, secs, settled};
+
+/// A source that remembers when its stream took the last chunk.
+struct Dated {
+    clock: FakeClock,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Default)]
+struct Script {
+    data: Option<&'static str>,
+    waker: Option<Waker>,
+    taken_at: Duration,
+    /// How often the stream asked for how long it has been idle.
+    asked: u32,
+}
+
+impl Script {
+    /// Something has come, though perhaps nothing for this stream.
+    fn wake(&mut self, data: Option<&'static str>) {
+        self.data = data;
+        self.waker.take().unwrap().wake();
+    }
+}
+
+impl Source for Dated {
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Pull) -> Poll<()> {
+        panic!("an immediate stream asks for chunks alone");
+    }
+
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pull: &mut Pull,
+    ) -> Poll<Option<Bytes>> {
+        let mut script = self.script.lock().unwrap();
+        if pull.asks_idle() {
+            script.asked += 1;
+            pull.idle_for(self.clock.elapsed().saturating_sub(script.taken_at));
+        }
+        if let Some(data) = script.data.take() {
+            script.taken_at = self.clock.elapsed();
+            pull.dated();
+            return Poll::Ready(Some(Event::new(data).encode()));
+        }
+        script.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// ```text
+/// s        0          10  11  12  13 ...        23.5 .. 25
+/// came                x   -   -   -   ...
+/// sent                x                         :
+/// ```
+#[test]
+fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
+    for seed in 0..20 {
+        let clock = FakeClock::new();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let source = Dated {
+            clock: clock.clone(),
+            script: Arc::clone(&script),
+        };
+        let stream = EventStream::new(source, clock.ticker()).seed(seed);
+        let mut stream = settled(stream.first_bytes(false));
+        clock.advance(secs(10));
+        script.lock().unwrap().wake(Some("x"));
+        assert_eq!(stream.data(), "x");
+        stream.is_pending();
+        let mut quiet = Duration::ZERO;
+        let sent = loop {
+            clock.advance(ms(500));
+            quiet += ms(500);
+            script.lock().unwrap().wake(None);
+            if let Poll::Ready(bytes) = stream.poll_next() {
+                break bytes.unwrap();
+            }
+        };
+        assert_eq!(sent, ":\n");
+        assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
+        assert_eq!(script.lock().unwrap().asked, 1, "not for each poll");
+    }
+}
+
+/// ```text
+/// s      0                 5              18.5 .. 20
+/// sent   :  to 100 streams  x  to them all  :  spread
+/// ```
+#[test]
+fn a_message_to_a_crowd_brings_no_keep_alives_into_step() {
+    let clock = FakeClock::new();
+    let topic = Topic::builder().clock(clock.clone()).build();
+    let mut streams: Vec<_> = (0..100)
+        .map(|seed| {
+            let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+            settled(stream.first_bytes(false).seed(seed))
+        })
+        .collect();
+    clock.advance(secs(5));
+    topic.publish("x").unwrap();
+    for stream in &mut streams {
+        assert_eq!(stream.data(), "x");
+        stream.is_pending();
+    }
+    let mut sent = Vec::new();
+    while clock.elapsed() < secs(21) {
+        clock.advance(ms(100));
+        let given = streams.iter_mut().filter(|stream| stream.wakes() > 0);
+        let given = given.filter_map(|stream| match stream.poll_next() {
+            Poll::Ready(bytes) => bytes,
+            Poll::Pending => None,
+        });
+        sent.push(given.count());
+    }
+    assert_eq!(sent.iter().sum::<usize>(), 100, "each once");
+    assert!(*sent.iter().max().unwrap() < 20, "{sent:?}");
+}
+
+fn events(stream: &mut Task<impl futures_core::Stream<Item = Bytes>>) -> usize {
+    parser::parse(stream.bytes().as_bytes()).events.len()
+}
+
+#[test]
+fn a_stream_of_a_subscription_takes_as_much_as_the_hubs_own() {
+    let clock = FakeClock::new();
+    let topic = Topic::builder().clock(clock.clone()).build();
+    let own = topic.stream(Start::Oldest, clock.ticker()).unwrap();
+    let other = EventStream::new(topic.subscribe(Start::Oldest).unwrap(), clock.ticker());
+    let [mut own, mut other] = [own, other].map(|stream| Task::new(stream.first_bytes(false)));
+    (0..100).for_each(|n| drop(topic.publish(n.to_string()).unwrap()));
+    let taken = events(&mut own);
+    assert!(taken > 16, "not counted");
+    assert_eq!(events(&mut other), taken);
+
+    let queue = Queue::builder().clock(clock.clone()).build();
+    let own = queue.stream(clock.ticker()).unwrap();
+    let other = EventStream::new(queue.subscribe().unwrap(), clock.ticker());
+    let [mut own, mut other] = [own, other].map(|stream| Task::new(stream.first_bytes(false)));
+    (0..100).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
+    assert_eq!([events(&mut own), events(&mut other)], [16, 16]);
+}
+
+#[test]
+fn limits_hold_whatever_the_order_in_which_they_and_the_pace_are_set() {
+    let clock = FakeClock::new();
+    let stream = || {
+        let queue = Queue::builder().clock(clock.clone()).build();
+        (0..20).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
+        queue.stream(clock.ticker()).unwrap().first_bytes(false)
+    };
+    let on_a_grid = [
+        stream().batch(2).every(secs(1)),
+        stream().every(secs(1)).batch(2),
+        stream().max_messages(5).every(secs(1)).batch(2),
+        stream()
+            .spaced(secs(1))
+            .batch(2)
+            .every(secs(1))
+            .max_messages(5),
+    ];
+    for stream in on_a_grid {
+        let mut stream = settled(stream);
+        clock.advance(secs(1));
+        assert_eq!(events(&mut stream), 2);
+    }
+    let off_the_grid = [
+        stream().max_messages(5).batch(2),
+        stream().batch(2).max_messages(5).spaced(secs(1)),
+        stream()
+            .every(secs(1))
+            .batch(2)
+            .max_messages(5)
+            .spaced(secs(1)),
+        stream()
+            .every(secs(1))
+            .max_messages(5)
+            .every(Duration::ZERO),
+    ];
+    for stream in off_the_grid {
+        assert_eq!(events(&mut Task::new(stream)), 5);
+    }
+}
+
+#[test]
+fn an_end_by_age_sends_a_retry_and_no_farewell() {
+    let clock = FakeClock::new();
+    let queue = Queue::builder().clock(clock.clone()).build();
+    let stream = queue.stream(clock.ticker()).unwrap().first_bytes(false);
+    let stream = stream.max_age(secs(10)).farewell(Event::new("bye"));
+    let mut stream = settled(stream);
+    clock.advance(secs(10));
+    let last = stream.bytes();
+    assert!(
+        last.starts_with("retry: ") && last.lines().count() == 1,
+        "{last:?}"
+    );
+    stream.is_over();
+}
+
+/// ```text
+/// clock    0 | jumps to 1 h
+/// ticker   0 ----------- 30
+/// due          x
+/// ```
+#[test]
+fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
+    let clock = FakeClock::new();
+    let topic = Topic::builder().clock(clock.clone()).build();
+    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
+    let stream = stream.first_bytes(false);
+    let mut stream = settled(stream.keep_alive(sse_queue::KeepAlive::off()));
+    topic.publish(Message::from("x").after(secs(3600))).unwrap();
+    stream.is_pending();
+    stream.wakes();
+    clock.jump(secs(3600));
+    clock.advance(secs(30));
+    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.data(), "x");
+}

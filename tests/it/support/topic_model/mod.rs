@@ -1,0 +1,31 @@
+//! A topic against a model that is plainly right: all messages in a `Vec`, and per stream the place
+//! up to which its client has seen them. Streams are polled only when their wakers fired.
+//!
+//! The operations are triples of bytes, so that a fuzzer can make them as well.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "each user takes its part; a test that panics fails, as it should"
+)]
+
+mod client;
+mod model;
+mod operation;
+mod world;
+
+pub use self::operation::{Bounds, Operation};
+use self::world::World;
+
+/// Does it all, and panics where the topic does something else than the model.
+pub fn run(bounds: Bounds, operations: &[Operation]) {
+    let mut world = World::new(bounds);
+    for operation in operations {
+        world.step(*operation);
+    }
+    world.end(false);
+}

@@ -1,0 +1,96 @@
+//! What has to do with time costs nothing to what has not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use sse_queue::{Clock, FakeClock, Message, Topic, TopicBuilder};
+
+use super::{drain, later, publish_all, topic, waiting};
+use crate::support::secs;
+
+/// Counts how often it is read.
+#[derive(Clone)]
+struct Counting {
+    clock: FakeClock,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Clock for Counting {
+    fn now(&self) -> SystemTime {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.clock.now()
+    }
+}
+
+/// How often the clock is read for ten messages to fifty streams.
+fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Message) -> usize {
+    let clock = FakeClock::new();
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counting = Counting {
+        clock: clock.clone(),
+        reads: Arc::clone(&reads),
+    };
+    let topic = builder.clock(counting).build();
+    if let Some(held) = held {
+        topic.publish(held).unwrap();
+    }
+    let mut streams: Vec<_> = (0..50).map(|_| waiting(&topic, &clock)).collect();
+    let mut round = || {
+        topic.publish(message()).unwrap();
+        for stream in &mut streams {
+            assert_eq!(stream.data(), "m");
+            stream.is_pending();
+        }
+    };
+    (0..3).for_each(|_| round());
+    let before = reads.load(Ordering::Relaxed);
+    (0..10).for_each(|_| round());
+    reads.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn a_delivery_reads_no_clock_whatever_else_the_topic_holds() {
+    let plain = || Message::from("m");
+    let day = secs(86_400);
+    assert_eq!(
+        reads(Topic::builder(), None, plain),
+        10,
+        "once for a publish"
+    );
+    let expiring = Message::from("x").expires_after(day);
+    let aged = Topic::builder().history_age(day);
+    // The first stream that reads, and the two timekeepers.
+    for (builder, held, most) in [
+        (Topic::builder(), Some(expiring), 20),
+        (aged, None, 20),
+        (Topic::builder(), Some(later("x", day)), 50),
+    ] {
+        let reads = reads(builder, held, plain);
+        assert!(reads <= most, "{reads}");
+    }
+}
+
+#[test]
+fn a_chunk_in_which_a_message_expires_is_dated_by_each_stream_that_takes_it() {
+    let expiring = || Message::from("m").expires_after(secs(60));
+    assert!(reads(Topic::builder(), None, expiring) >= 500);
+}
+
+#[test]
+fn what_has_fallen_due_comes_with_the_chunk_before_it_though_no_stream_keeps_the_time() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
+    for _ in 0..3 {
+        publish_all(&topic, &["a"]);
+        for stream in &mut streams {
+            assert_eq!(drain(stream), "a");
+        }
+    }
+    topic.publish(later("x", secs(1))).unwrap();
+    publish_all(&topic, &["b"]);
+    assert_eq!(streams[0].data(), "b");
+    clock.advance(secs(1));
+    assert_eq!(drain(&mut streams[1]), "b,x");
+}

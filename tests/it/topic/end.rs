@@ -1,0 +1,228 @@
+//! Close, abort, the last handle, and what remains.
+
+use std::time::Duration;
+
+use sse_queue::{Event, FakeClock, Start, Topic};
+
+use super::{
+    TopicStream, after, bare, drain, later, publish_all, publish_numbers, reader, replay, topic,
+    waiting,
+};
+use crate::support::{Task, ms, secs, settled};
+
+type Pace = fn(TopicStream) -> TopicStream;
+
+const PACES: [(&str, Pace); 3] = [
+    ("immediate", |stream| stream),
+    ("spaced", |stream| stream.spaced(secs(3600))),
+    ("every", |stream| stream.every(secs(3600))),
+];
+
+fn paced(topic: &Topic, clock: &FakeClock, pace: Pace, start: Start) -> Task<TopicStream> {
+    let stream = pace(bare(topic, clock, start));
+    Task::new(stream.farewell(Event::new("bye")))
+}
+
+#[test]
+fn a_closed_topic_gives_what_was_due_without_pacing_then_the_farewell() {
+    for (name, pace) in PACES {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = paced(&topic, &clock, pace, Start::Now);
+        stream.is_pending();
+        publish_numbers(&topic, 1..=200);
+        topic.publish(later("due", secs(0))).unwrap();
+        topic.publish(later("not due", secs(1))).unwrap();
+        topic.close();
+        assert_eq!(stream.wakes(), 1, "{name}");
+        let seen = drain(&mut stream);
+        assert!(seen.starts_with("1,2,3,"), "{name}: {seen}");
+        assert!(seen.ends_with("199,200,due,bye"), "{name}: {seen}");
+        stream.is_over();
+        assert_eq!(clock.next_deadline(), None, "{name}");
+        assert_eq!(topic.take_remaining().len(), 1);
+    }
+}
+
+#[test]
+fn streams_that_are_parked_are_woken_by_the_end() {
+    for (name, pace) in PACES {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        publish_all(&topic, &["a", "b"]);
+        let mut stream = paced(&topic, &clock, pace, Start::Oldest);
+        // Spaced: in its gap. On a grid: it waits for its tick.
+        let _ = stream.poll_next();
+        stream.is_pending();
+        stream.move_to_another_task();
+        stream.is_pending();
+        topic.close();
+        assert_eq!(stream.wakes(), 1, "{name}");
+        assert!(drain(&mut stream).ends_with("bye"), "{name}");
+        stream.is_over();
+    }
+}
+
+#[test]
+fn a_stream_that_waits_behind_its_gap_is_woken_by_the_end_once() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+    publish_all(&topic, &["a"]);
+    stream.bytes();
+    stream.is_pending();
+    clock.advance(ms(10));
+    stream.is_pending();
+    stream.wakes();
+    topic.close();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_over();
+}
+
+#[test]
+fn an_aborted_topic_gives_the_farewell_alone() {
+    for (name, pace) in PACES {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut waiting = paced(&topic, &clock, pace, Start::Now);
+        waiting.is_pending();
+        publish_all(&topic, &["a"]);
+        let mut fresh = paced(&topic, &clock, pace, Start::Oldest);
+        topic.abort();
+        assert_eq!(waiting.wakes(), 1, "{name}");
+        assert_eq!(waiting.data(), "bye", "{name}");
+        assert_eq!(fresh.data(), "bye", "{name}");
+        waiting.is_over();
+    }
+}
+
+#[test]
+fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
+    for (name, pace) in PACES {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = paced(&topic, &clock, pace, after("old-7"));
+        topic.abort();
+        assert_eq!(stream.data(), "bye", "{name}");
+    }
+}
+
+#[test]
+fn an_abort_behind_a_close_cuts_what_is_left() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut stream = waiting(&topic, &clock);
+    publish_numbers(&topic, 1..=200);
+    topic.close();
+    stream.bytes();
+    topic.abort();
+    stream.is_over();
+}
+
+#[test]
+fn a_stream_on_a_grid_that_has_a_gap_to_tell_is_woken_by_the_end() {
+    for end in [Topic::close, Topic::abort] {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let stream = bare(&topic, &clock, after("old-7")).every(secs(3600));
+        let stream = settled(stream);
+        end(&topic);
+        assert_eq!(stream.wakes(), 1);
+    }
+}
+
+#[test]
+fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    publish_all(&topic, &["a"]);
+    topic.close();
+    let mut stream = reader(&topic, &clock, Start::Oldest);
+    assert_eq!(stream.data(), "a");
+    stream.is_over();
+    reader(&topic, &clock, Start::Now).is_over();
+}
+
+#[test]
+fn a_closed_topic_takes_nothing_in_any_more() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    topic.publish(later("x", secs(1))).unwrap();
+    topic.close();
+    clock.advance(secs(1));
+    assert_eq!(replay(&topic, Start::Oldest), "");
+    assert_eq!(topic.stats().scheduled, 1);
+    assert!(topic.is_closed());
+}
+
+#[test]
+fn streams_end_when_the_last_handle_is_dropped_and_nothing_is_scheduled() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut stream = waiting(&topic, &clock);
+    let clone = topic.clone();
+    topic.publish(later("x", secs(1))).unwrap();
+    drop(topic);
+    stream.is_pending();
+    drop(clone);
+    stream.is_pending();
+    clock.advance(secs(1));
+    assert_eq!(stream.data(), "x");
+    stream.is_over();
+}
+
+#[test]
+fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
+    for (name, pace) in PACES {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let mut stream = paced(&topic, &clock, pace, Start::Now);
+        stream.is_pending();
+        drop(topic);
+        assert_eq!(stream.wakes(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut stream = waiting(&topic, &clock);
+    topic.publish(later("x", secs(1))).unwrap();
+    topic.publish(later("never", Duration::MAX)).unwrap();
+    stream.is_pending();
+    drop(topic);
+    clock.advance(secs(1));
+    assert_eq!(stream.data(), "x");
+    stream.is_over();
+}
+
+#[test]
+fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
+    topic
+        .publish(later("x", secs(1)).expires_after(secs(0)))
+        .unwrap();
+    drop(topic);
+    streams.iter_mut().for_each(Task::is_pending);
+    clock.advance(secs(1));
+    for stream in &mut streams {
+        stream.wakes();
+        stream.is_over();
+    }
+}
+
+#[test]
+fn what_is_withdrawn_lets_streams_end_that_only_waited_for_it() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut stream = waiting(&topic, &clock);
+    topic.publish(later("x", secs(1))).unwrap();
+    stream.is_pending();
+    stream.wakes();
+    topic.close();
+    assert_eq!(stream.wakes(), 1);
+    stream.is_over();
+}

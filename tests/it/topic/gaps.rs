@@ -1,0 +1,72 @@
+//! What a client is told that comes back, or falls behind, where numbers alone do not say it.
+
+use sse_queue::{
+    Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start, Topic, TopicBuilder,
+};
+
+use crate::support::{Task, secs};
+
+fn builder(clock: &FakeClock) -> TopicBuilder {
+    Topic::builder().clock(clock.clone()).epoch("e").unwrap()
+}
+
+/// More runs of expired messages lie before the history than are remembered.
+#[test]
+fn a_gap_behind_more_runs_of_expired_messages_than_are_remembered_is_null() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history(2).history_bytes(10_000).build();
+    let mut stream = Task::new(
+        topic
+            .stream(Start::Now, clock.ticker())
+            .unwrap()
+            .first_bytes(false),
+    );
+    for _ in 0..100 {
+        topic.publish("kept").unwrap();
+        topic
+            .publish(Message::from("brief").expires_after(secs(1)))
+            .unwrap();
+        clock.advance(secs(2));
+    }
+    assert_eq!(stream.data(), "{\"missed\":null,\"cause\":\"evicted\"}");
+}
+
+/// It was published before it fell due under its number, and what follows that number was seen.
+#[test]
+fn the_id_of_a_message_that_came_back_later_counts_no_message_before_it_as_missed() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history(2).build();
+    let due = clock.now() + secs(5);
+    let back = Remaining::from_parts("id: e-5\ndata: back\n\n", Some("e-5"), Some(due), None, 0);
+    assert_eq!(topic.publish(back.unwrap()).unwrap().id(), "e-5");
+    for id in ["e-6", "e-7"] {
+        assert_eq!(topic.publish("before").unwrap().id(), id);
+    }
+    clock.advance(secs(5));
+    // The client has seen e-6, e-7, and then e-5 as the eighth.
+    for _ in 0..4 {
+        topic.publish("after").unwrap();
+    }
+    let source = topic
+        .subscribe(Start::After(LastEventId::new("e-5")))
+        .unwrap();
+    let Resumption::Gap { missed, .. } = source.resumption() else {
+        panic!("two were evicted");
+    };
+    assert!(matches!(missed, None | Some(2)), "{missed:?}");
+}
+
+/// As above, while it is still scheduled: nobody can have seen it.
+#[test]
+fn the_id_of_a_numbered_message_that_waits_is_from_the_future() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).build();
+    let due = clock.now() + secs(5);
+    let back = Remaining::from_parts("id: e-5\ndata: back\n\n", Some("e-5"), Some(due), None, 0);
+    topic.publish(back.unwrap()).unwrap();
+    topic.publish("x").unwrap();
+    let source = topic
+        .subscribe(Start::After(LastEventId::new("e-5")))
+        .unwrap();
+    assert_ne!(source.resumption(), Resumption::Exact);
+}

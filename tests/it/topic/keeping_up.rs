@@ -1,0 +1,183 @@
+//! Streams that keep up share what the first of them has read, and wait without asking again.
+
+use sse_queue::{FakeClock, Message, Start, Topic};
+
+use super::{TopicStream, after, bare, drain, later, publish_all, reader, topic};
+use crate::support::{Task, ms, secs, settled};
+
+/// Streams that have kept up for a while, with one message to read.
+fn in_step<const N: usize>(topic: &Topic, streams: [TopicStream; N]) -> [Task<TopicStream>; N] {
+    let mut tasks = streams.map(settled);
+    for _ in 0..3 {
+        topic.publish("x").unwrap();
+        for task in &mut tasks {
+            assert_eq!(task.data(), "x");
+            task.is_pending();
+        }
+    }
+    topic.publish("m").unwrap();
+    tasks
+}
+
+fn two(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
+    in_step(topic, [(); 2].map(|()| bare(topic, clock, Start::Now)))
+}
+
+#[test]
+fn each_message_is_counted_for_each() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut streams = two(&topic, &clock);
+    let before = topic.stats().delivered;
+    publish_all(&topic, &["n"]);
+    for stream in &mut streams {
+        assert_eq!(stream.data(), "m,n");
+    }
+    assert_eq!(topic.stats().delivered - before, 4);
+}
+
+#[test]
+fn they_end_with_a_topic_that_closes_before_or_after_the_first_has_read() {
+    for closes_first in [true, false] {
+        let clock = FakeClock::new();
+        let topic = topic(&clock);
+        let [mut one, mut two] = two(&topic, &clock);
+        if closes_first {
+            topic.close();
+        }
+        assert_eq!(one.data(), "m");
+        topic.close();
+        assert_eq!(two.data(), "m");
+        one.is_over();
+        two.is_over();
+    }
+}
+
+#[test]
+fn they_end_when_the_last_handle_is_dropped() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let [mut one, mut two] = two(&topic, &clock);
+    assert_eq!(one.data(), "m");
+    drop(topic);
+    assert_eq!(two.data(), "m");
+    two.is_over();
+}
+
+#[test]
+fn an_abort_leaves_them_nothing() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let [mut one, mut two] = two(&topic, &clock);
+    assert_eq!(one.data(), "m");
+    topic.abort();
+    two.is_over();
+}
+
+#[test]
+fn what_has_fallen_due_since_the_first_has_read_is_there_for_the_second() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let [mut one, mut two] = two(&topic, &clock);
+    assert_eq!(one.data(), "m");
+    topic.publish(later("n", secs(1))).unwrap();
+    clock.advance(secs(1));
+    assert_eq!(drain(&mut two), "m,n");
+}
+
+#[test]
+fn what_expires_since_the_first_has_read_is_not() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let [mut one, mut two] = two(&topic, &clock);
+    let short = Message::from("n").expires_after(secs(1));
+    topic.publish(short).unwrap();
+    assert_eq!(one.data(), "m,n");
+    clock.advance(secs(1));
+    assert_eq!(drain(&mut two), "m");
+}
+
+#[test]
+fn each_keeps_to_its_own_limits() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let stream = || bare(&topic, &clock, Start::Now);
+    let limits = [
+        |stream: TopicStream| stream.max_chunk(1),
+        |stream: TopicStream| stream.max_messages(1),
+    ];
+    for limit in limits {
+        let [mut all, mut limited] = in_step(&topic, [stream(), limit(stream())]);
+        publish_all(&topic, &["n"]);
+        assert_eq!(all.data(), "m,n");
+        assert_eq!(limited.data(), "m");
+        assert_eq!(limited.data(), "n");
+    }
+}
+
+/// ```text
+/// ms      0            1
+/// spaced  LARGE     m  n,o,p,q
+/// late      m,n,o,p,q
+/// ```
+#[test]
+fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let stream = || bare(&topic, &clock, Start::Now);
+    let spaced = stream().spaced(ms(1)).max_chunk(100);
+    let [mut spaced, mut other] = in_step_spaced(&topic, &clock, [spaced, stream()]);
+    let large = "l".repeat(70);
+    publish_all(&topic, &[&large, "m"]);
+    assert_eq!(spaced.data(), large);
+    assert_eq!(other.data(), format!("{large},m"));
+    for data in ["n", "o", "p"] {
+        publish_all(&topic, &[data]);
+        assert_eq!(other.data(), data);
+    }
+    publish_all(&topic, &["q"]);
+    let mut late = reader(&topic, &clock, after("e-4"));
+    assert_eq!(late.data(), "m,n,o,p,q");
+    assert_eq!(spaced.data(), "m");
+    spaced.is_pending();
+    clock.advance(ms(1));
+    assert_eq!(spaced.data(), "n,o,p,q");
+}
+
+/// The same for streams with gaps, which are over each time.
+fn in_step_spaced(
+    topic: &Topic,
+    clock: &FakeClock,
+    streams: [TopicStream; 2],
+) -> [Task<TopicStream>; 2] {
+    let mut tasks = streams.map(settled);
+    for _ in 0..3 {
+        topic.publish("x").unwrap();
+        for task in &mut tasks {
+            assert_eq!(task.data(), "x");
+            task.is_pending();
+        }
+        clock.advance(ms(1));
+        tasks.iter_mut().for_each(Task::is_pending);
+    }
+    tasks
+}
+
+#[test]
+fn a_stream_whose_gap_is_over_hears_of_the_end_once() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let stream = || bare(&topic, &clock, Start::Now);
+    let streams = [stream(), stream().spaced(ms(1))];
+    let [mut other, mut spaced] = in_step_spaced(&topic, &clock, streams);
+    publish_all(&topic, &["m"]);
+    assert_eq!(spaced.data(), "m");
+    spaced.is_pending();
+    publish_all(&topic, &["n"]);
+    assert_eq!(drain(&mut other), "m,n");
+    clock.advance(ms(1));
+    assert_eq!(spaced.data(), "n");
+    spaced.wakes();
+    topic.close();
+    assert_eq!(spaced.wakes(), 1);
+}

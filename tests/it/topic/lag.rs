@@ -1,0 +1,75 @@
+//! Streams that fall behind.
+
+use sse_queue::{Event, FakeClock, GapCause, Lag, Start};
+
+use super::{
+    after, bare, builder, drain, evicted, gap, publish_all, publish_numbers, reader, waiting,
+};
+use crate::support::{secs, settled};
+
+#[test]
+fn a_stream_that_fell_behind_is_told_and_goes_on_with_the_oldest() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history(2).build();
+    let mut stream = waiting(&topic, &clock);
+    for (range, missed, seen) in [(1..=5, 3, "4,5"), (6..=8, 1, "7,8")] {
+        publish_numbers(&topic, range);
+        assert_eq!(stream.bytes(), evicted(missed));
+        assert_eq!(drain(&mut stream), seen);
+    }
+    assert_eq!(topic.stats().lagged, 2);
+}
+
+#[test]
+fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history(2).build();
+    let mut stream = waiting(&topic, &clock);
+    publish_numbers(&topic, 1..=2);
+    assert_eq!(drain(&mut stream), "1,2");
+    assert_eq!(topic.stats().lagged, 0);
+}
+
+#[test]
+fn a_stream_that_is_to_end_when_it_lags_ends_and_resumes_with_the_count() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history(2).build();
+    let stream = bare(&topic, &clock, Start::Now).lag(Lag::End);
+    let mut stream = settled(stream.farewell(Event::new("bye")));
+    publish_numbers(&topic, 1..=1);
+    assert_eq!(stream.data(), "1");
+    stream.is_pending();
+    publish_numbers(&topic, 2..=5);
+    assert_eq!(stream.data(), "bye");
+    stream.is_over();
+    let again = reader(&topic, &clock, after("e-1"));
+    assert_eq!(again.inner.resumption(), gap(Some(2), GapCause::Evicted));
+}
+
+#[test]
+fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
+    use core::pin::Pin;
+    use core::task::{Context, Poll, Waker};
+    use sse_queue::{Limit, Pull, Source};
+
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history(1).build();
+    let mut source = topic.subscribe(Start::Now).unwrap().lag(Lag::End);
+    publish_numbers(&topic, 1..=2);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut take =
+        || Pin::new(&mut source).poll_chunk(&mut cx, &mut Pull::new(Limit::new(1_000, 10)));
+    assert_eq!(take(), Poll::Ready(None));
+    assert_eq!(take(), Poll::Ready(None), "for good");
+}
+
+#[test]
+fn messages_that_left_by_age_are_told_too() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history_age(secs(5)).build();
+    let mut stream = waiting(&topic, &clock);
+    publish_all(&topic, &["a", "b"]);
+    clock.advance(secs(6));
+    assert_eq!(stream.bytes(), evicted(2));
+    stream.is_pending();
+}

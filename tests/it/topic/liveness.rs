@@ -1,0 +1,94 @@
+//! Streams and drivers that keep the time.
+
+use sse_queue::FakeClock;
+
+use super::{drain, later, publish_all, topic, waiting};
+use crate::support::{Task, secs};
+
+/// ```text
+/// s      0     1          2
+/// first        woken
+/// second                  woken, and all others
+/// ```
+#[test]
+fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    topic.publish(later("x", secs(1))).unwrap();
+    let first = waiting(&topic, &clock);
+    let [mut second, mut third] = [(); 2].map(|()| waiting(&topic, &clock));
+    clock.advance(secs(1));
+    assert_eq!([first.wakes(), second.wakes(), third.wakes()], [1, 0, 0]);
+    clock.advance(secs(1));
+    assert_eq!((second.wakes(), second.data()), (1, "x".into()));
+    assert_eq!((third.wakes(), third.data()), (1, "x".into()));
+}
+
+#[test]
+fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_again() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    topic.publish(later("x", secs(1))).unwrap();
+    let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
+    for stuck in 0..2 {
+        clock.advance(secs(2));
+        for stream in &mut streams[stuck + 1..] {
+            assert_eq!(stream.data(), "x");
+            stream.is_pending();
+        }
+        topic.publish(later("x", secs(1))).unwrap();
+        streams[stuck + 1..].iter_mut().for_each(Task::is_pending);
+    }
+}
+
+#[test]
+fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
+    topic.publish(later("x", secs(5))).unwrap();
+    let woken = streams.each_ref().map(Task::wakes);
+    assert_eq!(woken.iter().sum::<usize>(), 2);
+    clock.advance(secs(1));
+    topic.publish(later("y", secs(60))).unwrap();
+    for (stream, wakes) in streams.iter_mut().zip(woken) {
+        assert_eq!(stream.wakes(), 1 - wakes, "the others are asked");
+        if wakes == 0 {
+            stream.is_pending();
+        }
+    }
+    clock.advance(secs(4));
+    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 1);
+}
+
+/// All have read what was there, and wait without having asked since.
+#[test]
+fn streams_that_keep_up_keep_the_time() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
+    for _ in 0..3 {
+        publish_all(&topic, &["a"]);
+        for stream in &mut streams {
+            assert_eq!(stream.data(), "a");
+            stream.is_pending();
+        }
+    }
+    topic.publish(later("x", secs(5))).unwrap();
+    for stream in streams.iter_mut().filter(|stream| stream.wakes() > 0) {
+        stream.is_pending();
+    }
+    publish_all(&topic, &["b"]);
+    for stream in &mut streams {
+        assert_eq!(stream.data(), "b");
+        stream.is_pending();
+    }
+    assert_eq!(clock.next_deadline(), Some(secs(5)));
+    clock.advance(secs(5));
+    let keeper = streams
+        .iter_mut()
+        .find(|stream| stream.wakes() > 0)
+        .unwrap();
+    assert_eq!(keeper.data(), "x");
+    assert!(streams.iter_mut().all(|stream| drain(stream) != "b"));
+}

@@ -1,0 +1,97 @@
+//! Messages that come back keep their ids, and numbers go on after the highest.
+
+use sse_queue::{FakeClock, GapCause, Message, PublishError, Queue, Resumption, Start, Topic};
+
+use super::{after, builder, drain, gap, publish_all, replay, topic, waiting};
+use crate::support::secs;
+
+/// Messages with the ids `e-1` to `e-5`, as a queue of the same epoch gives them back.
+fn returned() -> Vec<Message> {
+    let queue = Queue::builder().epoch("e").unwrap().clock(FakeClock::new());
+    let queue = queue.build();
+    for data in ["1", "2", "3", "4", "5"] {
+        queue.push(data).unwrap();
+    }
+    queue
+        .take_remaining()
+        .into_iter()
+        .map(Message::from)
+        .collect()
+}
+
+fn publish(topic: &Topic, message: &Message) -> Result<String, PublishError> {
+    topic
+        .publish(message.clone())
+        .map(|published| published.id().to_owned())
+}
+
+#[test]
+fn a_number_that_comes_back_is_kept_and_those_below_it_were_not_missed() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let mut stream = waiting(&topic, &clock);
+    let returned = returned();
+    assert_eq!(publish(&topic, &returned[3]).unwrap(), "e-4");
+    assert_eq!(topic.publish("x").unwrap().id(), "e-5");
+    assert_eq!(drain(&mut stream), "4,x");
+    let resumed = topic.subscribe(after("e-4")).unwrap();
+    assert_eq!(resumed.resumption(), Resumption::Exact);
+    assert_eq!(topic.stats().lagged, 0);
+}
+
+#[test]
+fn a_number_that_was_skipped_comes_back_as_an_id_of_its_own() {
+    let topic = topic(&FakeClock::new());
+    let returned = returned();
+    publish(&topic, &returned[3]).unwrap();
+    assert_eq!(publish(&topic, &returned[1]).unwrap(), "e-2");
+    assert_eq!(topic.publish("x").unwrap().id(), "e-6", "its position is 5");
+    assert_eq!(replay(&topic, after("e-2")), "x");
+    assert_eq!(replay(&topic, Start::Oldest), "4,2,x");
+}
+
+#[test]
+fn a_number_whose_message_is_here_is_a_duplicate() {
+    let topic = topic(&FakeClock::new());
+    let returned = returned();
+    publish_all(&topic, &["a"]);
+    for message in [&returned[0], &returned[2], &returned[2]] {
+        let before = topic.stats().published;
+        let published = publish(&topic, message);
+        if topic.stats().published == before {
+            assert!(matches!(published, Err(PublishError::DuplicateId(_))));
+        }
+    }
+    assert_eq!(topic.stats().published, 2);
+    assert_eq!(replay(&topic, Start::Oldest), "a,3");
+}
+
+#[test]
+fn no_other_message_gets_the_number_of_one_that_waits_to_fall_due() {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    let third = returned().swap_remove(2).after(secs(5));
+    assert_eq!(publish(&topic, &third).unwrap(), "e-3");
+    assert_eq!(topic.publish("x").unwrap().id(), "e-4");
+    assert!(matches!(
+        publish(&topic, &third),
+        Err(PublishError::DuplicateId(_))
+    ));
+    clock.advance(secs(5));
+    assert_eq!(replay(&topic, Start::Oldest), "x,3");
+    assert_eq!(replay(&topic, after("e-4")), "3");
+}
+
+#[test]
+fn a_topic_begins_with_its_first_number() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).first_number(1_000).build();
+    let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+    assert_eq!(resume("e-999"), Resumption::Exact);
+    assert_eq!(resume("e-998"), gap(None, GapCause::Evicted));
+    assert_eq!(resume("e-1000"), gap(None, GapCause::Future));
+    let mut stream = waiting(&topic, &clock);
+    assert_eq!(topic.publish("a").unwrap().id(), "e-1000");
+    assert_eq!(stream.data(), "a");
+    assert_eq!(replay(&topic, Start::Last(5)), "a");
+}
