@@ -17,9 +17,11 @@ mod state;
 mod stats;
 mod step;
 mod subscription;
+mod turns;
 mod wait_queue;
 
 use core::fmt;
+use core::hint::black_box;
 use core::task::Context;
 use core::time::Duration;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ use crate::message::remaining::Remaining;
 use crate::ordered::Key;
 use crate::source::TooManyStreams;
 use crate::source::chunk::Chunk;
-use crate::sync::Mutex;
+use crate::sync::MutexGuard;
 use crate::time::{Clock, Ticker};
 
 pub use bounds::Overflow;
@@ -48,8 +50,9 @@ pub use stats::QueueStats;
 pub use subscription::QueueSubscription;
 
 use delivery::AllLent;
-use state::State;
+use state::{State, Turn};
 use step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use turns::Turns;
 
 /// Competing consumers: each message goes to exactly one stream, the earliest due first.
 ///
@@ -744,14 +747,14 @@ impl Drop for Handle {
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// In so many holds of the lock a call catches up with the time at most.
-const MOST_HOLDS: usize = 32;
+const MOST_HOLDS: usize = 8;
 
 /// What handles and streams share.
 struct Shared {
     clock: Arc<dyn Clock>,
     epoch: Epoch,
     drops_oldest: bool,
-    state: Mutex<State>,
+    state: Turns<State>,
 }
 
 impl Shared {
@@ -775,16 +778,32 @@ impl Shared {
             let is_behind = state.catch_up(&mut step);
             left = left.saturating_sub(1);
             if is_behind && left > 0 {
-                state.settle(&mut step);
-                drop(state);
-                step.effects.run();
+                self.leave(state, step, MOST_AT_ONCE);
                 continue;
             }
             let result = work(&mut state, &mut step);
-            state.settle(&mut step);
-            drop(state);
-            step.effects.run();
+            self.leave(state, step, if is_behind { MOST_AT_ONCE } else { 1 });
             return result;
+        }
+    }
+
+    /// Ends a hold of the lock that has moved so many messages.
+    #[inline]
+    fn leave(&self, mut state: MutexGuard<'_, State>, mut step: Step, moved: usize) {
+        state.settle(&mut step);
+        let ended = state.count_moved(moved);
+        drop(state);
+        step.effects.run();
+        if let Some(turn) = ended {
+            self.end_turn(turn);
+        }
+    }
+
+    #[inline(never)]
+    fn end_turn(&self, turn: Turn) {
+        self.state.end_turn();
+        if turn == Turn::OfCrowd {
+            join_free_chunks();
         }
     }
 
@@ -811,4 +830,17 @@ impl Shared {
             }
         }
     }
+}
+
+/// Lets glibc's allocator join the small chunks that are free.
+///
+/// It keeps them apart until a large request comes, or until others make a large one as they are
+/// freed, and then joins all of them at once. After a million small messages that were acked at
+/// random, that took 400 ms, under the lock. With one such request in each turn it takes about one
+/// millisecond at a time, outside the lock. Other allocators lose nothing but the request.
+fn join_free_chunks() {
+    /// Its caches serve no request of this size.
+    const LARGE: usize = 2048;
+
+    drop(black_box(Vec::<u8>::with_capacity(LARGE)));
 }

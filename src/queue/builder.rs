@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::bounds::{Bounds, Overflow};
 use super::state::State;
+use super::turns::Turns;
 use super::{Handle, Queue, Shared};
 use crate::message::id::{Epoch, EpochError};
 use crate::queue::lease::Lease;
-use crate::sync::Mutex;
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 
@@ -221,7 +221,7 @@ impl QueueBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
-        let state = Mutex::new(State::new(
+        let state = Turns::new(State::new(
             self.bounds,
             epoch,
             self.first_number,
