@@ -40,6 +40,7 @@ mod stats;
 mod step;
 mod subscription;
 mod take;
+mod turns;
 mod wait_queue;
 
 pub use bounds::Overflow;

@@ -6,6 +6,8 @@ use std::sync as imp;
 #[cfg(loom)]
 use loom::sync as imp;
 
+use std::sync::TryLockError;
+
 pub(crate) use imp::MutexGuard;
 pub(crate) use imp::atomic::{AtomicU64, Ordering};
 
@@ -25,5 +27,15 @@ impl<T> Mutex<T> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Enters without waiting; `None` while another thread holds the lock.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

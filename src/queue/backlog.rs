@@ -239,6 +239,12 @@ impl Backlog {
         self.bytes
     }
 
+    /// How many messages the queue answers for, in flight and dead ones included.
+    #[inline]
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     pub(super) fn last_number(&self) -> u64 {
         self.last_number
     }

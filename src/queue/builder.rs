@@ -8,8 +8,8 @@ use super::handle::Queue;
 use super::lease::Lease;
 use super::shared::Shared;
 use super::state::State;
+use super::turns::Turns;
 use crate::message::id::{Epoch, EpochError};
-use crate::sync::Mutex;
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 
@@ -271,7 +271,7 @@ impl QueueBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
-        let state = Mutex::new(State::new(
+        let state = Turns::new(State::new(
             self.bounds,
             epoch,
             self.first_number,

@@ -16,7 +16,7 @@ use super::delivery::{AllLent, Delivery};
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
-use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use super::step::{Caller, MOST_AT_ONCE, MOST_IN_TURN, NeedsClone, Step};
 use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
 use crate::time::Deadline;
@@ -50,6 +50,8 @@ pub(super) struct State {
     /// All drivers have been told, or are being told, that nothing is left to do.
     are_drivers_told: bool,
     pub(super) stats: QueueStats,
+    /// How many messages were moved since threads that wait for the lock were let in.
+    moved: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +59,18 @@ enum Phase {
     Open,
     Closing,
     Over,
+}
+
+/// How many messages are more than a few.
+const CROWD: usize = 1024;
+
+/// A turn of the threads that enter the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Few messages are held.
+    OfFew,
+    /// So many are held that what they leave behind in the allocator matters.
+    OfCrowd,
 }
 
 /// What a driver is to do next.
@@ -88,6 +102,7 @@ impl State {
             ended_watchers: Watchers::default(),
             are_drivers_told: false,
             stats: QueueStats::default(),
+            moved: 0,
         }
     }
 
@@ -332,6 +347,19 @@ impl State {
         if self.is_ended() {
             wake_some(&mut self.ended_watchers, step);
         }
+    }
+
+    /// Counts messages that were moved. Returns what kind of turn has ended if threads that wait for
+    /// the lock are to be let in.
+    #[inline]
+    pub(super) fn count_moved(&mut self, moved: usize) -> Option<Turn> {
+        self.moved = self.moved.saturating_add(moved);
+        if self.moved < MOST_IN_TURN {
+            return None;
+        }
+        self.moved = 0;
+        let is_crowd = self.backlog.held() > CROWD;
+        Some(if is_crowd { Turn::OfCrowd } else { Turn::OfFew })
     }
 
     /// Whether nothing is left that a driver would do.

@@ -10,6 +10,9 @@ use crate::wake::wake;
 /// The most messages that one hold of the lock moves, and the most tasks that it wakes.
 pub(super) const MOST_AT_ONCE: usize = 64;
 
+/// How many messages are moved before threads that wait for the lock are let in.
+pub(super) const MOST_IN_TURN: usize = 256;
+
 /// One step: its time, and its effects.
 pub(super) struct Step {
     pub(super) now: SystemTime,

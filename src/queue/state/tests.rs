@@ -36,8 +36,13 @@ fn poll<R>(
 }
 
 fn state(lease: Option<Lease>) -> State {
+    state_of(MANY, lease)
+}
+
+/// With a bound of so many messages.
+fn state_of(messages: usize, lease: Option<Lease>) -> State {
     let bounds = Bounds {
-        messages: MANY,
+        messages,
         bytes: usize::MAX,
         streams: MANY,
         overflow: Overflow::Reject,
@@ -134,6 +139,25 @@ fn one_hold_of_the_lock_lets_go_of_64_that_have_expired() {
 }
 
 /// What has ended its lease is stale, also as long as it was not taken back.
+#[test]
+fn a_turn_ends_after_256_messages_however_many_holds_they_take() {
+    for moved in [1, MOST] {
+        let mut state = state(None);
+        let turn = 256 / moved;
+        let holds = (1..=3 * turn).filter(|_| state.count_moved(moved).is_some());
+        assert_eq!(holds.count(), 3, "with {moved} in a hold");
+    }
+}
+
+#[test]
+fn a_turn_is_of_a_crowd_where_more_than_1024_messages_are_held() {
+    let mut state = state_of(usize::MAX, None);
+    for turn in [Turn::OfFew, Turn::OfCrowd] {
+        assert_eq!(state.count_moved(256), Some(turn));
+        (0..1_025).for_each(|_| push(&mut state, Message::from("x")));
+    }
+}
+
 #[test]
 fn an_ack_of_what_is_not_taken_back_yet_comes_too_late() {
     let (mut state, _) = handed_out();
