@@ -1,4 +1,4 @@
-//! How messages that have left the queue ended, as far as that is remembered.
+//! How messages that have left a queue ended, as far as that is remembered.
 //!
 //! Pure: no lock, no clock.
 
@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use own_ids::OwnIds;
 
-/// How many of the last numbers are remembered, whatever the order in which they were confirmed.
+/// How many of the last numbers are remembered, in whatever order they were confirmed.
 pub(super) const REMEMBERED: u64 = 1 << 20;
-/// The most blocks that one call forgets.
+/// How many blocks one call forgets at most.
 const MOST_FORGOTTEN: usize = 64;
 
 const BLOCK: u64 = 1024;
@@ -19,22 +19,22 @@ const BLOCK_BITS: u16 = 1024;
 const WORDS: usize = 16;
 const MOST_BLOCKS: u64 = REMEMBERED / BLOCK;
 
-/// How a message ended that was in flight.
+/// How a message that was in flight ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Confirmed,
-    /// In another way than by an ack.
+    /// Not by an ack.
     Stale,
 }
 
 /// The ends of the last messages.
 ///
-/// Two bits for each number, in blocks. A block whose numbers are all confirmed, or none of which
-/// has ended, takes no memory of its own. A call adds one number and forgets a bounded number of
-/// blocks, even where numbers jump.
+/// Two bits for each number, in blocks. A block takes no memory of its own if all of its numbers
+/// are confirmed, or none has ended. A call adds one number and forgets a bounded number of blocks,
+/// even if numbers jump.
 #[derive(Debug, Default)]
 pub(super) struct AckHistory {
-    /// By their numbers. More than are promised for some calls after numbers have jumped.
+    /// By number. For some calls after numbers have jumped, more than promised.
     blocks: BTreeMap<u64, Block>,
     /// The highest number of a block so far.
     highest: u64,
@@ -57,7 +57,7 @@ struct Bits {
 }
 
 impl AckHistory {
-    /// Remembers how a message ended, by its id where that is not its number.
+    /// Records how a message ended, by its id if it has one of its own.
     pub(super) fn add(&mut self, seq: u64, own_id: Option<&Arc<str>>, end: End) {
         match own_id {
             None => self.add_number(seq, end),
@@ -65,7 +65,7 @@ impl AckHistory {
         }
     }
 
-    /// How the message with this number ended, if it went by its number.
+    /// How the message with this number ended, if it was known by its number.
     pub(super) fn number(&self, seq: u64) -> Option<End> {
         match self.blocks.get(&(seq / BLOCK))? {
             Block::Empty => None,
@@ -129,7 +129,7 @@ impl Bits {
         is_in(&self.stale).then_some(End::Stale)
     }
 
-    /// What was confirmed stays so.
+    /// A confirmed number stays confirmed.
     fn add(&mut self, seq: u64, end: End) {
         let (word, bit) = bit_of(seq);
         let words = match end {
@@ -146,7 +146,7 @@ impl Bits {
     }
 }
 
-/// The word of a number within its block, and its bit there.
+/// The word of a number within its block, and its bit in it.
 fn bit_of(seq: u64) -> (usize, u64) {
     let at = seq % BLOCK;
     (usize::try_from(at / 64).unwrap_or_default(), 1 << (at % 64))

@@ -1,4 +1,4 @@
-//! What waits in a queue: the messages, their bounds, and the producers that wait for capacity.
+//! The messages that wait in a queue, their bounds, and the producers that wait for capacity.
 //!
 //! Pure: no lock, no clock; `now` is in the step.
 
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::bounds::{Bounds, Overflow};
 use super::item::Item;
 use super::push_error::PushError;
-use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use super::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::message::id::{Epoch, Id, Read};
 use crate::message::{LastEventId, Message, Receipt};
@@ -17,38 +17,38 @@ use crate::ordered::{Key, Ordered};
 use crate::queue::lease::Client;
 use crate::time::Deadline;
 
-/// The highest number that a message may bring back: numbers go on after it, and must not run out.
-const HIGHEST_RETURNED: u64 = 1 << 48;
+/// The highest number that a returned message may have: numbers continue after it, and must not run
+/// out.
+const MAX_RETURNED: u64 = 1 << 48;
 
 /// The messages of a queue.
 pub(super) struct Backlog {
     bounds: Bounds,
     epoch: Epoch,
-    /// What was never handed out.
+    /// Never handed out.
     fresh: Ordered<Item>,
-    /// What was, and came back.
+    /// Handed out, and returned.
     returned: Ordered<Item>,
-    /// The ids that events brought along, with the numbers of their messages, in flight and dead ones
-    /// included.
+    /// Application-supplied ids, with the numbers of their messages, including those in flight and
+    /// dead.
     own_ids: BTreeSet<(Arc<str>, u64)>,
-    /// How many messages the queue answers for, in flight and dead ones included, and what they
-    /// count against its bound in bytes.
+    /// All messages that the queue holds, including those in flight and dead, and what they count
+    /// towards its bound in bytes.
     held: usize,
     bytes: usize,
-    /// The same of those that are in flight or dead, which no push may drop, and those that came
-    /// back.
+    /// The same, of those that were handed out: in flight, dead or returned. No push may drop them.
     kept: usize,
     kept_bytes: usize,
     last_number: u64,
     producers: WaitQueue,
-    /// The expiry that those with a ticker are armed for.
+    /// The expiry that producers with a ticker are armed for.
     producers_armed: Deadline,
-    /// Capacity was freed, or may be by dropping, or a producer has left the line: the first in line
-    /// may push.
+    /// Capacity was freed, or dropping may free it, or a producer has left the line: the first in
+    /// line may push.
     is_freed: bool,
 }
 
-/// A message that is to be pushed, with what is found out about it outside the lock.
+/// A message to be pushed, with what is prepared outside the lock.
 pub(super) struct Push {
     pub(super) message: Message,
     pub(super) own_id: Option<Arc<str>>,
@@ -57,25 +57,25 @@ pub(super) struct Push {
 pub(super) enum Pushed {
     Done(Result<Receipt, PushError>),
     Full(Push),
-    /// There was more to let go of than one hold of the lock allows.
+    /// More had to be discarded than one hold of the lock allows.
     Again(Push),
 }
 
 /// A message that has left the backlog.
 pub(super) type Entry = (Key, Deadline, Item);
 
-/// The number that a message gets, and the id that it goes by.
+/// The number and the id of a message.
 pub(super) struct Numbered {
     number: u64,
     id: Id,
     /// The id must be written into the frame.
     needs_id: bool,
-    /// The id, where it is not that of the number.
+    /// The id, if it is not that of the number.
     own_id: Option<Arc<str>>,
 }
 
 impl Numbered {
-    /// What the message counts against the bound in bytes.
+    /// What the message counts towards the bound in bytes.
     pub(super) fn cost(&self, push: &Push) -> usize {
         let mut frame = push.message.event().frame().len();
         if self.needs_id {
@@ -105,7 +105,7 @@ impl Backlog {
         }
     }
 
-    /// The number and id of a message that is pushed, or why it is refused.
+    /// The number and id of a message, or why it is refused.
     pub(super) fn number(
         &self,
         push: &Push,
@@ -128,8 +128,8 @@ impl Backlog {
         }
         let is_returned = push.message.is_returned();
         let (number, own_id) = match self.epoch.read(own) {
-            Read::Numbered(number) if is_returned && number <= HIGHEST_RETURNED => {
-                // It keeps its number, if that is still to come; those after it go on from there.
+            Read::Numbered(number) if is_returned && number <= MAX_RETURNED => {
+                // It keeps its number if that was not assigned yet; numbers continue after it.
                 let goes_by_number = number >= next;
                 let own_id = (!goes_by_number).then(|| Arc::clone(own));
                 (number.max(next), own_id)
@@ -156,7 +156,7 @@ impl Backlog {
     #[inline]
     pub(super) fn is_next(&self, ticket: Option<Ticket>) -> bool {
         let is_first = ticket.is_some_and(|ticket| self.producers.is_first(ticket));
-        is_first || !self.producers.anyone_waits()
+        is_first || !self.producers.has_waiting()
     }
 
     #[inline]
@@ -169,7 +169,7 @@ impl Backlog {
         self.bounds.overflow == Overflow::DropOldest
     }
 
-    /// Whether there would be capacity if all were dropped that may be: what was handed out may not.
+    /// Whether dropping everything that may be dropped would free enough capacity.
     pub(super) fn may_have_capacity(&self, cost: usize) -> bool {
         match self.bounds.overflow {
             Overflow::Reject => self.has_capacity(cost),
@@ -180,7 +180,7 @@ impl Backlog {
         }
     }
 
-    /// Puts a message in. Its id may have been handed to a client before.
+    /// Inserts a message, whose id may have been handed to a client before.
     pub(super) fn enqueue(
         &mut self,
         push: Push,
@@ -234,12 +234,13 @@ impl Backlog {
         self.fresh.len().saturating_add(self.returned.len())
     }
 
-    /// What the messages count against the bound in bytes, in flight and dead ones included.
+    /// What all messages count towards the bound in bytes, including those in flight and dead.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many messages the queue answers for, in flight and dead ones included.
+    /// All messages that the queue holds, including those in flight and dead, and what they count
+    /// towards its bound in bytes.
     #[inline]
     pub(super) fn held(&self) -> usize {
         self.held
@@ -249,7 +250,7 @@ impl Backlog {
         self.last_number
     }
 
-    /// The message that is to leave first.
+    /// The message that leaves first.
     #[inline]
     pub(super) fn head(&self) -> Option<(Key, Deadline, &Item)> {
         let fresh = self.fresh.head();
@@ -264,15 +265,15 @@ impl Backlog {
         }
     }
 
-    /// Takes the first message out, for good.
+    /// Removes the first message for good.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let entry = self.pop_first()?;
-        self.strike_off(entry.0, &entry.2, entry.2.attempts > 0);
+        self.release(entry.0, &entry.2, entry.2.attempts > 0);
         Some(entry)
     }
 
-    /// Takes the first message out, to be leased: the queue goes on to answer for it.
+    /// Removes the first message to lease it: it still counts towards the bounds.
     #[inline]
     pub(super) fn pop_to_lend(&mut self) -> Option<Entry> {
         let entry = self.pop_first()?;
@@ -290,11 +291,11 @@ impl Backlog {
         pop_first(&mut self.fresh, &mut self.returned)
     }
 
-    /// Takes a waiting message out, for good.
+    /// Removes a waiting message for good.
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.fresh.remove(number);
         let entry = entry.or_else(|| self.returned.remove(number))?;
-        self.strike_off(entry.0, &entry.2, entry.2.attempts > 0);
+        self.release(entry.0, &entry.2, entry.2.attempts > 0);
         Some(entry)
     }
 
@@ -304,24 +305,24 @@ impl Backlog {
         item.or_else(|| self.returned.get(number))
     }
 
-    /// Takes out one message that has expired, for good.
+    /// Removes one expired message for good.
     pub(super) fn pop_expired(&mut self, now: SystemTime) -> Option<(Key, Item)> {
         let expired = self.fresh.pop_expired(now);
         let (key, item) = expired.or_else(|| self.returned.pop_expired(now))?;
-        self.strike_off(key, &item, item.attempts > 0);
+        self.release(key, &item, item.attempts > 0);
         Some((key, item))
     }
 
     /// Whether any message can expire.
     #[inline]
-    pub(super) fn is_perishable(&self) -> bool {
+    pub(super) fn can_expire(&self) -> bool {
         self.fresh.is_perishable() || self.returned.is_perishable()
     }
 
-    /// Whether any message has expired that was not let go of.
+    /// Whether an expired message has not been discarded.
     #[inline]
     pub(super) fn is_any_expired(&self, now: SystemTime) -> bool {
-        self.is_perishable() && self.next_expiry().has_come(now)
+        self.can_expire() && self.next_expiry().has_come(now)
     }
 
     /// When the first message expires.
@@ -334,7 +335,7 @@ impl Backlog {
         fresh
     }
 
-    /// Counts what has fallen due, a bounded number in one step.
+    /// Counts due messages, a bounded number in one step.
     #[inline]
     pub(super) fn count_due(&mut self, now: SystemTime) {
         let _ = self.fresh.count_to(now);
@@ -347,7 +348,7 @@ impl Backlog {
         self.fresh.due().saturating_add(self.returned.due())
     }
 
-    /// When the first of those falls due that are not due now.
+    /// When the next message that is not due now falls due.
     #[inline]
     pub(super) fn next_due(&self, now: SystemTime) -> Deadline {
         if self.fresh.is_unscheduled() && self.returned.is_unscheduled() {
@@ -358,24 +359,25 @@ impl Backlog {
         fresh.min(returned)
     }
 
-    /// Drops what was never handed out, the oldest first, until there is capacity; a bounded number
-    /// in one step. Returns each to be counted and dropped outside the lock.
+    /// Drops messages that were never handed out, the oldest first, until there is capacity; a
+    /// bounded number in one step. Passes each to the caller, to be counted, and dropped outside
+    /// the lock.
     pub(super) fn drop_oldest(&mut self, cost: usize, mut each: impl FnMut(Item)) -> bool {
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..MAX_PER_HOLD {
             if self.has_capacity(cost) {
                 return true;
             }
             let Some((key, _, item)) = self.fresh.pop() else {
                 break;
             };
-            self.strike_off(key, &item, false);
+            self.release(key, &item, false);
             each(item);
         }
         self.has_capacity(cost)
     }
 
-    /// All that waits, and the ids; to be dropped outside the lock. What is in flight or dead was
-    /// taken out before.
+    /// Takes all messages and ids, to be dropped outside the lock. Those in flight and dead were
+    /// taken before.
     pub(super) fn take_all(&mut self) -> All {
         self.held = 0;
         self.bytes = 0;
@@ -389,15 +391,15 @@ impl Backlog {
         }
     }
 
-    /// A message that was fresh is in flight, or was pushed with attempts made elsewhere: no push may
-    /// drop it.
+    /// No push may drop this message any more: it is handed out, or was pushed with earlier
+    /// attempts.
     fn keep(&mut self, item: &Item) {
         self.kept = self.kept.saturating_add(1);
         self.kept_bytes = self.kept_bytes.saturating_add(item.cost());
     }
 
-    /// The queue does not answer for a message any more. `is_kept`: it was handed out.
-    pub(super) fn strike_off(&mut self, key: Key, item: &Item, is_kept: bool) {
+    /// Releases what a message counts towards the bounds. `is_kept`: it was handed out.
+    pub(super) fn release(&mut self, key: Key, item: &Item, is_kept: bool) {
         let cost = item.cost();
         self.is_freed = true;
         self.held = self.held.saturating_sub(1);
@@ -411,7 +413,7 @@ impl Backlog {
         }
     }
 
-    /// The number of the newest message with this id of its own, waiting, in flight or dead.
+    /// The number of the newest message with this id of its own: waiting, in flight or dead.
     pub(super) fn newest_with_own(&self, id: &str) -> Option<u64> {
         if self.own_ids.is_empty() {
             return None;
@@ -422,20 +424,20 @@ impl Backlog {
         Some(*newest)
     }
 
-    /// The number of the waiting message to which this queue gave the id.
+    /// The number of the waiting message that this queue assigned this id to.
     pub(super) fn issued(&self, id: &str) -> Option<u64> {
         let number = self.epoch.seq(id)?;
         self.get(number)?.own_id.is_none().then_some(number)
     }
 
-    /// The number in an id of this queue's form; its message may go by another id.
+    /// The number in an id of this queue's form; its message may have another id.
     pub(super) fn number_in(&self, id: &str) -> Option<u64> {
         let number = self.epoch.seq(id);
         number.filter(|number| *number <= self.last_number)
     }
 
-    /// Stands in line for capacity, at the end or where it stands already. Returns when the next
-    /// message expires, which may be the capacity.
+    /// Joins the line for capacity, or keeps its position in it. Returns when the next message
+    /// expires, which may free capacity.
     pub(super) fn wait_for_capacity(
         &mut self,
         ticket: &mut Option<Ticket>,
@@ -455,29 +457,29 @@ impl Backlog {
     }
 
     #[inline]
-    pub(super) fn anyone_waits_for_capacity(&self) -> bool {
-        self.producers.anyone_waits()
+    pub(super) fn has_waiting_producers(&self) -> bool {
+        self.producers.has_waiting()
     }
 
-    /// Begins to tell all producers of the end.
-    pub(super) fn begin_telling(&mut self) {
-        self.producers.begin_telling();
+    /// Begins to announce the end to all producers.
+    pub(super) fn begin_announcing(&mut self) {
+        self.producers.begin_announcing();
     }
 
-    /// Tells some more producers of the end.
-    pub(super) fn tell(&mut self, step: &mut Step) {
-        self.producers.tell(step.effects.wakes_left(), |waker| {
+    /// Announces the end to some more producers.
+    pub(super) fn announce(&mut self, step: &mut Step) {
+        self.producers.announce(step.effects.wakes_left(), |waker| {
             step.effects.wake(Some(waker));
         });
     }
 
-    /// If there may be capacity, the first in line shall push; if a message expires earlier than it
-    /// knows, it shall arm for that. It stays in line until it has, so that
-    /// nobody overtakes it.
+    /// If there may be capacity, wakes the first in line to push; if a message expires earlier than
+    /// it is armed for, wakes it to arm for that. It stays in line until it has pushed, so that no
+    /// producer overtakes it.
     #[inline]
     pub(super) fn settle(&mut self, step: &mut Step) {
         let is_freed = core::mem::take(&mut self.is_freed);
-        if !self.producers.anyone_waits() {
+        if !self.producers.has_waiting() {
             return;
         }
         let next = self.next_expiry();
@@ -489,7 +491,7 @@ impl Backlog {
     }
 }
 
-/// All that was in a backlog.
+/// Everything that was in a backlog.
 pub(super) struct All {
     fresh: Ordered<Item>,
     returned: Ordered<Item>,
@@ -508,7 +510,7 @@ impl All {
     }
 }
 
-/// Takes the first message out of whichever has it.
+/// Removes the first message of both.
 fn pop_first(fresh: &mut Ordered<Item>, returned: &mut Ordered<Item>) -> Option<Entry> {
     let next = fresh.head().map(|(key, ..)| key);
     let back = returned.head().map(|(key, ..)| key);

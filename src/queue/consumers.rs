@@ -1,19 +1,19 @@
-//! Which streams wait, which were notified, and which of them keep the time.
+//! Which streams wait, which are notified, and which are timekeepers.
 //!
 //! Pure: no lock, no clock; `now` is in the step.
 //!
-//! A stream that is notified has credit for as many messages as it may take. So with ten messages
-//! and ten streams of one message each, ten are notified. Credit lapses after [`DEBT`]: a stream
-//! that was woken but does not poll holds up the others for that long.
+//! A notified stream has credit for as many messages as it may take: with ten messages and ten
+//! streams of one message each, ten are notified. Credit lapses after [`DEBT`]: a stream that was
+//! woken but does not poll delays the others for that long.
 //!
-//! While no driver runs, up to two streams are the timekeepers. The first is armed for the next
-//! deadline of the queue, the second for [`DEBT`] after that, in case the first does not poll. One
-//! that takes a message stays timekeeper, and must be back within [`DEBT`]: to replace it each time
+//! Without a driver, up to two streams are timekeepers. The first is armed for the next deadline of
+//! the queue, the second for [`DEBT`] after that, in case the first does not poll. A timekeeper
+//! that takes a message keeps its role, and must return within [`DEBT`]: replacing it each time
 //! would cost a wake-up.
 //!
-//! Somebody has to see that credit lapses, too: when a stream is notified, another that waits is
-//! armed within [`DEBT`], and stays so as long as streams are notified, so that not each push wakes
-//! it.
+//! A timekeeper also watches for credit that lapses: when a stream is notified, another that waits
+//! is armed within [`DEBT`], and stays armed while streams are being notified, so that not every
+//! push wakes it.
 
 mod timekeepers;
 
@@ -21,7 +21,7 @@ use core::time::Duration;
 use std::time::SystemTime;
 
 use super::lease::HolderId;
-use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use super::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::source::TooManyStreams;
 use crate::time::Deadline;
@@ -34,23 +34,23 @@ pub(super) const DEBT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Consumers {
     streams: WaitQueue,
-    most: usize,
-    /// All that was in flight was taken out: streams that are full are so no more.
+    max: usize,
+    /// Everything in flight was taken out: no stream is full any more.
     none_is_full: bool,
     first: Option<Keeper>,
     second: Option<Keeper>,
     /// When a stream was last notified.
     notified: Option<SystemTime>,
-    /// Tasks that keep the time in place of the streams: the first of them is armed.
+    /// Tasks that are timekeepers in place of the streams.
     drivers: WaitQueue,
     driver_armed: Deadline,
 }
 
 impl Consumers {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(max: usize) -> Self {
         Self {
             streams: WaitQueue::default(),
-            most,
+            max,
             none_is_full: false,
             first: None,
             second: None,
@@ -65,7 +65,7 @@ impl Consumers {
     }
 
     pub(super) fn subscribe(&mut self) -> Result<Ticket, TooManyStreams> {
-        let limit = self.most;
+        let limit = self.max;
         if self.streams.len() >= limit {
             return Err(TooManyStreams { limit });
         }
@@ -73,7 +73,7 @@ impl Consumers {
     }
 
     pub(super) fn unsubscribe(&mut self, ticket: Ticket, step: &mut Step) {
-        self.resign(ticket);
+        self.release_role(ticket);
         step.effects.drop_waker(self.streams.remove(ticket));
     }
 
@@ -88,17 +88,17 @@ impl Consumers {
 
     /// Whether any stream waits for a message.
     #[inline]
-    pub(super) fn anyone_waits(&self) -> bool {
-        self.streams.anyone_waits()
+    pub(super) fn has_waiting(&self) -> bool {
+        self.streams.has_waiting()
     }
 
     /// Whether any stream waits until it may take more.
     #[inline]
-    pub(super) fn anyone_is_full(&self) -> bool {
+    pub(super) fn has_full(&self) -> bool {
         self.streams.has_any(List::Full)
     }
 
-    /// Waits in a list, having found nothing; `credit` is how many messages it may take.
+    /// Waits in a list, having found nothing. `credit` is how many messages it may take.
     #[inline]
     pub(super) fn wait(
         &mut self,
@@ -113,7 +113,7 @@ impl Consumers {
         Ok(())
     }
 
-    /// Takes `credit` messages at its next tick, which is to come before `until`.
+    /// Reserves `credit` messages for its next tick, which comes before `until`.
     pub(super) fn reserve(
         &mut self,
         ticket: Ticket,
@@ -124,26 +124,26 @@ impl Consumers {
     ) -> Result<(), NeedsClone> {
         let displaced = self.streams.reserve(ticket, credit, until, caller)?;
         step.effects.drop_waker(displaced);
-        // At its tick it may be late for what falls due before.
-        self.resign(ticket);
+        // A timekeeper must be awake earlier than its next tick.
+        self.release_role(ticket);
         Ok(())
     }
 
-    /// Leaves the wait set: it has taken something, and must be back soon.
+    /// Leaves the wait set after taking something, and must return soon.
     #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket, now: SystemTime) {
         self.streams.leave(ticket);
-        self.note_absent(ticket, now);
+        self.mark_absent(ticket, now);
     }
 
-    /// Leaves the wait set, and keeps no waker: the caller polls by hand.
-    pub(super) fn leave_for_good(&mut self, ticket: Ticket, step: &mut Step) {
+    /// Leaves the wait set, without a registered waker: the caller polls by hand.
+    pub(super) fn leave_unregistered(&mut self, ticket: Ticket, step: &mut Step) {
         self.streams.leave(ticket);
-        self.resign(ticket);
+        self.release_role(ticket);
         step.effects.drop_waker(self.streams.take_waker(ticket));
     }
 
-    /// Leaves the wait set, to be woken by the beginning of the end alone.
+    /// Leaves the wait set, and is woken only when the end begins.
     pub(super) fn park(
         &mut self,
         ticket: Ticket,
@@ -152,27 +152,27 @@ impl Consumers {
     ) -> Result<(), NeedsClone> {
         let displaced = self.streams.set_waker(ticket, caller)?;
         self.streams.leave(ticket);
-        self.resign(ticket);
+        self.release_role(ticket);
         step.effects.drop_waker(displaced);
         Ok(())
     }
 
-    /// A stream that was full may take more: it waits as all others do.
-    pub(super) fn has_capacity(&mut self, ticket: Ticket) {
+    /// A full stream may take more: it waits like the others.
+    pub(super) fn free_capacity(&mut self, ticket: Ticket) {
         if self.streams.is_in(ticket, List::Full) {
             self.streams.move_to(ticket, List::Waiting);
         }
     }
 
-    /// Nothing is in flight any more: no stream is full.
-    pub(super) fn have_capacity(&mut self) {
+    /// Nothing is in flight: no stream is full.
+    pub(super) fn free_all_capacity(&mut self) {
         self.none_is_full = true;
     }
 
-    /// Lets some streams wait as all others do that are full no more.
+    /// Moves some streams that are not full any more to those that wait.
     #[inline]
     pub(super) fn release(&mut self) {
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..MAX_PER_HOLD {
             if !self.none_is_full {
                 return;
             }
@@ -183,18 +183,18 @@ impl Consumers {
         }
     }
 
-    /// Whether a stream may promise to take one of `due` messages later: others have no credit for
-    /// it, and none comes before this one.
+    /// Whether a stream may reserve one of `due` messages: no other stream has credit for it, and
+    /// none goes first.
     pub(super) fn may_reserve(&self, ticket: Ticket, due: usize) -> bool {
         self.streams.is_its_turn(ticket) && due > self.streams.credit_but(ticket)
     }
 
-    /// Whether one of `due` messages is left for a stream that polls by hand.
+    /// Whether one of `due` messages is left for a caller that polls by hand.
     pub(super) fn is_one_left(&self, ticket: Ticket, due: usize) -> bool {
         due > self.streams.credit_but(ticket)
     }
 
-    /// Whether this timekeeper polls only for that: all of `due` messages are for others, that were
+    /// Whether this timekeeper takes nothing: all of `due` messages are for streams that were
     /// notified.
     #[inline]
     pub(super) fn abstains(&self, ticket: Ticket, due: usize) -> bool {
@@ -213,23 +213,23 @@ impl Consumers {
         self.streams.may_lapse()
     }
 
-    /// Takes credit back that was not used in time, within the bounds of a step.
+    /// Takes back credit that was not used in time, within the bounds of a step.
     #[inline]
     pub(super) fn lapse(&mut self, now: SystemTime) {
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..MAX_PER_HOLD {
             if !self.streams.lapse(Deadline::At(now)) {
                 break;
             }
         }
     }
 
-    /// Nothing is due: what streams have reserved is for nothing that is here.
+    /// Nothing is due, so reservations are void.
     #[inline]
     pub(super) fn void_reservations(&mut self) {
         self.streams.void_reservations();
     }
 
-    /// Notifies as many streams as it takes for `due` messages, within the bounds of a step.
+    /// Notifies as many streams as `due` messages require, within the bounds of a step.
     pub(super) fn notify(&mut self, due: usize, step: &mut Step) {
         let until = Deadline::At(step.now).plus(DEBT);
         while due > self.streams.credit() && step.effects.wakes_left() > 0 {
@@ -237,55 +237,55 @@ impl Consumers {
             let Some((ticket, waker)) = self.streams.notify(spared, until) else {
                 return;
             };
-            self.note_absent(ticket, step.now);
+            self.mark_absent(ticket, step.now);
             self.notified = Some(step.now);
             step.effects.wake(waker);
         }
     }
 
-    /// Notifies a stream that is full, for a message that needs no lease.
+    /// Notifies a full stream, for a message that needs no lease.
     pub(super) fn notify_full(&mut self, step: &mut Step) {
         let until = Deadline::At(step.now).plus(DEBT);
         if self.streams.credit() == 0
             && let Some((ticket, waker)) = self.streams.notify_full(until)
         {
-            self.note_absent(ticket, step.now);
+            self.mark_absent(ticket, step.now);
             self.notified = Some(step.now);
             step.effects.wake(waker);
         }
     }
 
-    /// Begins to tell all streams of the end.
-    pub(super) fn begin_telling(&mut self) {
-        self.streams.begin_telling();
+    /// Begins to announce the end to all streams.
+    pub(super) fn begin_announcing(&mut self) {
+        self.streams.begin_announcing();
     }
 
-    /// Begins to tell all drivers that nothing is left to do.
-    pub(super) fn begin_telling_drivers(&mut self) {
-        self.drivers.begin_telling();
+    /// Begins to announce to all drivers that nothing is left to do.
+    pub(super) fn begin_announcing_to_drivers(&mut self) {
+        self.drivers.begin_announcing();
     }
 
-    /// Tells some more streams of the end.
-    pub(super) fn tell(&mut self, step: &mut Step) {
-        self.streams.tell(step.effects.wakes_left(), |waker| {
+    /// Announces the end to some more streams.
+    pub(super) fn announce(&mut self, step: &mut Step) {
+        self.streams.announce(step.effects.wakes_left(), |waker| {
             step.effects.wake(Some(waker));
         });
     }
 
-    /// Tells some more drivers.
-    pub(super) fn tell_drivers(&mut self, step: &mut Step) {
-        self.drivers.tell(step.effects.wakes_left(), |waker| {
+    /// Announces the end to some more drivers.
+    pub(super) fn announce_to_drivers(&mut self, step: &mut Step) {
+        self.drivers.announce(step.effects.wakes_left(), |waker| {
             step.effects.wake(Some(waker));
         });
     }
 
-    /// Whether drivers keep the time.
+    /// Whether drivers are the timekeepers.
     #[inline]
     pub(super) fn is_driven(&self) -> bool {
         self.drivers.len() > 0
     }
 
-    /// When a driver is to poll again. From its first poll on it keeps the time in place of the
+    /// When a driver must poll again. From its first poll it is the timekeeper in place of the
     /// streams.
     pub(super) fn drive(
         &mut self,
@@ -307,12 +307,12 @@ impl Consumers {
         step.effects.drop_waker(self.drivers.remove(ticket));
     }
 
-    /// All drivers keep the time: one of them may not poll.
+    /// Wakes all drivers for an earlier deadline: one of them may not poll.
     fn settle_drivers(&mut self, next: Deadline, step: &mut Step) {
         if next < self.driver_armed {
             self.driver_armed = next;
-            self.drivers.begin_telling();
-            self.tell_drivers(step);
+            self.drivers.begin_announcing();
+            self.announce_to_drivers(step);
         }
     }
 }

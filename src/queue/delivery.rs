@@ -1,5 +1,5 @@
-//! What was handed out in a queue that delivers at least once: leases, dead letters, the history of
-//! acks, and the tasks that wait for the end of all that.
+//! What a queue that delivers at least once knows of messages that it handed out: leases, dead
+//! letters, the history of acks.
 //!
 //! Pure: no lock, no clock; `now` is in the step.
 
@@ -13,14 +13,14 @@ use super::step::{Caller, NeedsClone, Step};
 use super::wait_queue::{List, Ticket, WaitQueue};
 use crate::time::Deadline;
 
-/// A message that was handed out as often as it may be, and why it came back the last time.
+/// A message that was handed out as often as allowed, and why it was returned the last time.
 pub(super) type Dead = (Lent<Item>, DeadLetterReason);
 
-/// What a queue that delivers at least once has besides.
+/// What only a queue that delivers at least once has.
 pub(super) struct Delivery {
     pub(super) leases: Leases<Item>,
     dead: VecDeque<Dead>,
-    /// The numbers of the dead that go by their number.
+    /// The numbers of dead letters that are known by their number.
     dead_numbers: BTreeSet<u64>,
     past: AckHistory,
     /// Tasks that wait for dead letters.
@@ -51,16 +51,16 @@ impl Delivery {
         self.dead.len()
     }
 
-    /// How many more messages a holder may be handed.
+    /// How many more messages a holder may have in flight.
     pub(super) fn capacity(&self, holder: HolderId) -> usize {
-        self.leases.room(holder)
+        self.leases.capacity(holder)
     }
 
     pub(super) fn is_owed(&self, holder: HolderId) -> bool {
         self.leases.owed(holder).is_some()
     }
 
-    /// Whether any message has ended its lease, or does at `now`.
+    /// Whether any lease or grace has ended at `now`.
     pub(super) fn is_any_over(&self, now: SystemTime) -> bool {
         let next = self.leases.next_end();
         next.is_some_and(|next| next.has_come(now))
@@ -78,15 +78,15 @@ impl Delivery {
         self.dead.push_back((lent, reason));
     }
 
-    /// Whether the message that goes by this number is dead.
+    /// Whether the message that is known by this number is dead.
     pub(super) fn is_dead(&self, number: u64) -> bool {
         self.dead_numbers.contains(&number)
     }
 
-    /// Hands some of the dead over, the oldest first.
-    pub(super) fn take_dead(&mut self, most: usize) -> Vec<Dead> {
-        let most = most.min(self.dead.len());
-        let dead: Vec<_> = self.dead.drain(..most).collect();
+    /// Takes some dead letters, the oldest first.
+    pub(super) fn take_dead(&mut self, max: usize) -> Vec<Dead> {
+        let count = max.min(self.dead.len());
+        let dead: Vec<_> = self.dead.drain(..count).collect();
         for (lent, _) in &dead {
             self.dead_numbers.remove(&lent.seq);
         }
@@ -101,22 +101,22 @@ impl Delivery {
         }
     }
 
-    /// Remembers a message that was handed out and has left.
+    /// Records how a message that was handed out has ended.
     pub(super) fn remember(&mut self, number: u64, item: &Item, end: End) {
         self.past.add(number, item.own_id.as_ref(), end);
     }
 
-    /// How a message ended that went by its number.
+    /// How a message ended that was known by its number.
     pub(super) fn end_of_number(&self, number: u64) -> Option<End> {
         self.past.number(number)
     }
 
-    /// How a message ended that went by an id of its own, and its number.
+    /// How a message with an id of its own ended, and its number.
     pub(super) fn end_of_own(&self, id: &str) -> Option<(End, u64)> {
         self.past.own(id)
     }
 
-    /// Waits until there are dead letters.
+    /// Waits for dead letters.
     pub(super) fn wait_for_dead(
         &mut self,
         ticket: &mut Option<Ticket>,
@@ -133,18 +133,18 @@ impl Delivery {
         step.effects.drop_waker(self.takers.remove(ticket));
     }
 
-    /// Wakes the tasks whose wait is over. `is_over`: the queue has ended, so that nothing more dies
-    /// once nothing is in flight.
+    /// Wakes tasks whose wait is over. `is_over`: the queue has ended, so there will be no more
+    /// dead letters once nothing is in flight.
     pub(super) fn settle(&mut self, is_over: bool, step: &mut Step) {
         let is_idle = self.leases.len() == 0;
         let is_any_dead = !self.dead.is_empty();
-        if (is_any_dead || (is_over && is_idle)) && self.takers.anyone_waits() {
+        if (is_any_dead || (is_over && is_idle)) && self.takers.has_waiting() {
             notify_all(&mut self.takers, step);
         }
     }
 }
 
-/// Wakes all tasks that wait, within the bounds of a step; the rest is woken by the steps of those.
+/// Wakes waiting tasks within the bounds of a step; the steps of those tasks wake the rest.
 fn notify_all(tasks: &mut WaitQueue, step: &mut Step) {
     while step.effects.wakes_left() > 0 {
         let Some((_, waker)) = tasks.notify([None; 2], Deadline::Never) else {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::dead_letter::{AckError, DeadLetter, DeadLetters};
 use super::handle::Queue;
-use super::step::MOST_AT_ONCE;
+use super::step::MAX_PER_HOLD;
 use crate::ordered::Key;
 
 /// Delivery at least once.
@@ -131,7 +131,7 @@ impl Queue {
         let shared = self.shared();
         let mut letters = Vec::new();
         loop {
-            let some = shared.with_caught_up(|state, _| state.take_dead(MOST_AT_ONCE));
+            let some = shared.with_caught_up(|state, _| state.take_dead(MAX_PER_HOLD));
             if some.is_empty() {
                 return letters;
             }

@@ -5,13 +5,13 @@ use core::task::Context;
 use std::sync::Arc;
 
 use super::state::{State, Turn};
-use super::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use super::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use super::turns::Turns;
 use crate::message::id::Epoch;
 use crate::sync::MutexGuard;
 use crate::time::Clock;
 
-/// In how many holds of the lock a call catches up with the time at most.
+/// In how many holds of the lock a call catches up with the time.
 pub(super) const MAX_HOLDS: usize = 8;
 
 /// What handles and streams share.
@@ -23,31 +23,31 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Works on the state, then brings it to rest; wakes and drops outside the lock.
+    /// Runs one step, then its effects outside the lock.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         self.hold(1, work)
     }
 
-    /// The same, after what has become due as time passed: so much of it that no call takes long.
+    /// The same, after catching up with the time, as far as no call takes long.
     pub(super) fn with_caught_up<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         self.hold(MAX_HOLDS, work)
     }
 
-    /// Catches up with the time in at most so many holds of the lock, and works in the last one.
-    fn hold<R>(&self, most: usize, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
+    /// Catches up with the time in at most `max` holds of the lock, and works in the last one.
+    fn hold<R>(&self, max: usize, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         let now = self.clock.now();
-        let mut left = most;
+        let mut left = max;
         loop {
             let mut state = self.state.lock();
             let mut step = Step::new(state.time(now));
             let is_behind = state.catch_up(&mut step);
             left = left.saturating_sub(1);
             if is_behind && left > 0 {
-                self.leave(state, step, MOST_AT_ONCE);
+                self.leave(state, step, MAX_PER_HOLD);
                 continue;
             }
             let result = work(&mut state, &mut step);
-            self.leave(state, step, if is_behind { MOST_AT_ONCE } else { 1 });
+            self.leave(state, step, if is_behind { MAX_PER_HOLD } else { 1 });
             return result;
         }
     }
@@ -72,8 +72,8 @@ impl Shared {
         }
     }
 
-    /// Works on the state for a task that may have to wait. Its waker is cloned outside the lock, and
-    /// only if it has to: then the work is done once more.
+    /// Runs a step for a task that may have to wait. Its waker is cloned outside the lock, and only
+    /// if necessary: then the step is repeated.
     pub(super) fn poll<R>(
         &self,
         cx: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl Shared {
         self.poll_as(Caller::new(cx.waker()), work)
     }
 
-    /// The same for a caller that may have cloned its waker already.
+    /// The same, for a caller that may have cloned its waker already.
     pub(super) fn poll_as<R>(
         &self,
         mut caller: Caller<'_>,

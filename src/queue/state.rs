@@ -1,4 +1,4 @@
-//! What is behind the queue's lock: the steps that concern several of its parts.
+//! The state behind a queue's lock: the steps that concern several of its parts.
 
 mod confirm;
 mod poll;
@@ -16,41 +16,41 @@ use super::delivery::{AllLent, Delivery};
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
-use super::step::{Caller, MOST_AT_ONCE, MOST_IN_TURN, NeedsClone, Step};
+use super::step::{Caller, MAX_PER_HOLD, MAX_PER_TURN, NeedsClone, Step};
 use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
 use crate::time::Deadline;
 use crate::watchers::Watchers;
 
-pub(super) use poll::{Asked, Burst, Taken};
+pub(super) use poll::{Burst, Readiness, Taken};
 
-/// Whatever is behind the queue's lock.
+/// The state behind a queue's lock.
 ///
-/// Each call is one step. [`catch_up`](Self::catch_up) comes before it and does some of what has
-/// become due as time passed; [`settle`](Self::settle) follows it and brings the state to rest: if a
-/// message is due and a stream waits, somebody was notified.
+/// Each call is one step. [`catch_up`](Self::catch_up) precedes it and does some of what has become
+/// due as time passed; [`settle`](Self::settle) follows it and restores the invariant: if a message
+/// is due and a stream waits, a stream has been notified.
 pub(super) struct State {
     pub(super) backlog: Backlog,
     pub(super) consumers: Consumers,
-    /// What a queue has that delivers at least once.
+    /// Only in a queue that delivers at least once.
     pub(super) delivery: Option<Box<Delivery>>,
-    /// The latest reading of the clock. Readings are taken before the lock, so they can come in
-    /// another order: what was due once must stay due.
+    /// The latest reading of the clock. Readings are taken before the lock, so they can arrive in
+    /// another order; a message that was due once must stay due.
     latest: SystemTime,
     has_handles: bool,
-    /// When it was closed: what is due later stays.
+    /// When it was closed: messages that are due later stay.
     closed: Option<SystemTime>,
     is_aborted: bool,
-    /// Of what all tasks have been told, or are being told.
+    /// What is being announced to all tasks, or has been.
     announced: Phase,
     /// Tasks that wait for the beginning of the end.
     closed_watchers: Watchers,
     /// Tasks that wait for the end.
     ended_watchers: Watchers,
-    /// All drivers have been told, or are being told, that nothing is left to do.
-    are_drivers_told: bool,
+    /// The end is being announced to all drivers, or has been.
+    is_announced_to_drivers: bool,
     pub(super) stats: QueueStats,
-    /// How many messages were moved since threads that wait for the lock were let in.
+    /// Messages that were moved since waiting threads were let in.
     moved: usize,
 }
 
@@ -61,7 +61,7 @@ enum Phase {
     Over,
 }
 
-/// How many messages are more than a few.
+/// More messages than this are a crowd.
 const CROWD: usize = 1024;
 
 /// A turn of the threads that enter the lock.
@@ -69,11 +69,11 @@ const CROWD: usize = 1024;
 pub(super) enum Turn {
     /// Few messages are held.
     OfFew,
-    /// So many are held that what they leave behind in the allocator matters.
+    /// So many are held that the memory which they leave behind in the allocator matters.
     OfCrowd,
 }
 
-/// What a driver is to do next.
+/// What a driver must do next.
 pub(super) enum Driven {
     /// Poll again when it is woken, or after that time.
     Wait(Option<Duration>),
@@ -100,7 +100,7 @@ impl State {
             announced: Phase::Open,
             closed_watchers: Watchers::default(),
             ended_watchers: Watchers::default(),
-            are_drivers_told: false,
+            is_announced_to_drivers: false,
             stats: QueueStats::default(),
             moved: 0,
         }
@@ -113,11 +113,11 @@ impl State {
         self.latest
     }
 
-    /// Lets go of what has expired and takes back what is not leased any more: a bounded number of
-    /// messages. Returns whether there may be more.
+    /// Discards expired messages and returns those whose lease has ended, a bounded number of them.
+    /// Returns whether there may be more.
     #[inline]
     pub(super) fn catch_up(&mut self, step: &mut Step) -> bool {
-        let is_timeless = self.delivery.is_none() && !self.backlog.is_perishable();
+        let is_timeless = self.delivery.is_none() && !self.backlog.can_expire();
         if is_timeless && !self.consumers.may_lapse() {
             return false;
         }
@@ -129,7 +129,7 @@ impl State {
         self.is_behind(step.now) && self.catch_up_some(step)
     }
 
-    /// Whether a message has expired or ended its lease that was not let go of yet.
+    /// Whether an expired message was not discarded yet, or one whose lease has ended not returned.
     fn is_behind(&self, now: SystemTime) -> bool {
         let delivery = self.delivery.as_ref();
         self.backlog.is_any_expired(now)
@@ -137,8 +137,8 @@ impl State {
     }
 
     fn catch_up_some(&mut self, step: &mut Step) -> bool {
-        for _ in 0..MOST_AT_ONCE {
-            let came_back = self.take_back_one(step);
+        for _ in 0..MAX_PER_HOLD {
+            let came_back = self.return_one(step);
             if !came_back && !self.expire_one(step) {
                 return false;
             }
@@ -151,18 +151,19 @@ impl State {
             return false;
         };
         self.stats.expired = self.stats.expired.saturating_add(1);
-        self.let_go(key.seq, item, step);
+        self.discard(key.seq, item, step);
         true
     }
 
-    /// A message has left the queue that waited in it.
-    fn let_go(&mut self, number: u64, item: Item, step: &mut Step) {
-        self.remember_stale(number, &item);
+    /// Drops a message that has left the backlog for good.
+    fn discard(&mut self, number: u64, item: Item, step: &mut Step) {
+        self.record_stale(number, &item);
         step.effects.drop_frame(item.frame);
     }
 
-    /// Remembers that a message has left, if it was handed out before.
-    fn remember_stale(&mut self, number: u64, item: &Item) {
+    /// Records that a message is no longer in flight and not confirmed, if it was handed out
+    /// before.
+    fn record_stale(&mut self, number: u64, item: &Item) {
         if item.attempts > 0
             && let Some(delivery) = &mut self.delivery
         {
@@ -174,7 +175,7 @@ impl State {
         let is_closed = self.is_closed();
         let holder = self.consumers.holder(ticket);
         if let (Some(delivery), Some(holder)) = (&mut self.delivery, holder) {
-            // Once it is closed nobody can come back: then the lease alone counts.
+            // Once the queue is closed no client can come back, so only the lease counts.
             let grace = delivery.leases.terms().grace;
             let grace = (!is_closed).then(|| Deadline::At(step.now).plus(grace));
             delivery.leases.orphan(holder, ticket.to_bits(), grace);
@@ -189,11 +190,11 @@ impl State {
             return false;
         };
         self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
-        self.let_go(key.seq, item, step);
+        self.discard(key.seq, item, step);
         true
     }
 
-    /// Takes everything out; it is counted as withdrawn.
+    /// Takes all messages out, and counts them as withdrawn.
     pub(super) fn take_all(&mut self) -> (backlog::All, Option<AllLent>) {
         let lent = self.delivery.as_mut().map(|delivery| delivery.take_all());
         let in_flight = lent.as_ref().map_or(0, |lent| lent.leases.len());
@@ -203,20 +204,20 @@ impl State {
             let messages = u64::try_from(messages).unwrap_or(u64::MAX);
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(messages);
         }
-        self.consumers.have_capacity();
+        self.consumers.free_all_capacity();
         (self.backlog.take_all(), lent)
     }
 
-    /// Remembers messages that were taken out.
-    pub(super) fn forget_all(&mut self, taken: &[backlog::Entry]) {
+    /// Records messages that were taken out.
+    pub(super) fn record_all_stale(&mut self, taken: &[backlog::Entry]) {
         for (key, _, item) in taken {
-            self.remember_stale(key.seq, item);
+            self.record_stale(key.seq, item);
         }
     }
 
-    /// Counts messages as expired that were counted as taken out.
+    /// Counts as expired what was counted as withdrawn.
     pub(super) fn recount_expired(&mut self, expired: &[backlog::Entry]) {
-        self.forget_all(expired);
+        self.record_all_stale(expired);
         let messages = u64::try_from(expired.len()).unwrap_or(u64::MAX);
         self.stats.withdrawn = self.stats.withdrawn.saturating_sub(messages);
         self.stats.expired = self.stats.expired.saturating_add(messages);
@@ -235,7 +236,7 @@ impl State {
         self.closed.is_some()
     }
 
-    /// The last handle is gone: nobody can send any more.
+    /// The last handle is gone: nothing can be pushed any more.
     pub(super) fn drop_handles(&mut self) {
         self.has_handles = false;
     }
@@ -254,7 +255,7 @@ impl State {
         }
     }
 
-    /// When a driver is to poll again.
+    /// When a driver must poll again.
     pub(super) fn drive(
         &mut self,
         ticket: &mut Option<Ticket>,
@@ -269,7 +270,7 @@ impl State {
         Ok(Driven::Wait(next.after(step.now)))
     }
 
-    /// Waits for the beginning of the end; returns whether that has come.
+    /// Waits until closing has begun; returns whether it has.
     pub(super) fn poll_closed(
         &mut self,
         watcher: &mut Option<u64>,
@@ -330,18 +331,19 @@ impl State {
         }
     }
 
-    /// Whether nobody can push any more.
+    /// Whether nothing can be pushed any more.
     #[inline]
     fn is_closing(&self) -> bool {
         self.is_closed() || !self.has_handles
     }
 
-    /// Whether nobody can push, all streams have ended and nothing is in flight.
+    /// Whether nothing can be pushed, all streams have ended and nothing is in flight.
     fn is_ended(&self) -> bool {
         self.is_closing() && self.consumers.len() == 0 && !self.is_any_in_flight()
     }
 
-    /// Wakes the tasks that wait for the beginning of the end, or the end, within the bounds of a step.
+    /// Wakes tasks that wait for the beginning of the end, or for the end, within the bounds of a
+    /// step.
     fn wake_watchers(&mut self, step: &mut Step) {
         wake_some(&mut self.closed_watchers, step);
         if self.is_ended() {
@@ -349,12 +351,12 @@ impl State {
         }
     }
 
-    /// Counts messages that were moved. Returns what kind of turn has ended if threads that wait for
-    /// the lock are to be let in.
+    /// Counts messages that were moved. Returns the kind of turn that has ended, if waiting threads
+    /// must be let in.
     #[inline]
     pub(super) fn count_moved(&mut self, moved: usize) -> Option<Turn> {
         self.moved = self.moved.saturating_add(moved);
-        if self.moved < MOST_IN_TURN {
+        if self.moved < MAX_PER_TURN {
             return None;
         }
         self.moved = 0;
@@ -372,7 +374,7 @@ impl State {
         delivery.is_some_and(|delivery| delivery.leases.len() > 0)
     }
 
-    /// Brings the state to rest after a step: wakes whoever must act on it.
+    /// Restores the invariant after a step: notifies every task that must act on it.
     pub(super) fn settle(&mut self, step: &mut Step) {
         self.announce_end(step);
         if self.is_closing() {
@@ -385,9 +387,9 @@ impl State {
             }
         }
         self.consumers.release();
-        let anyone_waits = self.consumers.anyone_waits();
-        let is_any_full = self.consumers.anyone_is_full();
-        if anyone_waits {
+        let has_waiting = self.consumers.has_waiting();
+        let is_any_full = self.consumers.has_full();
+        if has_waiting {
             self.backlog.count_due(self.horizon(step.now));
             let due = self.backlog.due();
             if due > 0 {
@@ -398,7 +400,7 @@ impl State {
         } else if is_any_full && self.is_head_unleased(step.now) {
             self.consumers.notify_full(step);
         }
-        if self.consumers.anyone_waits() || is_any_full || self.consumers.is_driven() {
+        if self.consumers.has_waiting() || is_any_full || self.consumers.is_driven() {
             let next = self.next_deadline(step.now);
             self.consumers.settle_time(next, step);
         }
@@ -413,11 +415,11 @@ impl State {
         head.is_some_and(|(key, _, item)| !item.has_id && key.due.has_come(horizon))
     }
 
-    /// Wakes all once when the closing begins, so that pacing ends, and once when all is over: some
-    /// in each step.
+    /// Wakes all tasks once when closing begins, so that pacing ends, and once when everything is
+    /// over: some of them in each step.
     #[inline]
     fn announce_end(&mut self, step: &mut Step) {
-        let phase = if self.is_aborted || self.is_forgotten() {
+        let phase = if self.is_aborted || self.is_exhausted() {
             Phase::Over
         } else if self.is_closed() {
             Phase::Closing
@@ -426,23 +428,23 @@ impl State {
         };
         if self.announced < phase {
             self.announced = phase;
-            self.consumers.begin_telling();
-            self.backlog.begin_telling();
+            self.consumers.begin_announcing();
+            self.backlog.begin_announcing();
         }
-        self.consumers.tell(step);
-        self.backlog.tell(step);
+        self.consumers.announce(step);
+        self.backlog.announce(step);
         if self.consumers.is_driven() && self.is_done(step.now) {
-            if !self.are_drivers_told {
-                self.are_drivers_told = true;
-                self.consumers.begin_telling_drivers();
+            if !self.is_announced_to_drivers {
+                self.is_announced_to_drivers = true;
+                self.consumers.begin_announcing_to_drivers();
             }
-            self.consumers.tell_drivers(step);
+            self.consumers.announce_to_drivers(step);
         }
     }
 
-    /// Whether nobody can push, and nothing is left that ever falls due.
+    /// Whether all handles are gone and no message will ever become due.
     #[inline]
-    fn is_forgotten(&self) -> bool {
+    fn is_exhausted(&self) -> bool {
         if self.has_handles {
             return false;
         }
@@ -459,7 +461,7 @@ impl State {
         let next = self.backlog.head();
         let is_due = next.is_some_and(|(key, ..)| key.due.has_come(self.horizon(now)));
         let closed = self.is_closed() && !is_due;
-        self.is_aborted || closed || self.is_forgotten()
+        self.is_aborted || closed || self.is_exhausted()
     }
 
     #[inline]
@@ -467,24 +469,24 @@ impl State {
         self.closed.unwrap_or(now)
     }
 
-    /// When the next message falls due, may come back, or makes room for a producer. If no stream
-    /// waits for a message, nobody can take what falls due.
+    /// When the next message falls due, may return, or frees capacity for a producer. If no stream
+    /// waits, no stream can take a message that falls due.
     #[inline]
     fn next_deadline(&self, now: SystemTime) -> Deadline {
         let mut next = Deadline::Never;
         if let Some(delivery) = &self.delivery {
             next = delivery.next_end();
         }
-        if self.consumers.anyone_waits() && !self.is_closed() {
+        if self.consumers.has_waiting() && !self.is_closed() {
             next = next.min(self.backlog.next_due(now));
         }
-        if !self.consumers.anyone_waits() && self.consumers.anyone_is_full() {
+        if !self.consumers.has_waiting() && self.consumers.has_full() {
             // A message that needs no lease can go to a stream that is full.
             let head = self.backlog.head().filter(|(.., item)| !item.has_id);
             let due = head.map_or(Deadline::Never, |(key, ..)| key.due);
             next = next.min(due);
         }
-        if self.backlog.anyone_waits_for_capacity() {
+        if self.backlog.has_waiting_producers() {
             next = next.min(self.backlog.next_expiry());
         }
         next
@@ -492,7 +494,7 @@ impl State {
 }
 
 /// Wakes tasks in the order in which they began to wait, within the bounds of a step; the steps of
-/// those wake the rest.
+/// those tasks wake the rest.
 fn wake_some(watchers: &mut Watchers, step: &mut Step) {
     while step.effects.wakes_left() > 0 {
         match watchers.pop() {

@@ -1,4 +1,4 @@
-//! One step on a queue's state: its time, and what it leaves to be done outside the lock.
+//! One step on a queue's state: its time, and its effects outside the lock.
 
 use core::task::Waker;
 use std::time::SystemTime;
@@ -7,11 +7,11 @@ use bytes::Bytes;
 
 use crate::wake::wake;
 
-/// The most messages that one hold of the lock moves, and the most tasks that it wakes.
-pub(super) const MOST_AT_ONCE: usize = 64;
+/// How many messages one hold of the lock moves at most, and how many tasks it wakes.
+pub(super) const MAX_PER_HOLD: usize = 64;
 
-/// How many messages are moved before threads that wait for the lock are let in.
-pub(super) const MOST_IN_TURN: usize = 256;
+/// How many messages are moved before waiting threads are let in.
+pub(super) const MAX_PER_TURN: usize = 256;
 
 /// One step: its time, and its effects.
 pub(super) struct Step {
@@ -28,15 +28,14 @@ impl Step {
     }
 }
 
-/// Wakers and frames run code of others when they are woken or dropped, so that happens outside the
-/// lock.
+/// What happens outside the lock, because waking and dropping may run a caller's code.
 #[derive(Default)]
 pub(super) struct Effects {
     few: [Option<Waker>; 2],
     wakes: usize,
     displaced: Option<Waker>,
     frame: Option<Bytes>,
-    /// What most steps have none of.
+    /// Most steps have none.
     many: Option<Box<Many>>,
 }
 
@@ -51,8 +50,8 @@ impl Effects {
     /// Wakes and drops, outside the lock.
     #[inline]
     pub(super) fn run(self) {
-        // Spelled out: every step comes by here, and an iterator over the array costs more than most
-        // of what the step does.
+        // Unrolled by hand: this runs in every step, and an iterator over the array costs more than
+        // most of what the step does.
         let [first, second] = self.few;
         if let Some(waker) = first {
             wake(waker);
@@ -79,10 +78,10 @@ impl Effects {
     /// How many more tasks this step may wake.
     #[inline]
     pub(super) fn wakes_left(&self) -> usize {
-        MOST_AT_ONCE.saturating_sub(self.wakes)
+        MAX_PER_HOLD.saturating_sub(self.wakes)
     }
 
-    /// Drops a waker that was replaced: mostly one.
+    /// Drops a waker outside the lock; mostly there is one at most.
     #[inline]
     pub(super) fn drop_waker(&mut self, waker: Option<Waker>) {
         if waker.is_none() {
@@ -106,13 +105,13 @@ impl Effects {
     }
 }
 
-/// A polling task's waker, cloned only where it is needed, and never under the lock.
+/// The waker of a polling task, cloned only if necessary, and never under the lock.
 pub(super) struct Caller<'a> {
     waker: &'a Waker,
     clone: Option<Waker>,
 }
 
-/// The waker must be cloned, outside the lock; then the step is repeated.
+/// The waker must be cloned outside the lock, and the step repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NeedsClone;
 
@@ -126,8 +125,8 @@ impl<'a> Caller<'a> {
         self.clone = Some(self.waker.clone());
     }
 
-    /// Puts the task's waker into `slot`; returns the one that was there, to be dropped outside the
-    /// lock.
+    /// Registers the task's waker in `slot`; returns the one that was replaced, to be dropped
+    /// outside the lock.
     pub(super) fn register(
         &mut self,
         slot: &mut Option<Waker>,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::handle::Queue;
 use super::shared::{MAX_HOLDS, Shared};
-use super::state::{Asked, Burst, Taken};
+use super::state::{Burst, Readiness, Taken};
 use super::step::Caller;
 use super::wait_queue::Ticket;
 use crate::message::LastEventId;
@@ -80,8 +80,8 @@ impl Source for QueueSubscription {
                 pull.closing();
             }
             Ok(match state.poll_ready(ticket, pull, caller, step)? {
-                Asked::Due => Poll::Ready(()),
-                Asked::Wait(deadline) => {
+                Readiness::Due => Poll::Ready(()),
+                Readiness::Wait(deadline) => {
                     if let Some(deadline) = deadline {
                         pull.wake_at(deadline, step.now);
                     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::delivery::AllLent;
 use super::handle::Queue;
 use super::shared::MAX_HOLDS;
-use super::step::MOST_AT_ONCE;
+use super::step::MAX_PER_HOLD;
 use crate::message::remaining::Remaining;
 use crate::ordered::Key;
 use crate::source::chunk::Chunk;
@@ -99,7 +99,7 @@ impl Queue {
         let mut all = core::iter::from_fn(|| all.pop());
         let mut remaining = Vec::new();
         loop {
-            let some: Vec<_> = all.by_ref().take(MOST_AT_ONCE).collect();
+            let some: Vec<_> = all.by_ref().take(MAX_PER_HOLD).collect();
             if some.is_empty() {
                 return remaining;
             }
@@ -108,7 +108,7 @@ impl Queue {
                 .partition(|(_, expires, _)| expires.has_come(now));
             shared.with(|state, _| {
                 state.recount_expired(&expired);
-                state.forget_all(&some);
+                state.record_all_stale(&some);
             });
             let epoch = shared.epoch;
             let some = some.into_iter();

@@ -1,16 +1,17 @@
-//! The lock of a queue, which threads enter in turns.
+//! A queue's lock, which threads enter in turns.
 
 use crate::sync::{Mutex, MutexGuard};
 
-/// A lock that lets threads in that wait.
+/// A lock that lets waiting threads in.
 ///
-/// A mutex goes to whoever asks first once it is free. That is mostly the thread that has just
-/// released it: one that waits must wake up first. So a thread that waits stands at a turnstile
-/// until it has entered, and one that has moved many messages passes the turnstile before it
-/// goes on. To hand the lock over each time would cost a switch of threads for each message.
+/// A mutex goes to the first thread that asks once it is free. That is mostly the thread that has
+/// just released it, because a waiting one must wake up first. So a waiting thread stands at a
+/// turnstile until it has entered, and a thread that has moved many messages passes the turnstile
+/// before it continues. Handing over the lock each time would cost a switch of threads per message.
 pub(super) struct Turns<T> {
     state: Mutex<T>,
-    /// Held by the thread that waits for the state. Nobody waits for it while holding the state.
+    /// Held by the thread that waits for the state. No thread waits for it while it holds the
+    /// state.
     turnstile: Mutex<()>,
 }
 
@@ -22,7 +23,7 @@ impl<T> Turns<T> {
         }
     }
 
-    /// Enters, after those that wait only if another thread is inside.
+    /// Enters. If another thread is inside, it enters after those that wait.
     #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, T> {
         self.state.try_lock().unwrap_or_else(|| self.wait())
@@ -34,7 +35,7 @@ impl<T> Turns<T> {
         self.state.lock()
     }
 
-    /// Ends the turn of a thread that is not inside: one that waits enters first.
+    /// Ends the turn of a thread that is not inside: a waiting one enters first.
     #[inline(never)]
     pub(super) fn end_turn(&self) {
         drop(self.turnstile.lock());

@@ -1,4 +1,4 @@
-//! Which tasks wait, in which order, and which of them were notified.
+//! Which tasks wait, in which order, and which are notified.
 //!
 //! Pure: no lock, no clock; wakers are handed out, to be woken and dropped by the caller.
 //!
@@ -11,8 +11,8 @@
 //! | notified | was woken, and has a credit of so many messages | `wait`, `leave`, `reserve`, `lapse` |
 //! | reserved | takes so many messages at its next tick | `leave`, `wait`, `lapse` |
 //!
-//! `remove` works in every state. A credit or reservation that is not used in time lapses: its
-//! messages are for others then.
+//! `remove` works in every state. Credit or a reservation that is not used in time lapses: its
+//! messages are then for others.
 
 use core::task::Waker;
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ use super::lease::HolderId;
 use super::step::{Caller, NeedsClone};
 use crate::time::Deadline;
 
-/// Names a slot; a slot that was given to another task does not answer to it.
+/// A slot and its generation: a ticket whose slot was given to another task matches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
     slot: u32,
@@ -29,7 +29,7 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// The ticket as a number, which no other has.
+    /// The ticket as a unique number.
     pub(super) fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.slot)
     }
@@ -42,7 +42,7 @@ impl Ticket {
     }
 }
 
-/// The order in which tasks are notified.
+/// The lists of waiting and notified tasks. Tasks are notified in this order of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum List {
     Waiting,
@@ -64,14 +64,14 @@ struct Slot {
     waker: Option<Waker>,
     generation: u32,
     state: State,
-    /// Neighbours in the list of the state.
+    /// The neighbours in the list of its state.
     previous: Option<u32>,
     next: Option<u32>,
     /// How many messages the task takes once it is notified, or at its tick.
     credit: usize,
-    /// Of a task that was notified or has a reservation: when that lapses.
+    /// When the credit or reservation lapses.
     until: Deadline,
-    /// Of a task that has a reservation: when that was made.
+    /// The round in which the reservation was made.
     round: u64,
     holder: Option<HolderId>,
 }
@@ -82,23 +82,23 @@ struct Ends {
     last: Option<u32>,
 }
 
-/// A slab of wakers, with lists through those that wait.
+/// A slab of wakers, with lists through the tasks that wait.
 #[derive(Debug, Default)]
 pub(super) struct WaitQueue {
     slots: Vec<Slot>,
-    /// The lowest is given first, so that the slab shrinks after a crowd has left.
+    /// The lowest is used first, so that the slab shrinks after a crowd has left.
     free: BTreeSet<u32>,
     lists: [Ends; 4],
     reserved: BTreeSet<(Deadline, u32)>,
     last_generation: u32,
-    /// The sum of what notified and reserved tasks take.
+    /// How many messages notified and reserved tasks take.
     credit: usize,
-    /// The same of those that were notified alone.
+    /// The same, of notified tasks only.
     notified: usize,
-    /// Reservations of an earlier round are void: they count for nothing.
+    /// Reservations of earlier rounds are void.
     round: u64,
-    /// Up to which slot all tasks have been told of the end.
-    told: usize,
+    /// The slot up to which the end was announced to all tasks.
+    announced: usize,
 }
 
 impl WaitQueue {
@@ -123,13 +123,13 @@ impl WaitQueue {
             let slot = free;
             return Ticket { slot, generation };
         }
-        // More slots than that would take a quarter of a terabyte.
+        // More slots would take a quarter of a terabyte.
         let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         self.slots.push(new);
         Ticket { slot, generation }
     }
 
-    /// Gives the slot back. Returns the waker, to be dropped outside the lock.
+    /// Frees the slot. Returns the waker, to be dropped outside the lock.
     pub(super) fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
         self.leave(ticket);
         let slot = self.slot(ticket)?;
@@ -140,7 +140,7 @@ impl WaitQueue {
         waker
     }
 
-    /// Takes free slots off the end, a bounded number.
+    /// Removes free slots at the end, a bounded number.
     fn shrink(&mut self) {
         const MOST: usize = 1024;
 
@@ -166,8 +166,8 @@ impl WaitQueue {
         self.slots.len().saturating_sub(self.free.len())
     }
 
-    /// Waits in a list, at its end or where it stands already; a credit is given up. `credit` is
-    /// what it takes once it is notified. Returns the waker that it replaced.
+    /// Waits in a list, at its end or at its present position, and gives up its credit. `credit` is
+    /// what it takes once it is notified. Returns the waker that was replaced.
     pub(super) fn wait(
         &mut self,
         ticket: Ticket,
@@ -183,7 +183,7 @@ impl WaitQueue {
         Ok(displaced)
     }
 
-    /// Puts a task at the end of a list, unless it stands there.
+    /// Moves a task to the end of a list, unless it is in that list.
     pub(super) fn move_to(&mut self, ticket: Ticket, list: List) {
         if let Some(slot) = self.slot(ticket)
             && slot.state != State::In(list)
@@ -193,7 +193,7 @@ impl WaitQueue {
         }
     }
 
-    /// Puts a task that waits at the end of the list in which it stands.
+    /// Moves a waiting task to the end of its list.
     pub(super) fn move_to_end(&mut self, ticket: Ticket) {
         if let Some(slot) = self.slot(ticket)
             && let State::In(list) = slot.state
@@ -204,8 +204,8 @@ impl WaitQueue {
         }
     }
 
-    /// Takes `credit` messages at its next tick; if it has not by `until`, the reservation lapses.
-    /// Returns the waker that it replaced.
+    /// Reserves `credit` messages for its next tick. If it has not taken them by `until`, the
+    /// reservation lapses. Returns the waker that was replaced.
     pub(super) fn reserve(
         &mut self,
         ticket: Ticket,
@@ -227,8 +227,8 @@ impl WaitQueue {
         Ok(displaced)
     }
 
-    /// All reservations are void: what was reserved is gone. Whoever made them comes back at its tick
-    /// all the same.
+    /// Voids all reservations, because the messages are gone. The streams still return at their
+    /// ticks.
     #[inline]
     pub(super) fn void_reservations(&mut self) {
         if self.credit > self.notified {
@@ -237,7 +237,7 @@ impl WaitQueue {
         }
     }
 
-    /// Keeps the caller's waker, for the end. Returns the one that it replaced.
+    /// Registers the caller's waker, for the end. Returns the one that was replaced.
     #[inline]
     pub(super) fn set_waker(
         &mut self,
@@ -250,12 +250,12 @@ impl WaitQueue {
         }
     }
 
-    /// Takes the waker of a task, whose state stays as it is.
+    /// Takes the waker of a task, without changing its state.
     pub(super) fn take_waker(&mut self, ticket: Ticket) -> Option<Waker> {
         self.slot(ticket)?.waker.take()
     }
 
-    /// Is idle from now on: it has taken something, or does not want to be woken.
+    /// Becomes idle: it has taken something, or does not want to be woken.
     #[inline]
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(slot) = self.slot(ticket) else {
@@ -268,9 +268,9 @@ impl WaitQueue {
         }
     }
 
-    /// Notifies the task that has waited longest, which then has a credit until `until`. The two that
-    /// are named come after all others of their list, the first of them last. Returns its ticket and
-    /// waker.
+    /// Notifies the task that has waited longest, and gives it credit until `until`. The two
+    /// `spared` tasks come after all others of their list, the first of them last. Returns the
+    /// ticket and the waker.
     pub(super) fn notify(
         &mut self,
         [first, second]: [Option<Ticket>; 2],
@@ -294,7 +294,7 @@ impl WaitQueue {
         None
     }
 
-    /// Notifies a task that is full, for what needs no lease.
+    /// Notifies a full task, for a message that needs no lease.
     pub(super) fn notify_full(&mut self, until: Deadline) -> Option<(Ticket, Option<Waker>)> {
         let slot = self.first(List::Full)?;
         let ticket = self.ticket(slot)?;
@@ -332,28 +332,33 @@ impl WaitQueue {
         self.ticket(self.first(list)?)
     }
 
-    /// The waker of the task that has waited longest, which stays where it is.
+    /// Takes the waker of the task that has waited longest, without changing its state.
     pub(super) fn wake_first(&mut self) -> Option<Waker> {
         let first = self.first(List::Waiting)?;
         self.slots.get_mut(first as usize)?.waker.take()
     }
 
-    /// Begins to tell all tasks of the end, whatever they do.
-    pub(super) fn begin_telling(&mut self) {
-        self.told = 0;
+    /// Begins to announce the end to all tasks, in whatever state they are.
+    pub(super) fn begin_announcing(&mut self) {
+        self.announced = 0;
     }
 
-    /// Takes at most so many wakers of tasks that are to hear of the end, and visits a bounded number
-    /// of slots.
-    pub(super) fn tell(&mut self, most: usize, mut each: impl FnMut(Waker)) {
+    /// Takes at most `max` wakers of tasks to which the end must be announced, and visits a bounded
+    /// number of slots.
+    pub(super) fn announce(&mut self, max: usize, mut each: impl FnMut(Waker)) {
         const MOST_VISITED: usize = 1024;
 
-        let mut left = most;
-        for slot in self.slots.iter_mut().skip(self.told).take(MOST_VISITED) {
+        let mut left = max;
+        for slot in self
+            .slots
+            .iter_mut()
+            .skip(self.announced)
+            .take(MOST_VISITED)
+        {
             if left == 0 {
                 break;
             }
-            self.told = self.told.saturating_add(1);
+            self.announced = self.announced.saturating_add(1);
             if let Some(waker) = slot.waker.take() {
                 left = left.saturating_sub(1);
                 each(waker);
@@ -361,8 +366,8 @@ impl WaitQueue {
         }
     }
 
-    /// Takes the credit or reservation of one task back that has lapsed at `now`; returns whether
-    /// there was any.
+    /// Takes back the credit or reservation of one task that has lapsed at `now`; returns whether
+    /// there was one.
     #[inline]
     pub(super) fn lapse(&mut self, now: Deadline) -> bool {
         if let Some((until, slot)) = self.reserved.first().copied()
@@ -399,7 +404,7 @@ impl WaitQueue {
         notified.min(reserved)
     }
 
-    /// Whether any task stands in the list.
+    /// Whether any task is in the list.
     #[inline]
     pub(super) fn has_any(&self, list: List) -> bool {
         self.first(list).is_some()
@@ -407,7 +412,7 @@ impl WaitQueue {
 
     /// Whether any task waits to be notified.
     #[inline]
-    pub(super) fn anyone_waits(&self) -> bool {
+    pub(super) fn has_waiting(&self) -> bool {
         self.has_any(List::Waiting) || self.has_any(List::Yielding)
     }
 
@@ -416,8 +421,7 @@ impl WaitQueue {
         self.first(List::Waiting) == Some(ticket.slot)
     }
 
-    /// The task that came last of those that wait and are not in `except`; one that is full if there
-    /// is no other.
+    /// The last task of those that wait and are not in `except`; a full one if there is no other.
     pub(super) fn last_but(&self, except: [Option<Ticket>; 2]) -> Option<Ticket> {
         for list in [List::Waiting, List::Yielding, List::Full] {
             let mut slot = self.lists.get(list as usize)?.last;
@@ -433,7 +437,7 @@ impl WaitQueue {
         None
     }
 
-    /// Whether no task comes before this one: it has a credit, or has waited longest, or none waits.
+    /// Whether no task goes before this one: it has credit, has waited longest, or none waits.
     #[inline]
     pub(super) fn is_its_turn(&self, ticket: Ticket) -> bool {
         match self.peek(ticket).map(|slot| slot.state) {
@@ -443,20 +447,20 @@ impl WaitQueue {
         }
     }
 
-    /// How many messages all notified tasks take, whatever others have reserved.
+    /// How many messages notified tasks take, without reservations.
     #[inline]
     pub(super) fn credit_notified(&self) -> usize {
         self.notified
     }
 
-    /// How many messages all notified and reserved tasks but this one take.
+    /// How many messages notified and reserved tasks take, without this one.
     pub(super) fn credit_but(&self, ticket: Ticket) -> usize {
         let own = self.peek(ticket).filter(|slot| self.counts(slot));
         self.credit
             .saturating_sub(own.map_or(0, |slot| slot.credit))
     }
 
-    /// How many messages all notified and reserved tasks take.
+    /// How many messages notified and reserved tasks take.
     #[inline]
     pub(super) fn credit(&self) -> usize {
         self.credit
@@ -474,7 +478,7 @@ impl WaitQueue {
         }
     }
 
-    /// Whether this task waits, whatever for.
+    /// Whether this task waits, in whatever list.
     pub(super) fn waits(&self, ticket: Ticket) -> bool {
         let slot = self.peek(ticket);
         slot.is_some_and(|slot| matches!(slot.state, State::In(list) if list != List::Notified))

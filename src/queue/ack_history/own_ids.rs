@@ -11,20 +11,19 @@ use super::End;
 
 /// How many of the last application-supplied ids are remembered.
 pub(super) const REMEMBERED: usize = 65_536;
-/// Their most bytes: as many as that if they are 64 bytes long.
+/// The bound on their bytes: as many ids of 64 bytes fit.
 pub(super) const MOST_BYTES: usize = REMEMBERED * (64 + OVERHEAD);
-/// What an id costs beside its text.
+/// What an id costs in addition to its text.
 const OVERHEAD: usize = 96;
 
-/// The ends of the last messages that went by ids of their own.
+/// The ends of the last messages with ids of their own.
 ///
-/// By the hash of the id: a hash table would move all of them at once when it grows, and a tree by
-/// the ids themselves compares texts at each step. Should two ids share a hash, the earlier is
-/// forgotten.
+/// By the hash of the id: a hash table would move all entries at once when it grows, and a tree of
+/// ids compares texts at each step. If two ids share a hash, the earlier one is forgotten.
 #[derive(Debug, Default)]
 pub(super) struct OwnIds {
     ends: BTreeMap<u64, Ended>,
-    /// The hashes, the earliest first.
+    /// The hashes, earliest first.
     hashes: VecDeque<u64>,
     hasher: RandomState,
     bytes: usize,
@@ -47,7 +46,7 @@ impl OwnIds {
         (*ended.id == *id).then_some((ended.end, ended.seq))
     }
 
-    /// Remembers how a message ended. An id that is remembered keeps its age.
+    /// Records how a message ended. An id that is known already keeps its age.
     pub(super) fn add(&mut self, id: &Arc<str>, seq: u64, end: End) {
         let hash = self.hasher.hash_one(&**id);
         let ended = Ended {

@@ -13,16 +13,16 @@ use crate::time::Deadline;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keeper {
     pub(super) ticket: Ticket,
-    /// The deadline for which it is armed, or arms when it polls. Of one that does not wait: since
-    /// when.
+    /// The deadline that it is armed for, or arms for when it polls. If it does not wait: since
+    /// when it has been away.
     pub(super) armed: Deadline,
-    /// It sees that credit lapses.
+    /// It is armed for the time when credit lapses.
     pub(super) guards: bool,
 }
 
-/// What concerns the timekeepers.
+/// Timekeepers.
 impl Consumers {
-    /// When this stream, which waits, is to poll again: if it is a timekeeper, or becomes one because
+    /// When this waiting stream must poll again: if it is a timekeeper, or becomes one because
     /// there are too few. `next` is the next deadline of the queue.
     pub(crate) fn keep_time(
         &mut self,
@@ -40,7 +40,7 @@ impl Consumers {
             self.first = self.keeper(ticket, next, guards, now);
             return self.first?.armed.time();
         }
-        // One that is away may stay so.
+        // A timekeeper that is away may stay away.
         let is_away =
             |keeper: Option<Keeper>| keeper.is_none_or(|keeper| !self.streams.waits(keeper.ticket));
         if is_second || (self.first.is_some() && is_away(self.second)) {
@@ -52,7 +52,8 @@ impl Consumers {
         None
     }
 
-    /// A timekeeper for a deadline; one that guards goes on as long as streams are notified.
+    /// A timekeeper for a deadline. One that guards credit continues while streams are being
+    /// notified.
     fn keeper(
         &self,
         ticket: Ticket,
@@ -73,7 +74,7 @@ impl Consumers {
         })
     }
 
-    /// When somebody who guards polls again.
+    /// When a stream that guards credit polls again.
     pub(super) fn guard(&self, now: SystemTime) -> Deadline {
         let debt = Deadline::At(now).plus(DEBT);
         let is_recent = self
@@ -83,8 +84,8 @@ impl Consumers {
         self.streams.next_lapse().min(idle)
     }
 
-    /// Sees that somebody is armed for `next`, the next deadline of the queue, and for the time when
-    /// credit lapses.
+    /// Makes sure that streams are armed for `next`, the next deadline of the queue, and for the
+    /// time when credit lapses.
     pub(crate) fn settle_time(&mut self, next: Deadline, step: &mut Step) {
         let lapse = self.streams.next_lapse();
         if self.is_driven() {
@@ -101,12 +102,12 @@ impl Consumers {
         }
     }
 
-    /// Dismisses a timekeeper that has not polled although its time is long over; others are notified
+    /// Replaces a timekeeper that has not polled long after its deadline; others are notified
     /// before it.
     fn dismiss(&mut self, now: SystemTime) {
         for keeper in [self.first, self.second].into_iter().flatten() {
             if keeper.armed.plus(DEBT).has_come(now) {
-                self.resign(keeper.ticket);
+                self.release_role(keeper.ticket);
                 self.streams.move_to_end(keeper.ticket);
             }
         }
@@ -123,7 +124,7 @@ impl Consumers {
             None => {
                 self.first = self.appoint([None; 2], next, step);
             }
-            // One that does not wait arms when it is back.
+            // One that does not wait arms when it returns.
             Some(first) if first.armed <= next || !self.streams.waits(first.ticket) => {}
             Some(first) => {
                 self.first = Some(Keeper {
@@ -135,7 +136,7 @@ impl Consumers {
         }
     }
 
-    /// If the first does not poll, the second must.
+    /// Covers for the first timekeeper in case it does not poll.
     fn settle_second(&mut self, latest: Deadline, step: &mut Step) {
         let Some(first) = self.first.map(|first| first.ticket) else {
             return;
@@ -151,7 +152,7 @@ impl Consumers {
                     step.effects.wake(self.streams.take_waker(second.ticket));
                 }
             }
-            // It arms when it is back, and the first is there meanwhile.
+            // It arms when it returns, and the first is there in the meantime.
             Some(_) if !is_first_away => {}
             _ if latest == Deadline::Never => {}
             _ => {
@@ -161,7 +162,7 @@ impl Consumers {
         }
     }
 
-    /// A stream that waits must be armed for the time when credit lapses.
+    /// Arms a waiting stream for the time when credit lapses.
     fn settle_guard(&mut self, lapse: Deadline, step: &mut Step) {
         let guards = |keeper: Option<Keeper>| {
             let keeper = keeper.filter(|keeper| self.streams.waits(keeper.ticket));
@@ -206,7 +207,7 @@ impl Consumers {
             .wake(keeper.and_then(|keeper| self.streams.take_waker(keeper.ticket)));
     }
 
-    /// Makes a stream that waits a timekeeper: the one that came last, which stays longest.
+    /// Makes a waiting stream a timekeeper: the one that came last, because it stays longest.
     fn appoint(
         &mut self,
         except: [Option<Ticket>; 2],
@@ -222,9 +223,9 @@ impl Consumers {
         })
     }
 
-    /// A timekeeper does not wait for a while.
+    /// A timekeeper is away for a while.
     #[inline]
-    pub(super) fn note_absent(&mut self, ticket: Ticket, now: SystemTime) {
+    pub(super) fn mark_absent(&mut self, ticket: Ticket, now: SystemTime) {
         if self.first.is_none() && self.second.is_none() {
             return;
         }
@@ -236,7 +237,7 @@ impl Consumers {
     }
 
     #[inline]
-    pub(super) fn resign(&mut self, ticket: Ticket) {
+    pub(super) fn release_role(&mut self, ticket: Ticket) {
         for keeper in [&mut self.first, &mut self.second] {
             if keeper.is_some_and(|keeper| keeper.ticket == ticket) {
                 *keeper = None;

@@ -9,21 +9,21 @@ use crate::time::Deadline;
 /// When a lease ends, with the number of its message.
 pub(super) type End = (Deadline, u64);
 
-/// Where an end was put among those that came in order.
+/// The slot of an end among those that came in order.
 pub(super) type Slot = NonZeroU64;
 
 /// The ends of all leases.
 ///
-/// All leases last equally long, so most end in the order in which they began. Those are kept under
-/// ascending slots, and cost the same however many there are. A lease that was extended has no
-/// slot: its end is in a tree.
+/// All leases last equally long, so most end in the order in which they began. Those are stored
+/// under ascending slots, at constant cost. A lease that was extended has no slot: its end is in a
+/// tree.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
     /// Ascending deadlines, by slot.
     in_order: SeqMap<End>,
-    /// The last slot that was given away.
+    /// The last slot that was assigned.
     last_slot: u64,
-    /// None in `in_order` is later.
+    /// The latest deadline in `in_order`.
     latest: Option<Deadline>,
     extended: BTreeSet<End>,
 }
@@ -48,14 +48,14 @@ impl Ends {
         None
     }
 
-    /// The first to come.
+    /// The next end.
     pub(super) fn first(&self) -> Option<End> {
         let in_order = self.in_order.first().map(|(_, end)| end);
         let extended = self.extended.first();
         in_order.into_iter().chain(extended).min().copied()
     }
 
-    /// Removes an end, by the slot that it was given.
+    /// Removes an end, by its slot.
     pub(super) fn remove(&mut self, end: End, slot: Option<Slot>) {
         let Some(slot) = slot else {
             self.extended.remove(&end);

@@ -1,31 +1,31 @@
-//! A message in flight, and the clients to which it was handed.
+//! A message in flight, and the clients that it was handed to.
 
 use core::num::NonZeroU64;
 
 use super::deadlines::Slot;
 use crate::time::Deadline;
 
-/// Names the streams that were handed messages, one after the other, by the same client.
+/// A client: the streams, one after the other, that were handed messages for it.
 pub(crate) type HolderId = NonZeroU64;
 
-/// A message in flight. It is in its holder's list, in the order of handing out.
+/// A message in flight. It is in its holder's list, in the order in which messages were handed out.
 #[derive(Debug)]
 pub(super) struct Flight<T> {
     pub(super) due: Deadline,
     pub(super) expires: Deadline,
     pub(super) until: Deadline,
-    /// That of its end, if the end came in order.
+    /// The slot of its end, if the end came in order.
     pub(super) slot: Option<Slot>,
     pub(super) attempts: u32,
     /// Its lease was extended: it outlives the grace of its stream.
     pub(super) extended: bool,
-    /// It was handed to several clients: its id does not identify one of them.
+    /// It was handed to several clients, so its id identifies none of them.
     pub(super) is_several: bool,
-    /// Grows from one that is handed out to the next.
+    /// Increases with each message that is handed out.
     pub(super) order: u64,
-    /// Without one, it was handed to nobody in particular.
+    /// `None` if it was handed out without a stream.
     pub(super) holder: Option<HolderId>,
-    /// Numbers begin with one.
+    /// Numbers begin with 1.
     pub(super) previous: Option<NonZeroU64>,
     pub(super) next: Option<NonZeroU64>,
     pub(super) item: T,
@@ -67,7 +67,7 @@ impl<T> Flight<T> {
     }
 }
 
-/// What its holder's list has of a message.
+/// The links of the holder's list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub(super) seq: u64,
@@ -90,21 +90,21 @@ impl Link {
     }
 }
 
-/// To which clients a message was handed.
+/// The clients that a message was handed to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Client(Option<HolderId>);
 
 impl Client {
-    /// None yet, or nobody in particular.
+    /// None yet, or none that is a stream.
     pub(super) const NONE: Self = Self(None);
-    /// More than one, or it is not known: the id does not identify one. No holder has this number.
+    /// More than one, or unknown: the id identifies none. No holder has this number.
     pub(super) const SEVERAL: Self = Self(Some(HolderId::MAX));
 
     fn one(holder: HolderId) -> Self {
         Self(Some(holder))
     }
 
-    /// That of a message that is pushed, and whose id may have been handed out before.
+    /// The state of a message that is pushed, and whose id may have been handed out before.
     pub(crate) fn of(was_seen: bool) -> Self {
         if was_seen { Self::SEVERAL } else { Self::NONE }
     }

@@ -1,4 +1,4 @@
-//! All that is in flight, with the order in which it ends and the clients that hold it.
+//! Everything in flight, in the order in which it ends, and the clients that hold it.
 
 mod holder;
 
@@ -13,21 +13,22 @@ use crate::seq_map::SeqMap;
 use crate::time::Deadline;
 use holder::Holder;
 
-/// The most extended leases that one step takes from a holder whose grace is over.
+/// How many extended leases one step takes at most from a holder whose grace is over.
 const MOST_DETACHED: usize = 64;
 
-/// What was handed out, by the number of the message.
+/// Messages in flight, by number.
 ///
-/// Each step works on one message, however many a holder has: nothing walks a holder's list.
+/// Each step works on one message, no matter how many a holder has: nothing traverses a holder's
+/// list.
 #[derive(Debug)]
 pub(crate) struct Leases<T> {
     terms: Lease,
     flights: SeqMap<Box<Flight<T>>>,
     ends: Ends,
     holders: SeqMap<Box<Holder>>,
-    /// When the grace of each holder ends whose stream is gone.
+    /// When the grace of each holder without a stream ends.
     graces: BTreeSet<(Deadline, HolderId)>,
-    /// When the first message expires of each holder whose stream is gone, if any ever does.
+    /// When the first message of each holder without a stream expires, if any ever does.
     expiries: BTreeSet<(Deadline, HolderId)>,
     /// The last message that has left each holder, by number.
     departed: SeqMap<HolderId>,
@@ -35,13 +36,13 @@ pub(crate) struct Leases<T> {
     last_order: u64,
 }
 
-/// What has ended a lease.
+/// Why a lease has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Over {
     Lease,
-    /// Its stream is gone, and the client did not come back in time.
+    /// Its stream was dropped, and the client did not come back in time.
     Grace,
-    /// Its stream is gone, and the message has expired.
+    /// Its stream was dropped, and the message has expired.
     Expiry,
 }
 
@@ -49,7 +50,7 @@ enum Over {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TakenOver {
     pub(crate) holder: HolderId,
-    /// That of the message that the client saw last: see [`Leases::seen`].
+    /// The order of the message that the client saw last: see [`Leases::seen`].
     pub(crate) order: u64,
 }
 
@@ -80,13 +81,13 @@ impl<T> Leases<T> {
         self.flights.get(seq).map(|flight| &flight.item)
     }
 
-    /// Leases a message to a holder, or to nobody in particular. `attempts` is how often it was
-    /// handed out before.
+    /// Leases a message to a holder, or to none. `attempts` counts how many times it was handed out
+    /// before.
     pub(crate) fn lend(&mut self, lent: Lent<T>, holder: Option<HolderId>, now: SystemTime) {
         let until = Deadline::At(now).plus(self.terms.timeout);
         let client = lent.client.and(holder, lent.attempts);
         if client == Client::SEVERAL {
-            // Its id does not identify the client that saw it any more.
+            // Its id no longer identifies the client that saw it.
             self.departed.remove(lent.seq);
         }
         self.last_order = self.last_order.saturating_add(1);
@@ -114,7 +115,7 @@ impl<T> Leases<T> {
         })
     }
 
-    /// Leases the owed message anew.
+    /// Leases the owed message again.
     pub(crate) fn lend_owed(&mut self, id: HolderId, now: SystemTime) {
         let until = Deadline::At(now).plus(self.terms.timeout);
         let Some(holder) = self.holders.get_mut(id.get()) else {
@@ -141,10 +142,10 @@ impl<T> Leases<T> {
         Some((flight.lent(seq), holder))
     }
 
-    /// Ends one lease that is over at `now`: what was over first, however late the call.
+    /// Ends one lease that is over at `now`: the first that ended, however late the call.
     ///
-    /// Returns `None` if none is over, and also when this step has done its share without ending
-    /// one: then [`next_end`](Self::next_end) is still in the past.
+    /// Returns `None` if none is over, or if this step has done its share without ending one;
+    /// [`next_end`](Self::next_end) is then still in the past.
     pub(crate) fn end_due(
         &mut self,
         now: SystemTime,
@@ -165,7 +166,7 @@ impl<T> Leases<T> {
         None
     }
 
-    /// The message whose lease is over first, and why.
+    /// The message whose lease ended first, and why.
     fn first_over(&self, now: SystemTime) -> Option<(u64, Over)> {
         let never = Deadline::Never;
         let grace = self.graces.first().map_or(never, |(grace, _)| *grace);
@@ -183,7 +184,7 @@ impl<T> Leases<T> {
         }
     }
 
-    /// Whether a lease is over at `now`, though its message was not taken back yet.
+    /// Whether a lease is over at `now`, although its message was not returned yet.
     pub(crate) fn is_over(&self, seq: u64, now: SystemTime) -> bool {
         let Some(flight) = self.flights.get(seq) else {
             return true;
@@ -218,7 +219,7 @@ impl<T> Leases<T> {
         true
     }
 
-    /// Begins anew; returns what was.
+    /// Takes everything; returns it.
     pub(crate) fn renew(&mut self) -> Self {
         let mut new = Self::new(self.terms);
         new.last_holder = self.last_holder;
@@ -251,7 +252,7 @@ impl<T> Leases<T> {
         until.has_come(now).then_some(seq)
     }
 
-    /// Lets a message outlive its holder: it is leased to nobody in particular.
+    /// Takes a message from its holder: it stays leased, to none.
     fn detach(&mut self, seq: u64) {
         if let Some(flight) = self.flights.get_mut(seq) {
             let link = flight.link(seq);
@@ -263,7 +264,7 @@ impl<T> Leases<T> {
         }
     }
 
-    /// Moves the end of a lease to another time, which may be the same.
+    /// Moves the end of a lease to another time, possibly the same.
     fn move_end(&mut self, seq: u64, until: Deadline, insert: fn(&mut Ends, End) -> Option<Slot>) {
         if let Some(flight) = self.flights.get_mut(seq) {
             self.ends.remove((flight.until, seq), flight.slot);

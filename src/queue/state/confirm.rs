@@ -9,17 +9,17 @@ use crate::queue::dead_letter::AckError;
 use crate::queue::delivery::Dead;
 use crate::queue::item::Item;
 use crate::queue::lease::{Confirm, DeadLetterReason, HolderId, Lent, TakenOver};
-use crate::queue::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use crate::queue::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use crate::queue::wait_queue::Ticket;
 use crate::source::Limit;
 use crate::source::chunk::Chunk;
 use crate::time::Deadline;
 
-/// What is different in a queue that delivers at least once.
+/// The steps that only a queue has that delivers at least once.
 impl State {
-    /// Adds a message that the client has not seen, sent to a stream before. `None` if there is
-    /// none, false if it does not fit.
-    pub(super) fn gather_owed(
+    /// Sends a message again that the client has not seen. `None` if there is none, false if it
+    /// does not fit.
+    pub(super) fn redeliver_owed(
         &mut self,
         chunk: &mut Chunk,
         holder: HolderId,
@@ -53,7 +53,7 @@ impl State {
         delivery.map_or(usize::MAX, |delivery| delivery.capacity(holder))
     }
 
-    /// What a stream holds, in a queue that delivers at least once.
+    /// The holder of a stream, in a queue that delivers at least once.
     pub(super) fn holder_of(&mut self, ticket: Ticket) -> Option<HolderId> {
         let delivery = self.delivery.as_mut()?;
         let known = self.consumers.holder(ticket);
@@ -64,7 +64,7 @@ impl State {
         Some(holder)
     }
 
-    /// Waits for dead letters; `None` while there are none. True if there will never be any more.
+    /// Waits for dead letters; `None` while there are none, and true if there will be no more.
     pub(crate) fn poll_dead(
         &mut self,
         ticket: &mut Option<Ticket>,
@@ -95,7 +95,7 @@ impl State {
                 self.confirm(number, step);
                 Ok(())
             }
-            // What was confirmed may be confirmed again.
+            // An ack may be repeated.
             Err(Missing::Confirmed) => Ok(()),
             Err(missing) => Err(missing.into()),
         }
@@ -112,7 +112,8 @@ impl State {
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((mut lent, holder)) = ended {
             if let Some(delay) = delay {
-                // What expires before it is due again is due then: it goes to nobody.
+                // A message that expires before it is due again is due when it expires: it goes to
+                // no client.
                 lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
             }
             self.come_back(lent, holder, DeadLetterReason::Nacked, step);
@@ -128,8 +129,8 @@ impl State {
         Ok(())
     }
 
-    /// Takes back one message that is not leased any more, if there is any.
-    pub(super) fn take_back_one(&mut self, step: &mut Step) -> bool {
+    /// Returns one message whose lease has ended, if there is one.
+    pub(super) fn return_one(&mut self, step: &mut Step) -> bool {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end_due(step.now));
         let Some((lent, holder, reason)) = ended else {
@@ -153,8 +154,8 @@ impl State {
                 return false;
             };
             if let Some(stream) = delivery.leases.stream_that_saw(number) {
-                // It holds nothing any more, so it may have more.
-                self.consumers.has_capacity(Ticket::from_bits(stream));
+                // It holds nothing now, so it may take more.
+                self.consumers.free_capacity(Ticket::from_bits(stream));
             }
             *taken_over = delivery.leases.take_over(number, ticket.to_bits());
             let holder = taken_over.map(|taken_over| taken_over.holder);
@@ -163,7 +164,7 @@ impl State {
         let Some(TakenOver { holder, order }) = *taken_over else {
             return false;
         };
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..MAX_PER_HOLD {
             let delivery = self.delivery.as_ref();
             let by_resume =
                 delivery.filter(|delivery| delivery.leases.terms().confirm == Confirm::ByResume);
@@ -184,19 +185,19 @@ impl State {
         own.or_else(|| self.backlog.number_in(id))
     }
 
-    /// Hands some dead letters over.
-    pub(crate) fn take_dead(&mut self, most: usize) -> Vec<Dead> {
+    /// Takes some dead letters.
+    pub(crate) fn take_dead(&mut self, max: usize) -> Vec<Dead> {
         let delivery = self.delivery.as_mut();
-        let dead = delivery.map_or_else(Vec::new, |delivery| delivery.take_dead(most));
+        let dead = delivery.map_or_else(Vec::new, |delivery| delivery.take_dead(max));
         for (lent, _) in &dead {
             let (due, seq) = (lent.due, lent.seq);
-            self.backlog.strike_off(Key { due, seq }, &lent.item, true);
+            self.backlog.release(Key { due, seq }, &lent.item, true);
             self.stats.withdrawn = self.stats.withdrawn.saturating_add(1);
         }
         dead
     }
 
-    /// Whether the queue answers for a message with this id, where ids must be unique.
+    /// Whether the queue holds a message with this id, if ids must be unique.
     pub(super) fn is_taken(&self, id: &str) -> bool {
         let Some(delivery) = &self.delivery else {
             return false;
@@ -217,11 +218,11 @@ impl State {
         let delivery = self.delivery.as_ref().ok_or(Missing::Unknown)?;
         let own = self.backlog.newest_with_own(id);
         let number = own.or_else(|| self.backlog.number_in(id));
-        // A message with an id of its own does not go by its number.
+        // A message with an id of its own is not known by its number.
         let goes_by = |item: &Item| own.is_some() || item.own_id.is_none();
         if let Some(number) = number {
             if delivery.leases.get(number).is_some_and(goes_by) {
-                // It may not have been taken back yet.
+                // Its lease may have ended without the message having been returned.
                 let is_over = delivery.leases.is_over(number, step.now);
                 return if is_over {
                     Err(Missing::Stale)
@@ -255,8 +256,8 @@ impl State {
         };
         delivery.remember(number, &lent.item, End::Confirmed);
         self.stats.confirmed = self.stats.confirmed.saturating_add(1);
-        self.strike_off_lent(lent, step);
-        self.has_capacity_again(holder);
+        self.release_lent(lent, step);
+        self.free_capacity_of(holder);
     }
 
     fn end_lease(&mut self, number: u64, reason: DeadLetterReason, step: &mut Step) {
@@ -267,7 +268,7 @@ impl State {
         }
     }
 
-    /// Puts a message whose lease has ended where it belongs.
+    /// Puts a message whose lease has ended back into the backlog, or among the dead letters.
     fn come_back(
         &mut self,
         mut lent: Lent<Item>,
@@ -275,7 +276,7 @@ impl State {
         reason: DeadLetterReason,
         step: &mut Step,
     ) {
-        self.has_capacity_again(holder);
+        self.free_capacity_of(holder);
         lent.item.attempts = lent.attempts;
         lent.item.client = lent.client;
         let Some(delivery) = &mut self.delivery else {
@@ -285,7 +286,7 @@ impl State {
         if lent.expires.has_come(step.now) {
             delivery.remember(seq, &lent.item, End::Stale);
             self.stats.expired = self.stats.expired.saturating_add(1);
-            self.strike_off_lent(lent, step);
+            self.release_lent(lent, step);
         } else if lent.attempts >= delivery.leases.terms().max_attempts {
             delivery.remember(seq, &lent.item, End::Stale);
             delivery.bury(lent, reason);
@@ -295,19 +296,19 @@ impl State {
         }
     }
 
-    /// The queue does not answer any more for a message that was in flight.
-    fn strike_off_lent(&mut self, lent: Lent<Item>, step: &mut Step) {
+    /// Releases what a message in flight counted towards the bounds.
+    fn release_lent(&mut self, lent: Lent<Item>, step: &mut Step) {
         let (due, seq) = (lent.due, lent.seq);
-        self.backlog.strike_off(Key { due, seq }, &lent.item, true);
+        self.backlog.release(Key { due, seq }, &lent.item, true);
         step.effects.drop_frame(lent.item.frame);
     }
 
-    /// The stream of a holder may be full no more.
-    fn has_capacity_again(&mut self, holder: Option<HolderId>) {
+    /// The stream of this holder may take more now.
+    fn free_capacity_of(&mut self, holder: Option<HolderId>) {
         let delivery = self.delivery.as_ref();
         let stream = delivery.and_then(|delivery| delivery.leases.stream_of(holder?));
         if let Some(stream) = stream {
-            self.consumers.has_capacity(Ticket::from_bits(stream));
+            self.consumers.free_capacity(Ticket::from_bits(stream));
         }
     }
 }
@@ -323,7 +324,7 @@ impl From<Missing> for AckError {
     fn from(missing: Missing) -> Self {
         match missing {
             Missing::Unknown => Self::Unknown,
-            // To give back or extend what is confirmed comes too late.
+            // A nack or an extension of a confirmed message is too late.
             Missing::Stale | Missing::Confirmed => Self::Stale,
         }
     }

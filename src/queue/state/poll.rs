@@ -6,19 +6,19 @@ use super::State;
 use crate::queue::consumers::DEBT;
 use crate::queue::item::Item;
 use crate::queue::lease::{HolderId, Lent};
-use crate::queue::step::{Caller, MOST_AT_ONCE, NeedsClone, Step};
+use crate::queue::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use crate::queue::wait_queue::{List, Ticket};
 use crate::source::chunk::Chunk;
 use crate::source::{Limit, Pull};
 use crate::time::Deadline;
 
-/// What a poll for a chunk has come to.
+/// The outcome of a poll for a chunk.
 pub(crate) enum Taken {
     /// All that is due and fits.
     Chunk,
-    /// There is nothing; when this stream is to poll again, if it is a timekeeper.
+    /// Nothing is due. When this stream must poll again, if it is a timekeeper.
     Wait(Option<SystemTime>),
-    /// There was more to let go of than one hold of the lock allows.
+    /// More had to be discarded than one hold of the lock allows.
     Again,
     End,
 }
@@ -27,24 +27,24 @@ enum Gathered {
     /// All that is due and fits; maybe nothing.
     Done,
     Again,
-    /// The stream has as much in flight as it may.
+    /// The stream has as many messages in flight as it may.
     Full,
 }
 
-/// The answer to whether something is due.
-pub(crate) enum Asked {
+/// Whether something is due.
+pub(crate) enum Readiness {
     Due,
-    /// Not now; when this stream is to poll again, if it is a timekeeper.
+    /// Nothing is due. When this stream must poll again, if it is a timekeeper.
     Wait(Option<SystemTime>),
 }
 
-/// A burst of a stream, which goes on where a chunk could not hold all of it.
+/// A burst, which continues in the next chunk if one could not hold all of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Burst {
     began: SystemTime,
-    /// The number of the last message that was there.
+    /// The number of the last message when the burst began.
     last: u64,
-    /// How many messages it may still have.
+    /// How many more messages it may have.
     left: usize,
 }
 
@@ -75,7 +75,7 @@ impl State {
             if pull.registers() {
                 self.consumers.leave(ticket, step.now);
             } else {
-                self.consumers.leave_for_good(ticket, step);
+                self.consumers.leave_unregistered(ticket, step);
             }
             if let Gathered::Again = gathered {
                 return Ok(Taken::Again);
@@ -94,13 +94,13 @@ impl State {
         }
     }
 
-    /// Takes one message that is due, for nobody in particular.
+    /// Takes one due message, without a stream.
     pub(crate) fn next_ready(&mut self, chunk: &mut Chunk, step: &mut Step) -> bool {
         let one = Limit::new(usize::MAX, 1);
         !self.is_aborted && matches!(self.gather(chunk, None, one, step), Gathered::Again)
     }
 
-    /// Whether a timekeeper leaves what is due to the streams that were notified for it.
+    /// Whether a timekeeper leaves the due messages to streams that were notified for them.
     #[inline]
     fn abstains(&mut self, ticket: Ticket, holder: Option<HolderId>, now: SystemTime) -> bool {
         if !self.consumers.is_keeper(ticket)
@@ -114,7 +114,8 @@ impl State {
         due > 0 && self.consumers.abstains(ticket, due)
     }
 
-    /// Waits, having found nothing. One that polls by hand leaves instead, and keeps no waker.
+    /// Waits, having found nothing. A caller that polls by hand leaves instead, and registers no
+    /// waker.
     fn wait(
         &mut self,
         ticket: Ticket,
@@ -124,7 +125,7 @@ impl State {
         step: &mut Step,
     ) -> Result<Taken, NeedsClone> {
         if !pull.registers() {
-            self.consumers.leave_for_good(ticket, step);
+            self.consumers.leave_unregistered(ticket, step);
             return Ok(Taken::Wait(None));
         }
         let capacity = holder.map_or(usize::MAX, |holder| self.capacity(holder));
@@ -141,9 +142,9 @@ impl State {
         ))
     }
 
-    /// Says whether more of a burst follows a chunk of so many messages. The last chunk may hold some
-    /// that came after it began. On a grid, a burst has as
-    /// many messages as a tick allows, in as many chunks as it takes.
+    /// Reports whether more of the burst follows this chunk. The last chunk may hold messages that
+    /// came after the burst began. On a grid, a burst has as many messages as a tick allows, in as
+    /// many chunks as necessary.
     fn note_burst(
         &self,
         burst: &mut Option<Burst>,
@@ -156,7 +157,7 @@ impl State {
             *burst = None;
             return;
         }
-        let most = if pull.is_batch() {
+        let max = if pull.is_batch() {
             pull.limit().messages
         } else {
             usize::MAX
@@ -164,7 +165,7 @@ impl State {
         let mut this = burst.take().unwrap_or(Burst {
             began: self.horizon(now),
             last: self.backlog.last_number(),
-            left: most,
+            left: max,
         });
         this.left = this.left.saturating_sub(messages);
         let head = self.backlog.head().filter(|(key, ..)| {
@@ -185,9 +186,9 @@ impl State {
         step: &mut Step,
     ) -> Gathered {
         let horizon = self.horizon(step.now);
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..MAX_PER_HOLD {
             if let Some(holder) = holder {
-                match self.gather_owed(chunk, holder, limit, step) {
+                match self.redeliver_owed(chunk, holder, limit, step) {
                     Some(true) => continue,
                     Some(false) => return Gathered::Done,
                     None => {}
@@ -225,7 +226,7 @@ impl State {
     ) {
         if !is_leased {
             if let Some((_, _, item)) = self.backlog.pop() {
-                // Nobody can confirm it.
+                // No client can confirm it.
                 let confirmed = u64::from(self.delivery.is_some());
                 self.stats.confirmed = self.stats.confirmed.saturating_add(confirmed);
                 self.stats.delivered = self.stats.delivered.saturating_add(1);
@@ -253,22 +254,22 @@ impl State {
         delivery.leases.lend(lent, holder, step.now);
     }
 
-    /// Whether something is due that nobody else has promised to take. If so, this stream promises to
-    /// take as much as its limit allows; otherwise it waits.
+    /// Whether something is due that no other stream has reserved. If so, this stream reserves as
+    /// much as its limit allows; otherwise it waits.
     pub(crate) fn poll_ready(
         &mut self,
         ticket: Ticket,
         pull: &Pull,
         caller: &mut Caller<'_>,
         step: &mut Step,
-    ) -> Result<Asked, NeedsClone> {
+    ) -> Result<Readiness, NeedsClone> {
         let holder = self.holder_of(ticket);
         if self.is_aborted || self.is_closed() || self.is_finished(step.now) {
-            return Ok(Asked::Due);
+            return Ok(Readiness::Due);
         }
         if holder.is_some_and(|holder| self.is_owed(holder)) {
             self.consumers.park(ticket, caller, step)?;
-            return Ok(Asked::Due);
+            return Ok(Readiness::Due);
         }
         let capacity = holder.map_or(usize::MAX, |holder| self.capacity(holder));
         let head = self.backlog.head();
@@ -276,13 +277,13 @@ impl State {
         self.backlog.count_due(self.horizon(step.now));
         let due = self.backlog.due();
         if !pull.registers() {
-            // It polls by hand: it keeps nothing from the others.
-            self.consumers.leave_for_good(ticket, step);
+            // It polls by hand: it reserves nothing.
+            self.consumers.leave_unregistered(ticket, step);
             let is_due = !is_full && self.consumers.is_one_left(ticket, due);
             return Ok(if is_due {
-                Asked::Due
+                Readiness::Due
             } else {
-                Asked::Wait(None)
+                Readiness::Wait(None)
             });
         }
         if !is_full && self.consumers.may_reserve(ticket, due) {
@@ -292,11 +293,11 @@ impl State {
             });
             self.consumers
                 .reserve(ticket, credit, until, caller, step)?;
-            return Ok(Asked::Due);
+            return Ok(Readiness::Due);
         }
         match self.wait(ticket, holder, pull, caller, step)? {
-            Taken::Wait(deadline) => Ok(Asked::Wait(deadline)),
-            Taken::Chunk | Taken::Again | Taken::End => Ok(Asked::Due),
+            Taken::Wait(deadline) => Ok(Readiness::Wait(deadline)),
+            Taken::Chunk | Taken::Again | Taken::End => Ok(Readiness::Due),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a message comes into a queue.
+//! How a message enters a queue.
 
 use super::State;
 use crate::message::Message;
@@ -37,7 +37,7 @@ impl State {
         if self.backlog.is_too_large(cost) {
             return refuse(PushError::TooLarge, push);
         }
-        // What has expired may be a message with the same id, or the capacity that is missing.
+        // An expired message may have the same id, or take the missing capacity.
         let is_behind = self.is_behind(step.now);
         if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
             if is_behind {

@@ -137,7 +137,7 @@ fn an_old_ticket_means_nothing_once_its_slot_has_a_new_owner() {
     assert_ne!(old, new);
     assert_eq!(Ticket::from_bits(new.to_bits()), new);
     wait(&mut queue, old, List::Waiting, &a);
-    assert!(!queue.anyone_waits());
+    assert!(!queue.has_waiting());
     wait(&mut queue, new, List::Waiting, &b);
     queue.leave(old);
     queue.remove(old);
@@ -155,7 +155,7 @@ fn the_waker_is_cloned_only_where_another_one_is_kept() {
         queue.wait(ticket, List::Waiting, 1, &mut caller).err(),
         Some(NeedsClone)
     );
-    assert!(!queue.anyone_waits(), "nothing has changed");
+    assert!(!queue.has_waiting(), "nothing has changed");
     assert!(wait(&mut queue, ticket, List::Waiting, &a).is_none());
     let same = queue.wait(ticket, List::Waiting, 1, &mut Caller::new(&a));
     assert!(same.unwrap().is_none(), "the same one stays");
@@ -165,8 +165,8 @@ fn the_waker_is_cloned_only_where_another_one_is_kept() {
             .will_wake(&a)
     );
     queue.leave(ticket);
-    queue.begin_telling();
-    queue.tell(1, Waker::wake);
+    queue.begin_announcing();
+    queue.announce(1, Waker::wake);
     assert_eq!(counts[1].0.load(Ordering::Relaxed), 1);
 }
 
@@ -178,9 +178,9 @@ fn the_end_is_told_to_all_some_at_a_time() {
         let ticket = queue.insert();
         wait(&mut queue, ticket, List::Full, waker);
     }
-    queue.begin_telling();
+    queue.begin_announcing();
     for told in [64, 100, 100] {
-        queue.tell(64, Waker::wake);
+        queue.announce(64, Waker::wake);
         let woken = counts.iter().map(|count| count.0.load(Ordering::Relaxed));
         assert_eq!(woken.sum::<usize>(), told);
     }
@@ -287,7 +287,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(queue.credit(), notified.len());
-            prop_assert_eq!(queue.anyone_waits(), !(waiting.is_empty() && yielding.is_empty()));
+            prop_assert_eq!(queue.has_waiting(), !(waiting.is_empty() && yielding.is_empty()));
             let last = waiting.last().or(yielding.last()).map(|at| tickets[*at]);
             prop_assert_eq!(queue.last_but(NOBODY), last);
         }

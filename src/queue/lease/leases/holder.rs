@@ -1,4 +1,4 @@
-//! The clients that hold what is in flight, and which messages each has.
+//! The clients that have messages in flight, and which.
 
 use core::num::NonZeroU64;
 use std::collections::BTreeSet;
@@ -8,28 +8,28 @@ use super::super::flight::{HolderId, Link};
 use super::{Leases, TakenOver};
 use crate::time::Deadline;
 
-/// A client: its messages form a list, in the order of handing out.
+/// A client. Its messages form a list, in the order in which they were handed out.
 #[derive(Debug, Default)]
 pub(super) struct Holder {
-    /// The stream that holds; without one, the messages are orphaned.
+    /// Its stream; without one, its messages are orphaned.
     pub(super) stream: Option<u64>,
     pub(super) grace: Option<Deadline>,
     pub(super) first: Option<u64>,
     pub(super) last: Option<u64>,
     pub(super) count: usize,
-    /// When those of its messages expire that ever do.
+    /// When its messages expire, those that ever do.
     pub(super) expiries: BTreeSet<End>,
-    /// The first message that a client that came back has not seen: this one and those after it are
-    /// sent again before anything else.
+    /// The first message that the client has not seen when it came back: this one and those after
+    /// it are sent again before anything else.
     pub(super) owed: Option<u64>,
-    /// Of the messages that have left it, the one that was handed out last, and its order.
+    /// The last handed-out message of those that have left it, and its order.
     pub(super) departed: Option<(u64, u64)>,
-    /// The first message that was handed out after that one.
+    /// The first message that was handed out after that.
     pub(super) after_departed: Option<u64>,
 }
 
 impl Holder {
-    /// When its first message expires, if its stream is gone.
+    /// When its first message expires, if its stream was dropped.
     fn orphan_expiry(&self) -> Option<Deadline> {
         let first = self.expiries.first();
         let first = first.filter(|_| self.stream.is_none())?;
@@ -51,8 +51,8 @@ impl Holder {
         self.last.replace(seq)
     }
 
-    /// Takes a message out of the list. Returns whether it is the last one handed out of those that
-    /// have left, and the one that was so before.
+    /// Removes a message from the list. Returns whether it is the last handed-out one of those that
+    /// have left, and the previous such message.
     fn remove(&mut self, link: &Link) -> (bool, Option<u64>) {
         let seq = link.seq;
         self.count = self.count.saturating_sub(1);
@@ -81,9 +81,10 @@ impl Holder {
     }
 }
 
-/// What concerns the holders.
+/// Holders.
 impl<T> Leases<T> {
-    /// The holder of a stream: the one that it has, if nobody took it over, or a new one.
+    /// The holder of a stream: the one that it has, unless another stream took it over, or a new
+    /// one.
     pub(crate) fn holder_of(&mut self, stream: u64, holder: Option<HolderId>) -> HolderId {
         let own = holder.filter(|id| self.is_held_by(*id, stream));
         own.unwrap_or_else(|| {
@@ -97,32 +98,32 @@ impl<T> Leases<T> {
         })
     }
 
-    /// The stream of the client that saw this message last, which another may
-    /// [take over](Self::take_over) from.
+    /// The stream of the client that saw this message last, from which another may [take
+    /// over](Self::take_over).
     pub(crate) fn stream_that_saw(&self, seq: u64) -> Option<u64> {
         let (holder, ..) = self.client_of(seq)?;
         self.stream_of(holder)
     }
 
-    /// The stream that holds.
+    /// The stream of a holder.
     pub(crate) fn stream_of(&self, holder: HolderId) -> Option<u64> {
         self.holders.get(holder.get())?.stream
     }
 
-    /// How many more messages the holder may be handed.
-    pub(crate) fn room(&self, holder: HolderId) -> usize {
+    /// How many more messages the holder may have in flight.
+    pub(crate) fn capacity(&self, holder: HolderId) -> usize {
         let holder = self.holders.get(holder.get());
         let count = holder.map_or(0, |holder| holder.count);
         self.terms.max_in_flight.saturating_sub(count)
     }
 
-    /// The message that the holder is owed next, if there is one: returns its number and item.
+    /// The message that must be sent to the holder again next: its number and item.
     pub(crate) fn owed(&self, holder: HolderId) -> Option<(u64, &T)> {
         let seq = self.holders.get(holder.get())?.owed?;
         Some((seq, self.get(seq)?))
     }
 
-    /// The stream is gone: what it holds waits for `grace`, or to the end of the leases.
+    /// The stream was dropped: its messages wait for `grace`, or for the end of their leases.
     pub(crate) fn orphan(&mut self, id: HolderId, stream: u64, grace: Option<Deadline>) {
         let holder = self.holders.get_mut(id.get());
         let Some(holder) = holder.filter(|holder| holder.stream == Some(stream)) else {
@@ -143,8 +144,8 @@ impl<T> Leases<T> {
         }
     }
 
-    /// A stream takes over what the client has that saw this message last: it is in flight, or the
-    /// last of those that have left their holder. What was handed out after it is
+    /// A stream takes over what the client that saw this message last has: the message is in
+    /// flight, or the last of those that have left their holder. What was handed out after it is
     /// [owed](Self::owed).
     pub(crate) fn take_over(&mut self, seq: u64, stream: u64) -> Option<TakenOver> {
         let (id, order, owed) = self.client_of(seq)?;
@@ -197,7 +198,7 @@ impl<T> Leases<T> {
         NonZeroU64::new(previous?)
     }
 
-    /// Takes a message out of its holder's list.
+    /// Removes a message from its holder's list.
     pub(super) fn unlink(&mut self, link: &Link) {
         let Some(id) = link.holder else {
             return;

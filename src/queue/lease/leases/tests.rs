@@ -108,9 +108,9 @@ fn attempts_count_what_is_lent() {
 #[test]
 fn a_holder_has_room_for_so_many_and_gets_it_back() {
     let (mut leases, holder) = held(&[1, 2, 3]);
-    assert_eq!(leases.room(holder), 0);
+    assert_eq!(leases.capacity(holder), 0);
     assert_eq!(leases.end(2).unwrap().1, Some(holder));
-    assert_eq!(leases.room(holder), 1);
+    assert_eq!(leases.capacity(holder), 1);
     assert_eq!(list(&leases, holder), [1, 3]);
 }
 
