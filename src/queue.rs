@@ -211,8 +211,8 @@ impl Queue {
 
     /// Takes the next message that is due, as one frame, without a stream or an executor.
     ///
-    /// One call lets go of some 4 000 messages that have expired at most: if more than that come before
-    /// the next message, it returns `None`, and later calls go on.
+    /// One call lets go of at most 1024 messages that have expired: if more than that come before the
+    /// next message, it returns `None`, and later calls go on.
     ///
     /// # Examples
     ///
@@ -747,7 +747,7 @@ impl Drop for Handle {
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// In so many holds of the lock a call catches up with the time at most.
-const MOST_HOLDS: usize = 8;
+const MOST_HOLDS: usize = 16;
 
 /// What handles and streams share.
 struct Shared {

@@ -15,7 +15,7 @@ use super::delivery::{AllLent, Delivery};
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
-use super::step::{Caller, MOST_AT_ONCE, MOST_IN_TURN, NeedsClone, Step};
+use super::step::{Caller, MOST_IN_TURN, NeedsClone, Step};
 use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
 use crate::time::Deadline;
@@ -129,7 +129,7 @@ impl State {
     }
 
     fn catch_up_some(&mut self, step: &mut Step) -> bool {
-        for _ in 0..MOST_AT_ONCE {
+        while step.count_move() {
             let came_back = self.take_back_one(step);
             if !came_back && !self.expire_one(step) {
                 return false;
