@@ -12,7 +12,7 @@ use crate::sync::MutexGuard;
 use crate::time::Clock;
 
 /// In how many holds of the lock a call catches up with the time.
-pub(super) const MAX_HOLDS: usize = 8;
+pub(super) const MAX_HOLDS: usize = 16;
 
 /// What handles and streams share.
 pub(super) struct Shared {

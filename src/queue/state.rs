@@ -16,7 +16,7 @@ use super::delivery::{AllLent, Delivery};
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
-use super::step::{Caller, MAX_PER_HOLD, MAX_PER_TURN, NeedsClone, Step};
+use super::step::{Caller, MAX_PER_TURN, NeedsClone, Step};
 use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
 use crate::time::Deadline;
@@ -137,7 +137,7 @@ impl State {
     }
 
     fn catch_up_some(&mut self, step: &mut Step) -> bool {
-        for _ in 0..MAX_PER_HOLD {
+        while step.count_move() {
             let came_back = self.return_one(step);
             if !came_back && !self.expire_one(step) {
                 return false;

@@ -17,6 +17,8 @@ pub(super) const MAX_PER_TURN: usize = 256;
 pub(super) struct Step {
     pub(super) now: SystemTime,
     pub(super) effects: Effects,
+    /// How many messages it has discarded or returned.
+    moved: usize,
 }
 
 impl Step {
@@ -24,7 +26,16 @@ impl Step {
         Self {
             now,
             effects: Effects::default(),
+            moved: 0,
         }
+    }
+
+    /// Counts a message to be discarded or returned; false if it must wait for the next step.
+    #[inline]
+    pub(super) fn count_move(&mut self) -> bool {
+        let may_move = self.moved < MAX_PER_HOLD;
+        self.moved = self.moved.saturating_add(usize::from(may_move));
+        may_move
     }
 }
 

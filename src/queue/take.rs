@@ -14,7 +14,7 @@ use crate::source::chunk::Chunk;
 impl Queue {
     /// Takes the next message that is due, as one frame, without a stream or an executor.
     ///
-    /// A call removes at most about 4 000 expired messages: if more of them precede the next
+    /// A call removes at most 1024 expired messages: if more of them precede the next
     /// message, it returns `None`, and the next call goes on.
     ///
     /// # Examples

@@ -202,6 +202,9 @@ impl State {
                 return Gathered::Done;
             }
             if expires.has_come(step.now) {
+                if !step.count_move() {
+                    return Gathered::Again;
+                }
                 self.expire_one(step);
                 continue;
             }
