@@ -20,7 +20,7 @@ use crate::message::Message;
 use crate::message::id::Epoch;
 use crate::source::{Limit, TooManyStreams};
 use crate::time::Deadline;
-use crate::topic::log::MOST_AT_ONCE;
+use crate::topic::log::MAX_PER_STEP;
 
 /// All that is behind the lock.
 ///
@@ -62,7 +62,7 @@ impl State {
         if self.is_closed() {
             return self.store.trim(step.now);
         }
-        for _ in 0..MOST_AT_ONCE {
+        for _ in 0..MAX_PER_STEP {
             match self.store.enter_first(step) {
                 First::NotDue => {
                     let has_more = self.store.trim(step.now);
