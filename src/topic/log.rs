@@ -9,9 +9,9 @@
 //!              ^ oldest                        ^ next
 //! ```
 //!
-//! Most messages are evicted in the order in which they entered. One that expires leaves a hole. A block
-//! with holes is rewritten when it is read, when half of it has been removed, or when it has the most
-//! holes and the log takes more than an eighth beyond its bound.
+//! Most messages are evicted in the order in which they entered. One that expires leaves a hole. A
+//! block with holes is rewritten when it is read, when half of it has been removed, or when it has
+//! the most holes and the log takes more than an eighth beyond its bound.
 
 mod append;
 mod block;
@@ -37,14 +37,15 @@ use tail::Tail;
 
 pub(crate) use read::Read;
 
-/// The maximum number of messages that one step copies or evicts, and that a block holds if any of them
-/// can expire.
+/// The maximum number of messages that one step copies or evicts, and that a block holds if any of
+/// them can expire.
 pub(crate) const MAX_PER_STEP: usize = 64;
-/// The maximum number of messages in a block. Bursts are read block by block, so larger blocks split
-/// fewer of them.
+/// The maximum number of messages in a block. Bursts are read block by block, so larger blocks
+/// split fewer of them.
 const MAX_BLOCK_MESSAGES: usize = 256;
 const MAX_BLOCK_BYTES: u64 = 64 * 1024;
-/// A list of up to this many items grows by one at a time, so that a small history takes little memory.
+/// A list of up to this many items grows by one at a time, so that a small history takes little
+/// memory.
 const SMALL_LIST: usize = 16;
 /// What each message counts towards the bound in bytes, in addition to its frame.
 const OVERHEAD: u64 = 16;
@@ -80,7 +81,8 @@ pub(crate) struct Log {
     oldest_entered: Option<SystemTime>,
     /// The number of the next message.
     next: u64,
-    /// The number of the last message that was evicted before it expired. None after it was evicted.
+    /// The number of the last message that was evicted before it expired. None after it was
+    /// evicted.
     evicted: u64,
     /// The number of retained messages, and the bytes that count towards the bound.
     len: u64,
@@ -94,8 +96,9 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(retention: Retention) -> Self {
-        // A block is freed as a whole and allocated ahead of its messages, so its size bounds both the
-        // memory that is evicted but not freed, and the memory that is allocated but not written.
+        // A block is freed as a whole and allocated ahead of its messages, so its size bounds both
+        // the memory that is evicted but not freed, and the memory that is allocated but not
+        // written.
         let messages = to_usize(retention.messages.div_ceil(4));
         let bytes = to_usize((retention.bytes / 8).min(MAX_BLOCK_BYTES));
         Self {
@@ -134,8 +137,8 @@ impl Log {
         self.len
     }
 
-    /// The bytes that count towards the bound: the retained frames, 16 for each message, and for each
-    /// application-supplied id its length and 64.
+    /// The bytes that count towards the bound: the retained frames, 16 for each message, and for
+    /// each application-supplied id its length and 64.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -162,8 +165,8 @@ impl Log {
         first.map_or(Deadline::Never, Deadline::At)
     }
 
-    /// How many messages from `position` up to the oldest one were evicted before they expired; `None`
-    /// if that is no longer known.
+    /// How many messages from `position` up to the oldest one were evicted before they expired;
+    /// `None` if that is no longer known.
     pub(crate) fn missed(&self, position: u64) -> Option<u64> {
         self.gaps.missed(position, self.oldest)
     }
@@ -194,8 +197,8 @@ impl Log {
         self.next = number;
     }
 
-    /// Removes expired messages, evicts messages beyond the bounds, and fills holes. A call removes at
-    /// most 64 messages and copies at most 64. Returns whether there may be more to do.
+    /// Removes expired messages, evicts messages beyond the bounds, and fills holes. A call removes
+    /// at most 64 messages and copies at most 64. Returns whether there may be more to do.
     pub(crate) fn trim(&mut self, now: SystemTime) -> bool {
         let is_within = self.len <= self.retention.messages && self.bytes <= self.retention.bytes;
         if is_within && !self.is_timed() && !self.has_too_many_holes() {
@@ -209,7 +212,8 @@ impl Log {
             let first = self.by_expiry.first().copied();
             if let Some((time, block)) = first
                 && time <= now
-                // What came first is applied first, however late this call: it may have aged before.
+                // What came first is applied first, however late this call: it may have aged
+                // before.
                 && !self.is_oldest_too_old(time)
             {
                 if self.expire(block) {

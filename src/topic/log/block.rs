@@ -1,4 +1,5 @@
-//! Blocks of consecutive messages: where each message ends, and the allocations that hold the bytes.
+//! Blocks of consecutive messages: where each message ends, and the allocations that hold the
+//! bytes.
 
 use std::time::SystemTime;
 
@@ -10,7 +11,8 @@ use crate::topic::log::pieces::Pieces;
 use crate::topic::log::times::Times;
 use crate::topic::log::{MAX_PER_STEP, cost, size, to_u64, to_usize};
 
-/// Consecutive messages in the order of their numbers. A slot is the index of a message in its block.
+/// Consecutive messages in the order of their numbers. A slot is the index of a message in its
+/// block.
 #[derive(Debug)]
 pub(super) struct Block {
     /// The number of the first message.
@@ -260,7 +262,8 @@ impl Block {
         self.ends.partition_point(|end| size(*end) <= byte)
     }
 
-    /// The end of a chunk that starts at `from` and is within the limit. It has at least one message.
+    /// The end of a chunk that starts at `from` and is within the limit. It has at least one
+    /// message.
     pub(super) fn chunk_end(&self, from: usize, limit: Limit) -> usize {
         let end = from.saturating_add(limit.messages).min(self.ends.len());
         let last_byte = self.start_of(from).saturating_add(limit.bytes);
@@ -296,7 +299,8 @@ impl Block {
         (messages, end.saturating_sub(start))
     }
 
-    /// The messages from `from` to `to`, or only to the end of their piece, and the slot after the last.
+    /// The messages from `from` to `to`, or only to the end of their piece, and the slot after the
+    /// last.
     pub(super) fn slice(&self, from: usize, to: usize) -> (Bytes, usize) {
         let (start, end) = (self.start_of(from), self.start_of(to));
         let slice = self.pieces.slice(start, end);
@@ -309,10 +313,11 @@ impl Block {
         (slice, to)
     }
 
-    /// Copies the retained messages of these blocks from `number` on into a new block without holes.
+    /// Copies the retained messages of these blocks from `number` on into a new block without
+    /// holes.
     ///
-    /// There are at most 64. `None` if there are none, or if a single block cannot store their numbers
-    /// and times.
+    /// There are at most 64. `None` if there are none, or if a single block cannot store their
+    /// numbers and times.
     pub(super) fn gather<'a>(blocks: impl Iterator<Item = &'a Self>, number: u64) -> Option<Self> {
         let mut whole: Option<(Self, BytesMut)> = None;
         for block in blocks {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 /// The bounds of [`Gaps::max_runs`].
 const MIN_RUNS: u64 = 64;
 const MAX_RUNS: u64 = 1024;
-/// One run may be remembered for this many bytes of the log's bound, so that all runs together take at
-/// most a 32nd of it.
+/// One run may be remembered for this many bytes of the log's bound, so that all runs together take
+/// at most a 32nd of it.
 const BYTES_PER_RUN: u64 = 1024;
 
 /// Runs of numbers that do not count as missed. A log without expiry has none.

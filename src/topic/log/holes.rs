@@ -68,8 +68,8 @@ impl Log {
         false
     }
 
-    /// Whether the log takes more than an eighth beyond its bound. Holes, and evicted messages whose
-    /// block is not freed yet, share this eighth.
+    /// Whether the log takes more than an eighth beyond its bound. Holes, and evicted messages
+    /// whose block is not freed yet, share this eighth.
     #[inline]
     pub(super) fn has_too_many_holes(&self) -> bool {
         if self.holes.bytes == 0 {
@@ -119,8 +119,8 @@ impl Log {
         self.bytes = self.bytes.saturating_sub(cost(len, id));
     }
 
-    /// Moves the start of the log to the next retained message. The numbers from `unmissed` up to it do
-    /// not count as missed.
+    /// Moves the start of the log to the next retained message. The numbers from `unmissed` up to
+    /// it do not count as missed.
     fn advance_oldest(&mut self, unmissed: u64) {
         let next = self.oldest.saturating_add(1);
         self.oldest = loop {

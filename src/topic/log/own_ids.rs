@@ -1,8 +1,8 @@
 //! Application-supplied ids, and the numbers of their messages.
 //!
 //! Ids are stored in segments of consecutive messages, each with a small hash table of its own, and
-//! are dropped with their segment. So no step moves more than the table of one segment, however many
-//! ids there are.
+//! are dropped with their segment. So no step moves more than the table of one segment, however
+//! many ids there are.
 
 use core::hash::BuildHasher;
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ use crate::topic::log::{reserve_one, shrink, to_u64};
 
 /// What an id counts towards the bound in bytes, in addition to its length.
 pub(super) const OVERHEAD: u64 = 64;
-/// The bounds of a segment. Smaller segments make an unknown id slower to look up, larger ones make a
-/// table slower to grow.
+/// The bounds of a segment. Smaller segments make an unknown id slower to look up, larger ones make
+/// a table slower to grow.
 const MAX_IDS: u64 = 16 * 1024;
 const MIN_IDS: u64 = 8;
 const MIN_BYTES: u64 = 600;
@@ -102,8 +102,8 @@ impl OwnIds {
         found.unwrap_or_default()
     }
 
-    /// Records that the message with this number has expired. Its id stays known: as many dead ids are
-    /// remembered as the log may retain messages.
+    /// Records that the message with this number has expired. Its id stays known: as many dead ids
+    /// are remembered as the log may retain messages.
     pub(super) fn mark_dead(&mut self, number: u64) {
         let Some((index, entry)) = self.locate(number) else {
             return;
@@ -118,7 +118,8 @@ impl OwnIds {
         }
     }
 
-    /// Drops segments that end before this number. Returns the [cost](Self::cost) of its message's id.
+    /// Drops segments that end before this number. Returns the [cost](Self::cost) of its message's
+    /// id.
     #[inline]
     pub(super) fn advance(&mut self, number: u64) -> u64 {
         while let Some(front) = self.segments.front() {
@@ -134,8 +135,8 @@ impl OwnIds {
         0
     }
 
-    /// Forgets the dead ids of the segment with the most of them, and joins it with its neighbours if
-    /// these have few ids.
+    /// Forgets the dead ids of the segment with the most of them, and joins it with its neighbours
+    /// if these have few ids.
     fn forget_dead(&mut self) {
         let by_dead = |(_, segment): &(usize, &Segment)| segment.dead.ids;
         let worst = self.segments.iter().enumerate().max_by_key(by_dead);

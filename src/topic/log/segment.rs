@@ -17,8 +17,8 @@ pub(super) struct Segment {
     pub(super) first: u64,
     entries: Vec<Entry>,
     texts: Vec<u8>,
-    /// Maps each id, by its hash, to its newest entry: the entry's index plus one, or 0 for a free slot.
-    /// At least half of the slots are free.
+    /// Maps each id, by its hash, to its newest entry: the entry's index plus one, or 0 for a free
+    /// slot. At least half of the slots are free.
     table: Vec<u16>,
     /// The ids of expired messages.
     pub(super) dead: Size,

@@ -1,7 +1,8 @@
 //! The tail of a log: the newest bytes, in a buffer that still grows.
 //!
-//! Streams that keep up read a message or two at a time. They share a small copy, so that the buffer
-//! stays a single allocation until its block is full. A longer read freezes the buffer into a piece.
+//! Streams that keep up read a message or two at a time. They share a small copy, so that the
+//! buffer stays a single allocation until its block is full. A longer read freezes the buffer into
+//! a piece.
 //!
 //! ```text
 //! block    [ piece ][   piece   ][ tail ......    ]
@@ -18,7 +19,8 @@ use crate::topic::log::block::Block;
 const MAX_COPIED_READ: usize = 2 * 1024;
 /// Consecutive pieces smaller than this are joined, into at most four times this size.
 const MIN_SHARED_PIECE: usize = 4 * 1024;
-/// The size of a log's first allocation. Each later one may be twice as large as the largest before.
+/// The size of a log's first allocation. Each later one may be twice as large as the largest
+/// before.
 const MIN_PIECE: usize = 1024;
 /// A larger frame gets an allocation of its own size.
 const LARGE_FRAME: usize = 16 * 1024;
@@ -57,8 +59,8 @@ impl Tail {
         self.bytes.capacity().saturating_sub(self.bytes.len()) >= len
     }
 
-    /// Freezes the buffer, and allocates a new one for a frame of this length, or for the bytes that the
-    /// block is expected to get.
+    /// Freezes the buffer, and allocates a new one for a frame of this length, or for the bytes
+    /// that the block is expected to get.
     pub(super) fn reserve(&mut self, block: &mut Block, len: usize, expected: usize) {
         self.freeze(block);
         let capacity = if len > LARGE_FRAME {
@@ -79,8 +81,8 @@ impl Tail {
         }
     }
 
-    /// The messages of the open block from `from` to `to`, or only to the end of a piece, and the slot
-    /// after the last.
+    /// The messages of the open block from `from` to `to`, or only to the end of a piece, and the
+    /// slot after the last.
     pub(super) fn read(&mut self, block: &mut Block, from: usize, to: usize) -> (Bytes, usize) {
         let frozen = block.frozen();
         let start = block.start_of(from).checked_sub(frozen);
@@ -129,8 +131,8 @@ impl Tail {
         self.join(block, is_small);
     }
 
-    /// Joins small pieces so that a lagging stream reads larger chunks. Each piece is joined once, and
-    /// at most 64 messages are copied at once.
+    /// Joins small pieces so that a lagging stream reads larger chunks. Each piece is joined once,
+    /// and at most 64 messages are copied at once.
     fn join(&mut self, block: &mut Block, is_small: bool) {
         let pieces = block.pieces();
         let newest = pieces.saturating_sub(1);

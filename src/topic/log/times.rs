@@ -18,8 +18,8 @@ pub(super) struct Times {
     earliest: usize,
     /// The latest offset so far.
     latest: i64,
-    /// Whether any time is earlier than one before it. Usually all messages have the same time to live,
-    /// and then the next slot has the next time.
+    /// Whether any time is earlier than one before it. Usually all messages have the same time to
+    /// live, and then the next slot has the next time.
     is_mixed: bool,
 }
 

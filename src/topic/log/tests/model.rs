@@ -1,5 +1,7 @@
 //! The log against a plain list of frames.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
