@@ -1,6 +1,6 @@
-//! Numbers in text.
+//! Numbers as decimal digits, without an allocation.
 
-/// A number in decimal digits, without an allocation.
+/// The decimal digits of a number.
 pub(crate) struct Decimal {
     digits: [u8; 20],
     start: usize,

@@ -1,10 +1,10 @@
-//! The fields of an event, and why one is refused.
+//! The fields of an event, and the error for a field that is refused.
 
 use core::fmt;
 
 use thiserror::Error;
 
-/// A field of an event that can be refused.
+/// A field of an event, as errors name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {
@@ -17,7 +17,8 @@ pub enum Field {
 }
 
 impl Field {
-    pub(crate) fn on_the_wire(self) -> &'static [u8] {
+    /// The field's name in a frame.
+    pub(crate) fn name(self) -> &'static [u8] {
         match self {
             Self::Name => b"event",
             Self::Id => b"id",
@@ -44,7 +45,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// Which fields a frame sets.
+/// The set of fields that a frame has, without `data`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fields(u8);
 
@@ -53,18 +54,18 @@ impl Fields {
         self.0 & field.bit() != 0
     }
 
-    /// Returns whether the field was missing.
+    /// Adds a field; returns whether it was missing.
     pub(crate) fn insert(&mut self, field: Field) -> bool {
-        let missing = !self.contains(field);
+        let was_missing = !self.contains(field);
         self.0 |= field.bit();
-        missing
+        was_missing
     }
 
-    /// Returns whether the field was there.
+    /// Removes a field; returns whether it was present.
     pub(super) fn remove(&mut self, field: Field) -> bool {
-        let there = self.contains(field);
+        let was_present = self.contains(field);
         self.0 &= !field.bit();
-        there
+        was_present
     }
 }
 
@@ -83,32 +84,32 @@ impl Fields {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EventError {
-    /// The value holds a CR or LF, which would end its line and begin another field.
+    /// The value contains a CR or LF, which would end its line and start another field.
     #[error("{field} holds a line end at byte {at}")]
     LineEnd {
-        /// The field that was to be set.
+        /// The field that was refused.
         field: Field,
-        /// Where in the value, in bytes.
+        /// The offset in the value, in bytes.
         at: usize,
     },
-    /// The value holds U+0000, for which clients ignore the whole field.
+    /// The value contains U+0000, and clients ignore such a field.
     #[error("{field} holds a NUL at byte {at}")]
     Nul {
-        /// The field that was to be set.
+        /// The field that was refused.
         field: Field,
-        /// Where in the value, in bytes.
+        /// The offset in the value, in bytes.
         at: usize,
     },
     /// The event has no data, so a client would never dispatch it.
     #[error("{field} goes with data alone, not with a comment or a reconnection time")]
     NoData {
-        /// The field that was to be set.
+        /// The field that was refused.
         field: Field,
     },
 }
 
 impl EventError {
-    /// The field that was refused.
+    /// Returns the field that was refused.
     ///
     /// # Examples
     ///
@@ -127,7 +128,7 @@ impl EventError {
         }
     }
 
-    /// The byte of the value that it was refused for, if one byte is to blame.
+    /// Returns the offset of the byte for which the value was refused, if there is one.
     ///
     /// # Examples
     ///
@@ -146,16 +147,16 @@ impl EventError {
     }
 }
 
-/// The lines of a frame, without its final blank line.
+/// The lines of a frame, except the final blank line.
 pub(super) fn lines(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
     frame
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
 }
 
-/// The value of a line that sets `field`: what follows the colon and one space.
+/// The value of a line if it sets `field`: the rest after the colon and one optional space.
 pub(crate) fn value_of(line: &[u8], field: Field) -> Option<&[u8]> {
-    match line.strip_prefix(field.on_the_wire())? {
+    match line.strip_prefix(field.name())? {
         [] => Some(&[]),
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
         _ => None,

@@ -1,4 +1,4 @@
-//! One stream's position in the log, what it asks for, and what it gets.
+//! A stream's position in the log, what it asks for, and what it gets.
 //!
 //! Pure: no lock, no clock.
 
@@ -8,18 +8,18 @@ use bytes::Bytes;
 
 use crate::source::Limit;
 
-/// What one stream keeps of itself. Its position in the log is all there is: nothing is queued for it.
+/// The state of one stream. It is a position in the log: no messages are queued for the stream.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    /// While the stream is open no other has this slot.
+    /// The stream's slot in the [wait set](super::wait_set), which no other open stream has.
     pub(super) slot: usize,
-    /// The number of the message that it reads next.
+    /// The number of the next message to read.
     pub(super) position: u64,
-    /// Where the burst ends that it is reading: what was there when it began.
+    /// The end of the current burst: the messages that were in the log when the burst began.
     target: u64,
-    /// When the newest message of the last chunk that it took had entered the log.
+    /// When the newest message of the last chunk entered the log.
     pub(super) chunk_came: SystemTime,
-    /// If not, no other stream relies on its being armed.
+    /// If false, the stream has no role that other streams rely on.
     pub(super) may_be_armed: bool,
 }
 
@@ -34,27 +34,27 @@ impl Cursor {
         }
     }
 
-    /// Whether the burst that it is reading goes on.
+    /// Whether the current burst has more messages.
     pub(super) fn is_in_burst(&self) -> bool {
         self.position < self.target
     }
 
-    /// How much it may read in one chunk, if `next` is the end of the log: no more than its burst,
-    /// which may begin here.
-    pub(super) fn limit(&mut self, next: u64, ask: Ask) -> Limit {
+    /// The limit for the next chunk, if `next` is the end of the log. A chunk ends with its burst;
+    /// if no burst goes on, a new one begins.
+    pub(super) fn next_limit(&mut self, next: u64, ask: Ask) -> Limit {
         if !self.is_in_burst() {
-            // On a grid, a burst has as many messages as a tick allows.
+            // With a fixed period, a burst has at most the messages of one tick.
             let batch = u64::try_from(ask.limit.messages.max(1)).unwrap_or(u64::MAX);
-            let most = if ask.is_batch { batch } else { u64::MAX };
-            self.target = self.position.saturating_add(most).min(next);
+            let max = if ask.is_batch { batch } else { u64::MAX };
+            self.target = self.position.saturating_add(max).min(next);
         }
         let left = self.target.saturating_sub(self.position);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         Limit::new(ask.limit.bytes, left.min(ask.limit.messages))
     }
 
-    /// It has read a whole burst of so many messages.
-    pub(super) fn pass(&mut self, messages: u64) {
+    /// Moves past a whole burst of `messages`.
+    pub(super) fn advance(&mut self, messages: u64) {
         self.position = self.position.saturating_add(messages);
         self.target = self.position;
     }
@@ -64,8 +64,9 @@ impl Cursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ask {
     pub(super) limit: Limit,
+    /// Whether the limit on messages is one for a whole tick.
     pub(super) is_batch: bool,
-    /// A task polls, which is woken when there is more.
+    /// Whether the polling task registers to be woken when there is more.
     pub(super) registers: bool,
 }
 
@@ -73,13 +74,14 @@ pub(super) struct Ask {
 #[derive(Debug)]
 pub(super) enum Taken {
     Chunk(Bytes),
-    /// This many messages were evicted before the stream read them.
+    /// This many messages were evicted before the stream read them; `None` if that is not known.
     Lagged(Option<u64>),
-    /// Whatever was read had expired; there may be more.
+    /// The messages at the position had expired; there may be more.
     Again,
     Nothing,
+    /// The stream ends.
     End,
-    /// The waker of the stream's task is needed: nothing was done.
+    /// Nothing was done: the caller must clone the task's waker and try again.
     NeedsWaker,
 }
 
@@ -87,9 +89,9 @@ pub(super) enum Taken {
 #[derive(Debug)]
 pub(super) struct Polled {
     pub(super) taken: Taken,
-    /// The [signal](super::listeners::Listeners::quiet_signal) as it began to wait, unless it must come to the lock in its
-    /// next poll.
+    /// The [signal](super::listeners::Listeners::quiet_signal) when the stream began to wait.
+    /// `None` if its next poll must take the lock.
     pub(super) waits_since: Option<u64>,
-    /// When it must poll without being woken.
+    /// When the stream must poll even if it is not woken.
     pub(super) wake_at: Option<SystemTime>,
 }

@@ -1,12 +1,12 @@
-//! The futures that drive a topic, and what each waits for.
+//! The drivers of a topic, and the deadline of each.
 //!
-//! Pure: no lock, no clock; wakers are handed out, to be woken by the caller.
+//! Pure: no lock, no clock. The caller wakes the wakers that are returned.
 
 use core::task::Waker;
 
 use crate::time::Deadline;
 
-/// The drivers of a topic: mostly none, or one.
+/// The drivers of a topic: usually none or one.
 #[derive(Debug, Default)]
 pub(super) struct Drivers {
     list: Vec<Driver>,
@@ -16,9 +16,9 @@ pub(super) struct Drivers {
 #[derive(Debug)]
 struct Driver {
     id: u64,
-    /// None while it has been woken and has not polled yet.
+    /// `None` from when the driver is woken until it polls.
     waker: Option<Waker>,
-    /// It is armed for this.
+    /// The deadline that its ticker is armed for.
     wake_at: Deadline,
 }
 
@@ -27,8 +27,9 @@ impl Drivers {
         self.list.is_empty()
     }
 
-    /// A driver waits until then. Returns its id, which a new one gets here, and the waker that it replaced.
-    pub(super) fn wait(
+    /// Registers a driver's waker and deadline. Returns the driver's id, which is new if `id` is
+    /// not registered, and the displaced waker.
+    pub(super) fn register(
         &mut self,
         id: Option<u64>,
         waker: Waker,
@@ -47,7 +48,7 @@ impl Drivers {
         (self.last_id, None)
     }
 
-    /// A driver is gone; returns its waker.
+    /// Removes a driver; returns its waker.
     pub(super) fn remove(&mut self, id: u64) -> Option<Waker> {
         let index = self.list.iter().position(|driver| driver.id == id)?;
         let driver = self.list.swap_remove(index);
@@ -57,8 +58,8 @@ impl Drivers {
         driver.waker
     }
 
-    /// Takes the wakers of those that wait for longer than until `next`.
-    pub(super) fn late(&mut self, next: Deadline) -> impl Iterator<Item = Waker> {
+    /// Takes the wakers of drivers whose deadline is later than `next`.
+    pub(super) fn take_late(&mut self, next: Deadline) -> impl Iterator<Item = Waker> {
         let late = self
             .list
             .iter_mut()
@@ -66,8 +67,8 @@ impl Drivers {
         late.filter_map(|driver| driver.waker.take())
     }
 
-    /// Takes the wakers of all.
-    pub(super) fn all(&mut self) -> impl Iterator<Item = Waker> {
+    /// Takes all wakers.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Waker> {
         self.list
             .iter_mut()
             .filter_map(|driver| driver.waker.take())

@@ -1,4 +1,4 @@
-//! What a step leaves to be done outside the lock.
+//! One step under the lock, and the effects that it defers until the lock is released.
 
 use core::task::Waker;
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::wait_set::Batch;
 use crate::wake::wake;
 
-/// One step: its time, and what it leaves to be done.
+/// The time of a step, and its deferred effects.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) now: SystemTime,
@@ -24,17 +24,19 @@ impl Step {
     }
 }
 
-/// What is woken and dropped outside the lock, since both run code of others.
+/// What to wake and drop after the lock is released, since both run the caller's code.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
+    /// Streams to wake.
     pub(super) batch: Option<Batch>,
+    /// Drivers to wake.
     drivers: Vec<Waker>,
-    /// A waker that was replaced or removed.
+    /// A waker to drop, which was replaced or removed.
     displaced: Option<Waker>,
     frames: Frames,
 }
 
-/// Frames to be dropped; a step mostly leaves one.
+/// Frames to drop. Most steps have at most one, which needs no list.
 #[derive(Debug, Default)]
 struct Frames {
     first: Option<Bytes>,
@@ -42,16 +44,16 @@ struct Frames {
 }
 
 impl Effects {
-    /// Drops a waker outside the lock: a step displaces one at the most.
+    /// Drops a waker after the lock is released. A step displaces at most one.
     pub(super) fn drop_waker(&mut self, waker: Option<Waker>) {
         debug_assert!(
             waker.is_none() || self.displaced.is_none(),
-            "one is dropped here"
+            "a step displaces at most one waker"
         );
         self.displaced = waker.or(self.displaced.take());
     }
 
-    /// Drops a frame outside the lock.
+    /// Drops a frame after the lock is released.
     pub(super) fn drop_frame(&mut self, frame: Bytes) {
         match self.frames.first {
             None => self.frames.first = Some(frame),
@@ -59,12 +61,12 @@ impl Effects {
         }
     }
 
-    /// Wakes drivers outside the lock.
+    /// Wakes drivers after the lock is released.
     pub(super) fn wake_drivers(&mut self, drivers: impl Iterator<Item = Waker>) {
         self.drivers.extend(drivers);
     }
 
-    /// Wakes; returns the wakers to give back.
+    /// Wakes all tasks. Returns the wakers to give back to the wait set.
     pub(super) fn wake(&mut self) -> Option<Batch> {
         let batch = self.batch.take();
         if let Some(batch) = &batch {

@@ -1,21 +1,21 @@
-//! How a client learns of a gap.
+//! The event that reports a gap to a client.
 
 use bytes::Bytes;
 
 use super::resume::GapCause;
 use crate::event::{Event, EventError};
 
-/// The event that reports a gap.
+/// Whether a gap is reported, and under which event name.
 #[derive(Debug)]
 pub(super) enum GapEvent {
-    /// One named `gap`.
+    /// The default name, `gap`.
     Usual,
-    /// One of that name, or none. It is rare, so it is kept small.
+    /// Another name, or no event. Boxed, because this is rare and the enum should be small.
     Set(Box<Option<Box<str>>>),
 }
 
 impl GapEvent {
-    /// An event of this name, or none.
+    /// Reports gaps by an event with this name; `None` turns the event off.
     pub(super) fn named(name: Option<&str>) -> Result<Self, EventError> {
         if let Some(name) = name {
             Event::new("").name(name)?;
@@ -23,7 +23,7 @@ impl GapEvent {
         Ok(Self::Set(Box::new(name.map(Box::from))))
     }
 
-    /// The event's frame, if it is not switched off.
+    /// The event's frame, unless the event is turned off.
     pub(super) fn frame(&self, missed: Option<u64>, cause: GapCause) -> Option<Bytes> {
         let name = match self {
             Self::Usual => "gap",
@@ -35,7 +35,7 @@ impl GapEvent {
             }
             None => Event::display(format_args!(r#"{{"missed":null,"cause":"{cause}"}}"#)),
         };
-        // The name was checked when it was set.
+        // Cannot fail: `named` has checked the name.
         event.name(name).ok().map(Event::encode)
     }
 }

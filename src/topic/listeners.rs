@@ -1,4 +1,5 @@
-//! The streams of a topic: which wait, which are yet to be woken, which keep the time.
+//! The streams and drivers of a topic: which of them wait, which are pending, and which are
+//! timekeepers.
 //!
 //! Pure: no lock, no clock.
 
@@ -8,12 +9,14 @@ use std::time::SystemTime;
 use super::drivers::Drivers;
 use super::effects::Step;
 use super::timekeepers::{GRACE, Timekeepers};
-use super::wait_set::{Batch, MOST_WAKES, WaitSet, Waits};
+use super::wait_set::{Batch, MAX_WAKES, Registration, WaitSet};
 use crate::time::Deadline;
 
-/// A stream sees this in [`Listeners::signal`] while there is something to do besides reading.
+/// Flags in [`Listeners::signal`]: streams are still to be woken.
 const PENDING: u64 = 1;
-const WANTED: u64 = 2;
+/// A timekeeper's role is vacant.
+const VACANT: u64 = 2;
+/// The number of these flags.
 const FLAGS: u32 = 2;
 
 /// All streams, by slot.
@@ -22,20 +25,21 @@ pub(super) struct Listeners {
     set: WaitSet,
     keepers: Timekeepers,
     drivers: Drivers,
-    /// How often streams have been woken.
+    /// Incremented each time that streams become pending.
     generation: u64,
-    /// The number up to which messages have been announced.
+    /// Messages before this number have been announced.
     announced: u64,
     is_end_announced: bool,
-    /// The stream that is armed to go on with what is pending, and until when.
+    /// A stream that is armed to wake the next batch if no other call does, and when it is.
     guard: Option<(usize, SystemTime)>,
 }
 
-/// What the streams must know of the log.
+/// What the streams wait for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Agenda {
     /// The number that the next message gets.
     pub(super) next: u64,
+    /// Whether no more messages will enter the log.
     pub(super) is_over: bool,
     /// When the next message falls due.
     pub(super) due: Deadline,
@@ -59,13 +63,13 @@ impl Listeners {
     }
 
     pub(super) fn close(&mut self, slot: usize, step: &mut Step) {
-        self.leave(slot);
+        self.give_up_roles(slot);
         step.effects.drop_waker(self.set.close(slot));
     }
 
-    /// Sees to it that the slot has the waker of the stream's task: `fresh` if there is one. False if
-    /// one is needed: the caller clones it outside the lock and comes back.
-    pub(super) fn place(
+    /// Makes sure that the slot has the waker of the stream's task, and puts `fresh` there if it is
+    /// given. False if there is no waker: the caller clones one outside the lock and tries again.
+    pub(super) fn ensure_waker(
         &mut self,
         slot: usize,
         fresh: &mut Option<Waker>,
@@ -76,38 +80,40 @@ impl Listeners {
                 step.effects.drop_waker(self.set.put(slot, waker));
                 true
             }
-            None => self.set.holds(slot),
+            None => self.set.has_waker(slot),
         }
     }
 
-    /// Waits for the next message, if the slot's waker is here.
+    /// Registers a stream for the next message while it has a chunk to send. False if its slot has
+    /// no waker.
     #[inline]
-    pub(super) fn wait_ahead(&mut self, slot: usize) -> bool {
-        self.set.wait(slot, Waits::Ahead)
+    pub(super) fn register_early(&mut self, slot: usize) -> bool {
+        self.set.register(slot, Registration::Early)
     }
 
-    /// Waits for the next message. Returns when the stream must poll without being woken.
-    pub(super) fn wait(
+    /// Registers a stream for the next message. Returns when it must poll even if it is not woken.
+    pub(super) fn register(
         &mut self,
         slot: usize,
         agenda: Agenda,
         now: SystemTime,
     ) -> Option<SystemTime> {
-        self.set.wait(slot, Waits::Idly);
+        self.set.register(slot, Registration::Idle);
         let due = if self.drivers.is_empty() {
             agenda.due
         } else {
             Deadline::Never
         };
         let due = self.keepers.take_role(slot, due);
-        due.into_iter().chain(self.guard(slot, now)).min()
+        due.into_iter().chain(self.arm_guard(slot, now)).min()
     }
 
-    /// Arms this stream for a second, if more are yet to be woken than this step does, and no other
-    /// stream is armed.
-    fn guard(&mut self, slot: usize, now: SystemTime) -> Option<SystemTime> {
+    /// Makes this stream the guard if more streams are pending than this step wakes, and there is
+    /// no other guard. Returns when it must poll.
+    fn arm_guard(&mut self, slot: usize, now: SystemTime) -> Option<SystemTime> {
         let is_other = |(other, until): (usize, SystemTime)| other != slot && now < until;
-        if !self.set.has_crowd() || !self.drivers.is_empty() || self.guard.is_some_and(is_other) {
+        if !self.set.exceeds_batch() || !self.drivers.is_empty() || self.guard.is_some_and(is_other)
+        {
             return None;
         }
         let until = now.checked_add(GRACE)?;
@@ -115,31 +121,31 @@ impl Listeners {
         Some(until)
     }
 
-    /// Waits for the end alone.
+    /// Registers a stream for the end of the topic only.
     pub(super) fn park(&mut self, slot: usize) {
-        self.leave(slot);
+        self.give_up_roles(slot);
         self.set.park(slot);
     }
 
-    /// Waits for nothing.
+    /// Deregisters a stream but keeps its waker.
     pub(super) fn pause(&mut self, slot: usize) {
         self.release(slot);
         self.set.pause(slot);
     }
 
-    /// Waits for nothing, and keeps no waker.
-    pub(super) fn forget(&mut self, slot: usize, step: &mut Step) {
-        self.leave(slot);
-        step.effects.drop_waker(self.set.forget(slot));
+    /// Deregisters a stream and drops its waker.
+    pub(super) fn remove_waker(&mut self, slot: usize, step: &mut Step) {
+        self.give_up_roles(slot);
+        step.effects.drop_waker(self.set.take_waker(slot));
     }
 
-    /// A stream keeps the time no more, and takes no role even if it was woken for that.
-    fn leave(&mut self, slot: usize) {
+    /// Takes its roles from a stream that will take none, even if it was notified to.
+    fn give_up_roles(&mut self, slot: usize) {
         self.release(slot);
-        self.keepers.forget_asked();
+        self.keepers.forget_notified();
     }
 
-    /// A stream keeps the time no more.
+    /// Takes its roles from a stream.
     pub(super) fn release(&mut self, slot: usize) {
         self.keepers.release(slot);
         if self.guard.is_some_and(|(other, _)| other == slot) {
@@ -147,12 +153,12 @@ impl Listeners {
         }
     }
 
-    /// Whether this stream is armed, or was woken to arm, for what others rely on.
+    /// Whether other streams rely on this one: it is a timekeeper or the guard.
     pub(super) fn has_role(&self, slot: usize) -> bool {
         self.keepers.has_role(slot) || self.guard.is_some_and(|(other, _)| other == slot)
     }
 
-    /// A driver waits until then; returns its id.
+    /// Registers a driver until `wake_at`; returns its id.
     pub(super) fn drive(
         &mut self,
         id: Option<u64>,
@@ -160,19 +166,19 @@ impl Listeners {
         wake_at: Deadline,
         step: &mut Step,
     ) -> u64 {
-        let (id, old) = self.drivers.wait(id, waker, wake_at);
-        step.effects.drop_waker(old);
+        let (id, displaced) = self.drivers.register(id, waker, wake_at);
+        step.effects.drop_waker(displaced);
         id
     }
 
     pub(super) fn remove_driver(&mut self, id: u64, step: &mut Step) {
         step.effects.drop_waker(self.drivers.remove(id));
-        self.keepers.forget_asked();
+        self.keepers.forget_notified();
     }
 
-    /// Whether somebody is armed for the next due time.
+    /// Whether a stream or driver is armed for `due`, if anything is.
     #[inline]
-    pub(super) fn is_time_kept(&self, due: Deadline) -> bool {
+    pub(super) fn has_timekeeper(&self, due: Deadline) -> bool {
         due == Deadline::Never || self.keepers.has_first() || !self.drivers.is_empty()
     }
 
@@ -180,23 +186,23 @@ impl Listeners {
         !self.drivers.is_empty()
     }
 
-    /// An end that was announced was not the last.
-    pub(super) fn announce_end_again(&mut self) {
+    /// Allows the end to be announced again, as an abort after a close does.
+    pub(super) fn reset_end(&mut self) {
         self.is_end_announced = false;
     }
 
-    /// Whether messages have come since the last announcement.
+    /// Whether messages have entered the log since the last announcement.
     pub(super) fn has_news(&self, next: u64) -> bool {
         self.announced < next
     }
 
-    /// Whether streams may wait for messages.
+    /// Whether any stream may be waiting for messages.
     #[inline]
     pub(super) fn has_waiting(&self) -> bool {
         self.set.has_waiting()
     }
 
-    /// Announces what has come since the last step: streams are yet to be woken.
+    /// Announces new messages and the end: marks the streams that wait for them as pending.
     #[inline]
     pub(super) fn announce(&mut self, agenda: Agenda, step: &mut Step) {
         if agenda.is_over || self.set.has_waiting() {
@@ -211,7 +217,7 @@ impl Listeners {
         if agenda.is_over && !self.is_end_announced {
             self.is_end_announced = true;
             is_woken = self.set.announce_end();
-            step.effects.wake_drivers(self.drivers.all());
+            step.effects.wake_drivers(self.drivers.take_all());
         }
         if self.announced < agenda.next {
             self.announced = agenda.next;
@@ -223,52 +229,54 @@ impl Listeners {
         }
     }
 
-    /// Sees to it that somebody keeps the time.
-    pub(super) fn keep_time(&mut self, agenda: Agenda, step: &mut Step) {
+    /// Makes sure that timekeepers are armed for the next due time, or that streams are notified to
+    /// become timekeepers.
+    pub(super) fn assign_timekeepers(&mut self, agenda: Agenda, step: &mut Step) {
         if agenda.due == Deadline::Never {
-            // Streams that poll meanwhile take no role, so some must be woken for the next due time.
-            self.keepers.forget_asked();
+            // Streams that poll while nothing is scheduled take no role, so the next due time must
+            // notify some again.
+            self.keepers.forget_notified();
             return;
         }
         if !self.drivers.is_empty() {
             return;
         }
         let mut is_woken = false;
-        for slot in self.keepers.late(agenda.due) {
-            is_woken |= self.set.nudge(slot);
+        for slot in self.keepers.bring_forward(agenda.due) {
+            is_woken |= self.set.notify(slot);
         }
         let wanted = self.keepers.wanted(agenda.due, step.now);
         if wanted > 0 {
             let keepers: Vec<usize> = self.keepers.slots().collect();
-            // Of busy streams any can be slow, so all are asked that a step may wake.
-            let most_busy = if keepers.is_empty() { MOST_WAKES } else { 1 };
-            is_woken |= self.set.nudge_some(wanted, most_busy, &keepers);
-            self.keepers.note_asked(agenda.due, step.now);
+            // Any busy stream can be slow, so as many are notified as one step may wake.
+            let max_busy = if keepers.is_empty() { MAX_WAKES } else { 1 };
+            is_woken |= self.set.notify_some(wanted, max_busy, &keepers);
+            self.keepers.record_notified(agenda.due, step.now);
         }
         if is_woken {
             self.generation = self.generation.saturating_add(1);
         }
     }
 
-    /// Wakes the drivers that wait for longer than until `next`; all if streams are pending, or it is
-    /// the end.
+    /// Wakes the drivers that are armed for later than `next`; all of them if streams are pending
+    /// or the end has been announced.
     pub(super) fn wake_drivers(&mut self, next: Deadline, step: &mut Step) {
         if self.set.has_pending() || self.is_end_announced {
-            step.effects.wake_drivers(self.drivers.all());
+            step.effects.wake_drivers(self.drivers.take_all());
         } else {
-            step.effects.wake_drivers(self.drivers.late(next));
+            step.effects.wake_drivers(self.drivers.take_late(next));
         }
     }
 
-    /// Takes the next streams that are to be woken.
+    /// Takes the next batch of pending streams.
     #[inline]
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         if !self.set.has_pending() {
             return None;
         }
-        // After the end all are woken for the last time: a task whose waker is kept could keep
-        // itself alive.
-        let batch = self.set.next_batch(!self.is_end_announced);
+        // After the end, no waker is put back: a task whose waker is kept here could keep itself
+        // alive.
+        let batch = self.set.next_batch(self.is_end_announced);
         Some(batch)
     }
 
@@ -281,24 +289,24 @@ impl Listeners {
         self.set.has_pending()
     }
 
-    /// Which streams have been woken, and whether there is something to do besides reading. A stream
-    /// that finds the value of when it began to wait has nothing to do.
+    /// A number that changes when streams become pending, with flags for work besides reading. A
+    /// stream that finds the same value as when it began to wait has nothing to do.
     pub(super) fn signal(&self, agenda: Agenda) -> u64 {
-        let is_wanted =
+        let is_vacant =
             agenda.due != Deadline::Never && self.drivers.is_empty() && self.keepers.vacant() > 0;
         let pending = if self.set.has_pending() { PENDING } else { 0 };
-        let wanted = if is_wanted { WANTED } else { 0 };
-        self.quiet_signal() | pending | wanted
+        let vacant = if is_vacant { VACANT } else { 0 };
+        self.quiet_signal() | pending | vacant
     }
 
-    /// The signal with nothing to do.
+    /// The signal without flags.
     #[inline]
     pub(super) fn quiet_signal(&self) -> u64 {
         self.generation << FLAGS
     }
 }
 
-/// Whether streams have been woken between two signals.
+/// Whether streams have become pending between two signals.
 pub(super) fn is_woken_between(before: u64, after: u64) -> bool {
     before >> FLAGS != after >> FLAGS
 }

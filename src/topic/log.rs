@@ -1,4 +1,4 @@
-//! The messages that a topic keeps, as bytes that all streams share.
+//! The messages that a topic retains, as bytes that all streams share.
 //!
 //! Pure: no lock, no clock.
 //!
@@ -9,10 +9,11 @@
 //!              ^ oldest                        ^ next
 //! ```
 //!
-//! Most messages leave in the order in which they came. One that expires leaves a hole. A block with
-//! holes is rewritten when it is read, when half of it is gone, or when it has the most holes and the
-//! log holds more than an eighth beyond its bound.
+//! Most messages are evicted in the order in which they entered. One that expires leaves a hole. A
+//! block with holes is rewritten when it is read, when half of it has been removed, or when it has
+//! the most holes and the log takes more than an eighth beyond its bound.
 
+mod append;
 mod block;
 mod gaps;
 mod holes;
@@ -25,31 +26,33 @@ mod times;
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::time::Deadline;
-use block::{Block, Entry};
+use block::Block;
 use gaps::Gaps;
 use holes::Holes;
 use own_ids::OwnIds;
-pub(crate) use read::Read;
 use tail::Tail;
 
-/// The most messages that are copied or evicted in one step, and the most in a block of which some
-/// may leave early.
-pub(crate) const MOST_AT_ONCE: usize = 64;
-/// The most messages of a block. Bursts are read block by block: larger ones are cut less often.
-const BLOCK_MESSAGES: usize = 256;
-const LARGEST_BLOCK: u64 = 64 * 1024;
-/// A list of so few items grows one by one, so that a small history holds little.
-const FEW: usize = 16;
-/// What a message adds to the bytes that are bounded, besides its frame.
+pub(crate) use read::Read;
+
+/// The maximum number of messages that one step copies or evicts, and that a block holds if any of
+/// them can expire.
+pub(crate) const MAX_PER_STEP: usize = 64;
+/// The maximum number of messages in a block. Bursts are read block by block, so larger blocks
+/// split fewer of them.
+const MAX_BLOCK_MESSAGES: usize = 256;
+const MAX_BLOCK_BYTES: u64 = 64 * 1024;
+/// A list of up to this many items grows by one at a time, so that a small history takes little
+/// memory.
+const SMALL_LIST: usize = 16;
+/// What each message counts towards the bound in bytes, in addition to its frame.
 const OVERHEAD: u64 = 16;
 /// No clock is coarser than this.
 const CLOCK_STEP: Duration = Duration::from_micros(1);
 
-/// How much is kept.
+/// How much a log retains.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retention {
     pub(crate) messages: u64,
@@ -57,7 +60,7 @@ pub(crate) struct Retention {
     pub(crate) age: Option<Duration>,
 }
 
-/// Frames in the order of their numbers, a bounded number of the last ones.
+/// The latest frames in the order of their numbers, within bounds.
 #[derive(Debug)]
 pub(crate) struct Log {
     retention: Retention,
@@ -66,21 +69,22 @@ pub(crate) struct Log {
     block_bytes: usize,
     /// In the order of their numbers; none is empty.
     blocks: VecDeque<Block>,
-    /// Whether the last block still takes messages.
+    /// Whether the last block accepts more messages.
     is_open: bool,
     /// The bytes of the last block that are not in its pieces.
     tail: Tail,
-    /// The bytes of a message, as the last blocks had them.
-    mean: usize,
-    /// The number of the oldest message that is kept, or of the next.
+    /// The mean length of a message in the last block that was closed.
+    mean_len: usize,
+    /// The number of the oldest retained message, or the next number if there is none.
     oldest: u64,
-    /// When it came, if age bounds what is kept.
-    oldest_came: Option<SystemTime>,
-    /// The number of the message that comes next.
+    /// When it entered, if the log is bounded by age.
+    oldest_entered: Option<SystemTime>,
+    /// The number of the next message.
     next: u64,
-    /// The last message that was evicted without having expired. What follows it is all kept.
+    /// The number of the last message that was evicted before it expired. None after it was
+    /// evicted.
     evicted: u64,
-    /// Messages that are kept, and the bytes that are bounded.
+    /// The number of retained messages, and the bytes that count towards the bound.
     len: u64,
     bytes: u64,
     gaps: Gaps,
@@ -92,20 +96,21 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(retention: Retention) -> Self {
-        // What is evicted but not freed yet, and what is allocated but not written yet, are each
-        // less than a block.
+        // A block is freed as a whole and allocated ahead of its messages, so its size bounds both
+        // the memory that is evicted but not freed, and the memory that is allocated but not
+        // written.
         let messages = to_usize(retention.messages.div_ceil(4));
-        let bytes = to_usize((retention.bytes / 8).min(LARGEST_BLOCK));
+        let bytes = to_usize((retention.bytes / 8).min(MAX_BLOCK_BYTES));
         Self {
             retention,
-            block_messages: messages.clamp(1, BLOCK_MESSAGES),
+            block_messages: messages.clamp(1, MAX_BLOCK_MESSAGES),
             block_bytes: bytes,
             blocks: VecDeque::new(),
             is_open: false,
             tail: Tail::default(),
-            mean: 0,
+            mean_len: 0,
             oldest: 1,
-            oldest_came: None,
+            oldest_entered: None,
             next: 1,
             evicted: 0,
             len: 0,
@@ -117,7 +122,7 @@ impl Log {
         }
     }
 
-    /// The number of the oldest message that is kept.
+    /// The number of the oldest retained message.
     pub(crate) fn oldest(&self) -> u64 {
         self.oldest
     }
@@ -127,18 +132,18 @@ impl Log {
         self.next
     }
 
-    /// How many messages are kept.
+    /// The number of retained messages.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The bytes that are bounded: the frames that are kept, 16 for each message, and for an own id
-    /// its length and 64.
+    /// The bytes that count towards the bound: the retained frames, 16 for each message, and for
+    /// each application-supplied id its length and 64.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether a message with a frame of this length and this own id can be kept at all.
+    /// Whether a message with a frame of this length and this id of its own fits into an empty log.
     pub(crate) fn fits(&self, frame: usize, own_id: Option<&str>) -> bool {
         let id = own_id.map_or(0, |id| own_ids::cost(id.len()));
         u32::try_from(frame).is_ok() && cost(frame, id) <= self.retention.bytes
@@ -150,37 +155,37 @@ impl Log {
         self.retention.age.is_some() || !self.by_expiry.is_empty()
     }
 
-    /// When [`trim`](Self::trim) next has something to do only because time passes.
+    /// When [`trim`](Self::trim) next has work because time has passed.
     pub(crate) fn next_change(&self) -> Deadline {
         let expiry = self.by_expiry.first().map(|(time, _)| *time);
-        let age = self.retention.age.zip(self.oldest_came);
-        // Beyond the age, not at it: a clock may be no finer than this.
-        let ages = age.and_then(|(age, came)| came.checked_add(age)?.checked_add(CLOCK_STEP));
+        let age = self.retention.age.zip(self.oldest_entered);
+        // After the age has passed, not exactly at it: clocks are no finer than this.
+        let ages = age.and_then(|(age, entered)| entered.checked_add(age)?.checked_add(CLOCK_STEP));
         let first = expiry.into_iter().chain(ages).min();
         first.map_or(Deadline::Never, Deadline::At)
     }
 
-    /// How many messages from `position` to before the oldest were evicted without having
-    /// expired; `None` where that is not remembered any more.
+    /// How many messages from `position` up to the oldest one were evicted before they expired;
+    /// `None` if that is no longer known.
     pub(crate) fn missed(&self, position: u64) -> Option<u64> {
         self.gaps.missed(position, self.oldest)
     }
 
-    /// The newest message with this id of its own, if what follows it is all kept.
+    /// The newest message with this id of its own, if what follows it is all retained.
     pub(crate) fn number_of(&self, own_id: &str) -> Option<u64> {
         let number = self.own_ids.find(own_id)?;
         (number >= self.evicted).then_some(number)
     }
 
-    /// Whether the message with this number is kept, under that number as its id.
+    /// Whether the message with this number is retained and its id is that number.
     pub(crate) fn is_numbered(&self, number: u64) -> bool {
         let index = (number >= self.oldest).then(|| self.block_at(number));
         let block = index.flatten().and_then(|index| self.blocks.get(index));
-        block.is_some_and(|block| block.kept_from(number) == Some(number))
+        block.is_some_and(|block| block.first_retained(number) == Some(number))
             && self.own_ids.cost(number) == 0
     }
 
-    /// Gives the next message this number; those between were never given.
+    /// Sets the number of the next message. The numbers in between are never used.
     pub(crate) fn skip_to(&mut self, number: u64) {
         if number <= self.next {
             return;
@@ -192,109 +197,31 @@ impl Log {
         self.next = number;
     }
 
-    /// Appends a frame that [fits](Self::fits), in two parts; returns its number.
-    pub(crate) fn append(
-        &mut self,
-        parts: [&[u8]; 2],
-        own_id: Option<Arc<str>>,
-        expires: Deadline,
-        now: SystemTime,
-    ) -> u64 {
-        let came = self
-            .retention
-            .age
-            .map_or(Deadline::Never, |_| Deadline::At(now));
-        let entry = Entry {
-            number: self.next,
-            len: parts[0].len().saturating_add(parts[1].len()),
-            came,
-            expires,
-        };
-        if !self.takes(&entry) {
-            self.open_block(&entry);
-        }
-        if let Some(block) = self.blocks.back_mut() {
-            if !self.tail.has_capacity(entry.len) {
-                let most = most_messages(self.block_messages, block, &entry);
-                let left = most.saturating_sub(block.count());
-                let bytes = block.len().saturating_add(entry.len);
-                let mean = bytes.checked_div(block.count().saturating_add(1));
-                let usual = left.saturating_mul(self.mean.max(mean.unwrap_or_default()));
-                let usual = usual.saturating_add(usual / 32);
-                let most = self.block_bytes.saturating_sub(block.len());
-                self.tail.reserve(block, entry.len, usual.min(most));
-            }
-            self.tail.write(parts);
-            let before = block.expiry().map(|(_, time)| time);
-            block.push(&entry);
-            if let Deadline::At(time) = expires
-                && before.is_none_or(|before| time < before)
-            {
-                let first = block.first();
-                before.map(|before| self.by_expiry.remove(&(before, first)));
-                self.by_expiry.insert((time, first));
-            }
-        }
-        let id = own_id.map_or(0, |id| {
-            self.own_ids.insert(&id, entry.number);
-            own_ids::cost(id.len())
-        });
-        if self.len == 0 {
-            self.oldest_came = came.time();
-        }
-        self.next = entry.number.saturating_add(1);
-        self.len = self.len.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(cost(entry.len, id));
-        entry.number
-    }
-
-    /// Whether the open block takes one more.
-    fn takes(&self, entry: &Entry) -> bool {
-        let Some(block) = self.blocks.back().filter(|_| self.is_open) else {
-            return false;
-        };
-        block.count() < most_messages(self.block_messages, block, entry)
-            && block.len().saturating_add(entry.len) <= self.block_bytes
-            && block.accepts(entry)
-    }
-
-    fn open_block(&mut self, entry: &Entry) {
-        let mut messages = 0;
-        if let Some(block) = self.blocks.back() {
-            messages = block.count();
-            self.mean = block.len().checked_div(messages).unwrap_or_default();
-        }
-        self.close_block();
-        make_way(&mut self.blocks);
-        self.blocks.push_back(Block::new(entry.number, messages));
-        self.tail.start();
-        self.is_open = true;
-    }
-
-    /// Evicts what is beyond the bounds, removes what has expired, and fills holes: at most
-    /// 64 messages leave and 64 are copied in a call. Returns whether there may be more.
+    /// Removes expired messages, evicts messages beyond the bounds, and fills holes. A call removes
+    /// at most 64 messages and copies at most 64. Returns whether there may be more to do.
     pub(crate) fn trim(&mut self, now: SystemTime) -> bool {
         let is_within = self.len <= self.retention.messages && self.bytes <= self.retention.bytes;
         if is_within && !self.is_timed() && !self.has_too_many_holes() {
             return false;
         }
-        self.trim_some(now)
+        self.trim_step(now)
     }
 
-    fn trim_some(&mut self, now: SystemTime) -> bool {
-        for _ in 0..MOST_AT_ONCE {
+    fn trim_step(&mut self, now: SystemTime) -> bool {
+        for _ in 0..MAX_PER_STEP {
             let first = self.by_expiry.first().copied();
             if let Some((time, block)) = first
                 && time <= now
-                // In the order of time, however late the call: age may have evicted it before.
-                && !self.oldest_is_too_old(time)
+                // What came first is applied first, however late this call: it may have aged
+                // before.
+                && !self.is_oldest_too_old(time)
             {
                 if self.expire(block) {
                     return true;
                 }
             } else if self.len > self.retention.messages
                 || self.bytes > self.retention.bytes
-                || self.oldest_is_too_old(now)
+                || self.is_oldest_too_old(now)
             {
                 self.evict_oldest();
             } else {
@@ -304,42 +231,34 @@ impl Log {
         true
     }
 
-    fn oldest_is_too_old(&self, now: SystemTime) -> bool {
+    fn is_oldest_too_old(&self, now: SystemTime) -> bool {
         let Some(age) = self.retention.age else {
             return false;
         };
-        self.oldest_came
-            .and_then(|came| now.duration_since(came).ok())
+        self.oldest_entered
+            .and_then(|entered| now.duration_since(entered).ok())
             .is_some_and(|since| since > age)
     }
 }
 
-/// The most messages of a block once it has this one.
-#[inline]
-fn most_messages(usual: usize, block: &Block, entry: &Entry) -> usize {
-    if entry.expires != Deadline::Never || block.may_have_holes() {
-        usual.min(MOST_AT_ONCE)
-    } else {
-        usual
-    }
+/// What a message counts towards the bound in bytes; `id_cost` is the share of its own id.
+fn cost(frame: usize, id_cost: u64) -> u64 {
+    to_u64(frame)
+        .saturating_add(OVERHEAD)
+        .saturating_add(id_cost)
 }
 
-/// What a message adds to the bytes that are bounded; `id` is its own id's share.
-fn cost(frame: usize, id: u64) -> u64 {
-    to_u64(frame).saturating_add(OVERHEAD).saturating_add(id)
-}
-
-/// Allocates for one more, if need be.
-fn make_way<T>(list: &mut VecDeque<T>) {
-    if list.len() < FEW && list.len() == list.capacity() {
+/// Makes sure that one more item fits.
+fn reserve_one<T>(list: &mut VecDeque<T>) {
+    if list.len() < SMALL_LIST && list.len() == list.capacity() {
         list.reserve_exact(1);
     }
 }
 
-/// Frees capacity that a larger history has left.
+/// Frees capacity that is left from a larger history.
 fn shrink<T>(list: &mut VecDeque<T>) {
     let capacity = list.capacity();
-    if capacity > FEW && list.len() < capacity / 4 {
+    if capacity > SMALL_LIST && list.len() < capacity / 4 {
         list.shrink_to(capacity / 2);
     }
 }

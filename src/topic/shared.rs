@@ -1,4 +1,5 @@
-//! What a topic's handles and streams share: the lock, the clock, and what is known without the lock.
+//! What a topic's handles and streams share: the lock, the clock, and the signal that is read
+//! without the lock.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,17 +13,19 @@ use crate::message::{LastEventId, Message, Receipt};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Clock;
 
-/// The highest number that a message may bring back: numbers go on after it, and must not run out.
+/// The highest number in the id of a message that comes back. Numbers go on after it, so without a
+/// limit they could run out.
 pub(super) const HIGHEST_RETURNED: u64 = 1 << 48;
 
-/// What handles and streams share.
+/// Shared by all handles and streams of a topic.
 pub(super) struct Shared {
     clock: Arc<dyn Clock>,
     epoch: Epoch,
     state: Mutex<State>,
-    /// See [`State::settle`]; it changes under the lock. If it has not changed since a stream
-    /// registered its waker, nothing was published and the lock can be skipped. `Relaxed` suffices:
-    /// no other data is published through it, and a wake-up orders the change before the poll.
+    /// The result of the last [`State::settle`], stored under the lock. If it has not changed since
+    /// a stream registered its waker, there is nothing new and the stream can skip the lock.
+    /// `Relaxed` suffices: no other data is published through it, and a wake-up orders the change
+    /// before the poll.
     signal: AtomicU64,
 }
 
@@ -60,7 +63,7 @@ impl Shared {
         LastEventId::new(self.epoch.id(next.saturating_sub(1)).as_str())
     }
 
-    /// Why an event may not bring this id, if so.
+    /// Why a message with this id is refused, if it is.
     pub(super) fn refuses(
         &self,
         id: &str,
@@ -73,7 +76,7 @@ impl Shared {
             return Some(PublishError::IdTooLong);
         }
         match self.epoch.read(id) {
-            // A message that was in this topic, or in one of the same epoch, keeps its id.
+            // A message that comes back from a topic with the same epoch keeps its id.
             Read::Numbered(number) | Read::Delayed(number)
                 if is_returned && (1..=HIGHEST_RETURNED).contains(&number) =>
             {
@@ -84,8 +87,8 @@ impl Shared {
         }
     }
 
-    /// Publishes a message. A message without a time needs the clock only if streams wait for it:
-    /// their keep-alive counts from then.
+    /// Publishes a message. For a message without a time, the clock is read only if streams wait:
+    /// their keep-alive needs the time of the chunk.
     pub(super) fn publish(
         &self,
         message: Message,
@@ -98,15 +101,16 @@ impl Shared {
         })
     }
 
-    /// Works on a state that is up to the time, then wakes and drops outside the lock.
+    /// Runs `work` on the state after applying everything due by now, then wakes and drops outside
+    /// the lock.
     ///
-    /// What falls due or is evicted may be much: the lock is let go of in between.
+    /// If many messages fall due or are evicted, the lock is released in between.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         self.step(Some(self.clock.now()), State::is_timed, work)
     }
 
-    /// As [`with`](Self::with), but the clock is read only where time plays a part: in most topics it
-    /// does not, and reading it would cost more than all the rest.
+    /// Like [`with`](Self::with), but reads the clock only if the topic has messages with times.
+    /// Most do not, and reading the clock would cost more than the rest of the step.
     pub(super) fn with_lazy_clock<R>(&self, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         self.step(None, State::is_timed, work)
     }
@@ -135,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// Lets go of the lock, then wakes and drops.
+    /// Settles the state, releases the lock, and then wakes and drops.
     pub(super) fn finish(&self, mut state: MutexGuard<'_, State>, mut step: Step) {
         let signal = state.settle(&mut step);
         self.signal.store(signal, Ordering::Relaxed);

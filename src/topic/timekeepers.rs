@@ -1,10 +1,10 @@
-//! Which waiting streams are armed for the next due time.
+//! The timekeepers: the waiting streams that are armed for the next due time.
 //!
 //! Pure: no lock, no clock.
 //!
 //! ```text
-//! first    |------------ due         polls, and everybody has the message
-//! second   |------------------ due + 1 s         only if the first is not polled
+//! first    |------------ due                     polls, and the message enters the log
+//! second   |------------------ due + 1 s         matters only if the first is not polled
 //! ```
 
 use core::time::Duration;
@@ -12,26 +12,27 @@ use std::time::SystemTime;
 
 use crate::time::Deadline;
 
-/// How much later the second is armed, and how soon others are asked if none of those polls that
-/// were woken.
+/// How much later the second is armed, and how long streams that were woken to take a role have
+/// before others are.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
-/// How many streams are armed for a due time.
+/// The number of streams that are armed for a due time.
 const ROLES: usize = 2;
 
-/// The streams that are armed for the next due time, and which due time streams were woken for.
+/// The streams with a role, and whether others have been notified to take the vacant ones.
 #[derive(Debug)]
 pub(super) struct Timekeepers {
     roles: [Option<Role>; ROLES],
-    /// Streams were woken when this was the next due time, and whichever polls can take a role.
-    asked_for: Deadline,
-    asked_at: SystemTime,
+    /// The next due time when streams were last notified to take vacant roles; never if none were,
+    /// or if those cannot be relied on.
+    notified_for: Deadline,
+    notified_at: SystemTime,
 }
 
-/// A timekeeper.
+/// The role of one timekeeper.
 #[derive(Clone, Copy, Debug)]
 struct Role {
     slot: usize,
-    /// It is armed for this, or was woken to arm for it.
+    /// What it is armed for, or has been notified to arm for.
     wake_at: Deadline,
 }
 
@@ -39,20 +40,21 @@ impl Timekeepers {
     pub(super) fn new(now: SystemTime) -> Self {
         Self {
             roles: [None; ROLES],
-            asked_for: Deadline::Never,
-            asked_at: now,
+            notified_for: Deadline::Never,
+            notified_at: now,
         }
     }
 
-    /// A stream waits while `next` is the next due time: when it must poll, if it is a timekeeper.
+    /// Gives a waiting stream a role if one is vacant, or updates the one that it has. Returns when
+    /// the stream must poll, if it is a timekeeper; `next` is the next due time.
     pub(super) fn take_role(&mut self, slot: usize, next: Deadline) -> Option<SystemTime> {
         let own = self
             .roles
             .iter()
             .position(|role| role.is_some_and(|role| role.slot == slot));
         if next == Deadline::Never {
-            // There is no time to keep; the next message that has one finds another timekeeper, or the
-            // second, which is the first then.
+            // With nothing due, the stream gives up its role. The next scheduled message notifies
+            // another stream, unless a second timekeeper is left, which becomes the first.
             let [first, second] = &mut self.roles;
             match own {
                 Some(0) => *first = second.take(),
@@ -66,13 +68,13 @@ impl Timekeepers {
         if let Some(role) = own.and_then(|own| self.roles.get_mut(own)) {
             *role = None;
         }
-        let wake_at = later(next, index);
+        let wake_at = wake_at(next, index);
         *self.roles.get_mut(index)? = Some(Role { slot, wake_at });
         wake_at.time()
     }
 
-    /// A stream does not wait any more: another one must take its role. The second becomes the first,
-    /// and is [late](Self::late) for that.
+    /// Takes the role from a stream that no longer waits, so that another one must take it. The
+    /// second becomes the first, and must be [brought forward](Self::bring_forward).
     pub(super) fn release(&mut self, slot: usize) {
         let is_own = |role: &Option<Role>| role.is_some_and(|role| role.slot == slot);
         let Some(index) = self.roles.iter().position(is_own) else {
@@ -84,49 +86,51 @@ impl Timekeepers {
         } else {
             *second = None;
         }
-        self.asked_for = Deadline::Never;
+        self.notified_for = Deadline::Never;
     }
 
-    /// Of the streams that were woken some take no role: there is none, or they are gone.
-    pub(super) fn forget_asked(&mut self) {
-        self.asked_for = Deadline::Never;
+    /// Forgets that streams were notified, because some of them may not take a role.
+    pub(super) fn forget_notified(&mut self) {
+        self.notified_for = Deadline::Never;
     }
 
-    /// All that wait have been woken: the first that poll and wait again take the roles.
+    /// Vacates both roles, because all waiting streams were notified: the first that wait again
+    /// take them.
     pub(super) fn release_all(&mut self, next: Deadline, now: SystemTime) {
         self.roles = [None; ROLES];
-        self.note_asked(next, now);
+        self.record_notified(next, now);
     }
 
-    /// The timekeepers that are armed too late for this due time: they must be woken.
-    pub(super) fn late(&mut self, next: Deadline) -> impl Iterator<Item = usize> {
+    /// Brings both roles forward to an earlier due time. Returns the timekeepers that are armed too
+    /// late for it, which must be woken.
+    pub(super) fn bring_forward(&mut self, next: Deadline) -> impl Iterator<Item = usize> {
         let roles = self.roles.iter_mut().enumerate();
         roles.filter_map(move |(index, role)| {
             let role = role.as_mut()?;
-            let wake_at = later(next, index);
+            let wake_at = wake_at(next, index);
             let is_late = wake_at < role.wake_at;
             role.wake_at = role.wake_at.min(wake_at);
             is_late.then_some(role.slot)
         })
     }
 
-    /// How many streams must be woken to take the roles that are vacant: none if some were, and may
-    /// still come.
+    /// How many streams must be notified to take vacant roles: none if some were, less than a
+    /// second ago.
     pub(super) fn wanted(&self, next: Deadline, now: SystemTime) -> usize {
-        let since = now.duration_since(self.asked_at).unwrap_or_default();
-        if self.asked_for <= next && since < GRACE {
+        let since = now.duration_since(self.notified_at).unwrap_or_default();
+        if self.notified_for <= next && since < GRACE {
             return 0;
         }
         self.vacant()
     }
 
-    /// Streams have been woken to take the roles that are vacant.
-    pub(super) fn note_asked(&mut self, next: Deadline, now: SystemTime) {
-        self.asked_for = next;
-        self.asked_at = now;
+    /// Records that streams were notified to take vacant roles.
+    pub(super) fn record_notified(&mut self, next: Deadline, now: SystemTime) {
+        self.notified_for = next;
+        self.notified_at = now;
     }
 
-    /// Whether a stream is armed for the due time itself.
+    /// Whether a stream is armed for the due time itself, not a second later.
     pub(super) fn has_first(&self) -> bool {
         matches!(self.roles, [Some(_), _])
     }
@@ -137,7 +141,7 @@ impl Timekeepers {
         roles.any(|role| role.slot == slot)
     }
 
-    /// How many roles nobody has.
+    /// The number of vacant roles.
     pub(super) fn vacant(&self) -> usize {
         self.roles.iter().filter(|role| role.is_none()).count()
     }
@@ -148,8 +152,8 @@ impl Timekeepers {
     }
 }
 
-/// When the timekeeper of that rank polls.
-fn later(next: Deadline, rank: usize) -> Deadline {
+/// When the timekeeper with this rank polls.
+fn wake_at(next: Deadline, rank: usize) -> Deadline {
     let rank = u32::try_from(rank).unwrap_or(u32::MAX);
     next.plus(GRACE.saturating_mul(rank))
 }

@@ -1,18 +1,20 @@
-//! The streams that wait, by slot: their wakers, and which of them are yet to be woken.
+//! The waiting streams by slot: their wakers, and which of them are pending, that is, still to be
+//! woken.
 //!
-//! Pure: no lock; wakers are handed out, to be woken and dropped by the caller.
+//! Pure: no lock. The caller wakes and drops the wakers that are returned.
 //!
-//! A crowd is announced to at once, by a few words of bits, and woken in batches:
+//! An announcement marks all waiting streams as pending at once, with a few operations on bits.
+//! They are woken in batches:
 //!
 //! ```text
 //!            announce            next_batch           give_back
 //!  waiting ------------> pending -----------> (out) ------------> its waker is back
 //!     ^                     |                   |
-//!     +------- wait --------+------- wait ------+   with a clone of the waker while it is out
+//!     +------ register -----+----- register ----+   with a clone of the waker while it is out
 //! ```
 //!
-//! The wakers of a block go out all together, by a pointer. A stream that is announced to while its
-//! waker is out is woken by the one that gives the block back.
+//! A batch takes all wakers of a block at once, by moving their list. If a stream becomes pending
+//! while its waker is out, the thread that gives the block back wakes it.
 
 mod block;
 
@@ -22,12 +24,12 @@ use block::{Block, OutBlock, bits, lowest_bits, ones};
 
 use crate::wake::wake_by_ref;
 
-/// The most streams that are woken in one step. Under loom a crowd is small.
-pub(super) const MOST_WAKES: usize = if cfg!(loom) { 1 } else { 64 };
-/// The most empty blocks that are dropped in one step.
-const MOST_DROPPED: usize = 256;
+/// The maximum number of streams that one step wakes. Loom models have few streams.
+pub(super) const MAX_WAKES: usize = if cfg!(loom) { 1 } else { 64 };
+/// The maximum number of empty blocks that one step drops.
+const MAX_DROPPED: usize = 256;
 /// Slots in a block, at most the bits of a word.
-const SLOTS: usize = MOST_WAKES;
+const SLOTS: usize = MAX_WAKES;
 const LAST_SLOT: usize = SLOTS - 1;
 const FULL: u64 = if SLOTS == 64 { u64::MAX } else { 1 };
 
@@ -35,57 +37,57 @@ const FULL: u64 = if SLOTS == 64 { u64::MAX } else { 1 };
 #[derive(Debug, Default)]
 pub(super) struct WaitSet {
     blocks: Vec<Block>,
-    /// All blocks before this one are full.
-    lowest: usize,
-    /// Some may wait for the next message.
+    /// All blocks before this index are full.
+    first_free: usize,
+    /// If false, no stream waits for the next message.
     has_waiting: bool,
-    /// How many slots are pending.
+    /// The number of pending slots.
     pending: usize,
-    /// The block that the next batch begins with: each gets its turn.
+    /// The index of the block that the next batch begins with, so that each gets its turn.
     next: usize,
-    /// An empty list, kept for the next batch.
+    /// An empty list for the next batch.
     spare: Vec<OutBlock>,
 }
 
-/// Wakers taken out, to be woken and [given back](WaitSet::give_back).
+/// Wakers that are out: to be woken, and then [given back](WaitSet::give_back).
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     blocks: Vec<OutBlock>,
-    /// Wakers that do not come back.
+    /// Wakers that are not put back.
     singles: Vec<Waker>,
 }
 
-/// Whether a waiting stream has done with what it was given before.
+/// How soon a stream that registers can be polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waits {
-    /// It has nothing to do.
-    Idly,
-    /// It registers while it has a chunk to send.
-    Ahead,
+pub(super) enum Registration {
+    /// The stream has nothing to send.
+    Idle,
+    /// The stream registers while it has a chunk to send, so it may be busy for a while.
+    Early,
 }
 
 impl WaitSet {
-    /// Gives out the lowest free slot.
+    /// Assigns the lowest free slot.
     pub(super) fn open(&mut self) -> usize {
-        let from = self.lowest.min(self.blocks.len());
+        let from = self.first_free.min(self.blocks.len());
         let blocks = self.blocks.iter().skip(from);
         let found = blocks.take_while(|block| block.used == FULL).count();
-        self.lowest = from.saturating_add(found);
-        if self.lowest == self.blocks.len() {
+        self.first_free = from.saturating_add(found);
+        if self.first_free == self.blocks.len() {
             self.blocks.push(Block::default());
         }
-        let Some(block) = self.blocks.get_mut(self.lowest) else {
+        let Some(block) = self.blocks.get_mut(self.first_free) else {
             return usize::MAX;
         };
         let at = block.used.trailing_ones();
         block.used |= 1_u64.checked_shl(at).unwrap_or_default();
         let at = usize::try_from(at).unwrap_or_default();
-        self.lowest.saturating_mul(SLOTS).saturating_add(at)
+        self.first_free.saturating_mul(SLOTS).saturating_add(at)
     }
 
-    /// Takes a slot back; returns its waker.
+    /// Frees a slot; returns its waker.
     pub(super) fn close(&mut self, slot: usize) -> Option<Waker> {
-        let waker = self.forget(slot);
+        let waker = self.take_waker(slot);
         let (index, _, bit) = split(slot);
         if let Some(block) = self.blocks.get_mut(index) {
             block.used &= !bit;
@@ -93,19 +95,19 @@ impl WaitSet {
                 block.wakers = Vec::new();
             }
         }
-        self.lowest = self.lowest.min(index);
+        self.first_free = self.first_free.min(index);
         self.shrink();
         waker
     }
 
-    /// Whether the slot's waker is here.
-    pub(super) fn holds(&self, slot: usize) -> bool {
+    /// Whether the slot has a waker that is not out.
+    pub(super) fn has_waker(&self, slot: usize) -> bool {
         let (index, at, _) = split(slot);
         let block = self.blocks.get(index);
-        block.is_some_and(|block| block.holds(at))
+        block.is_some_and(|block| block.has_waker(at))
     }
 
-    /// Puts a waker into a slot; returns the one that it had.
+    /// Puts a waker into a slot; returns the displaced one.
     pub(super) fn put(&mut self, slot: usize, waker: Waker) -> Option<Waker> {
         let (index, at, bit) = split(slot);
         let Some(block) = self.blocks.get_mut(index) else {
@@ -114,15 +116,18 @@ impl WaitSet {
         if block.wakers.len() <= at {
             block.wakers.resize_with(at.saturating_add(1), || None);
         }
-        block.leave(bit);
+        block.mark_stale(bit);
         block.wakers.get_mut(at)?.replace(waker)
     }
 
-    /// Waits for the next message, if the slot's waker is here.
+    /// Registers a stream for the next message. False if the slot [has no waker](Self::has_waker).
     #[inline]
-    pub(super) fn wait(&mut self, slot: usize, how: Waits) -> bool {
+    pub(super) fn register(&mut self, slot: usize, how: Registration) -> bool {
         let (index, at, bit) = split(slot);
-        let block = self.blocks.get_mut(index).filter(|block| block.holds(at));
+        let block = self
+            .blocks
+            .get_mut(index)
+            .filter(|block| block.has_waker(at));
         let Some(block) = block else {
             return false;
         };
@@ -130,8 +135,8 @@ impl WaitSet {
         block.waiting |= bit;
         block.parked &= !bit;
         match how {
-            Waits::Idly => block.busy &= !bit,
-            Waits::Ahead => block.busy |= bit,
+            Registration::Idle => block.busy &= !bit,
+            Registration::Early => block.busy |= bit,
         }
         if block.pending & bit != 0 {
             block.pending &= !bit;
@@ -140,16 +145,20 @@ impl WaitSet {
         true
     }
 
-    /// Waits for the end alone.
+    /// Registers a stream for the end of the topic only.
     pub(super) fn park(&mut self, slot: usize) {
         self.pause(slot);
         let (index, at, bit) = split(slot);
-        if let Some(block) = self.blocks.get_mut(index).filter(|block| block.holds(at)) {
+        if let Some(block) = self
+            .blocks
+            .get_mut(index)
+            .filter(|block| block.has_waker(at))
+        {
             block.parked |= bit;
         }
     }
 
-    /// Waits no more, but may come back: its waker is kept.
+    /// Deregisters a stream but keeps its waker, since it may register again.
     pub(super) fn pause(&mut self, slot: usize) {
         let (index, _, bit) = split(slot);
         let Some(block) = self.blocks.get_mut(index) else {
@@ -164,63 +173,63 @@ impl WaitSet {
         }
     }
 
-    /// Waits no more; returns its waker.
-    pub(super) fn forget(&mut self, slot: usize) -> Option<Waker> {
+    /// Deregisters a stream and returns its waker.
+    pub(super) fn take_waker(&mut self, slot: usize) -> Option<Waker> {
         self.pause(slot);
         let (index, at, bit) = split(slot);
         let block = self.blocks.get_mut(index)?;
-        block.leave(bit);
+        block.mark_stale(bit);
         block.wakers.get_mut(at)?.take()
     }
 
-    /// Whether some may wait for the next message.
+    /// Whether any stream may be waiting for the next message.
     #[inline]
     pub(super) fn has_waiting(&self) -> bool {
         self.has_waiting
     }
 
-    /// All that wait are to be woken; returns whether any do.
+    /// Marks all waiting streams as pending; returns whether there are any.
     pub(super) fn announce(&mut self) -> bool {
-        core::mem::take(&mut self.has_waiting) && self.pend(|block| block.waiting)
+        core::mem::take(&mut self.has_waiting) && self.announce_to(|block| block.waiting)
     }
 
-    /// All that wait or park are to be woken.
+    /// Marks all waiting and parked streams as pending; returns whether there are any.
     pub(super) fn announce_end(&mut self) -> bool {
-        self.pend(|block| block.waiting | block.parked)
+        self.announce_to(|block| block.waiting | block.parked)
     }
 
-    fn pend(&mut self, which: impl Fn(&Block) -> u64) -> bool {
+    fn announce_to(&mut self, which: impl Fn(&Block) -> u64) -> bool {
         self.shrink();
         let mut found = 0;
         for block in &mut self.blocks {
             let woken = which(block);
             found |= woken;
-            self.pending = self.pending.saturating_add(block.pend(woken));
+            self.pending = self.pending.saturating_add(block.mark_pending(woken));
         }
         found != 0
     }
 
-    /// The stream in this slot is to be woken, if it waits.
-    pub(super) fn nudge(&mut self, slot: usize) -> bool {
+    /// Marks one stream as pending if it waits; returns whether it does.
+    pub(super) fn notify(&mut self, slot: usize) -> bool {
         let (index, _, bit) = split(slot);
         let Some(block) = self.blocks.get_mut(index) else {
             return false;
         };
         let woken = block.waiting & bit;
-        self.pending = self.pending.saturating_add(block.pend(woken));
+        self.pending = self.pending.saturating_add(block.mark_pending(woken));
         woken != 0
     }
 
-    /// So many streams that wait are to be woken: those that wait idly or, if there are none and
-    /// `most_busy` is not zero, so many of the others. Returns whether there are any.
-    pub(super) fn nudge_some(&mut self, count: usize, most_busy: usize, except: &[usize]) -> bool {
+    /// Marks up to `count` idle streams as pending or, if there are none, up to `max_busy` busy
+    /// ones. Returns whether there are any.
+    pub(super) fn notify_some(&mut self, count: usize, max_busy: usize, except: &[usize]) -> bool {
         let idle = |block: &Block| block.waiting & !block.busy;
         let busy = |block: &Block| block.waiting & block.busy;
-        self.nudge_those(count, except, idle)
-            || (most_busy > 0 && self.nudge_those(most_busy, except, busy))
+        self.notify_among(count, except, idle)
+            || (max_busy > 0 && self.notify_among(max_busy, except, busy))
     }
 
-    fn nudge_those(
+    fn notify_among(
         &mut self,
         count: usize,
         except: &[usize],
@@ -237,31 +246,32 @@ impl WaitSet {
                 bits &= if other == index { !bit } else { u64::MAX };
             }
             let woken = lowest_bits(bits, left);
-            let added = block.pend(woken);
+            let added = block.mark_pending(woken);
             left = left.saturating_sub(added);
             self.pending = self.pending.saturating_add(added);
         }
         left < count
     }
 
-    /// Whether some are yet to be woken.
+    /// Whether any streams are pending.
     #[inline]
     pub(super) fn has_pending(&self) -> bool {
         self.pending > 0
     }
 
-    /// Whether more are yet to be woken than fit into a batch.
-    pub(super) fn has_crowd(&self) -> bool {
-        self.pending > MOST_WAKES
+    /// Whether more streams are pending than fit into one batch.
+    pub(super) fn exceeds_batch(&self) -> bool {
+        self.pending > MAX_WAKES
     }
 
-    /// Takes the next wakers out. If they are kept, their slots get them back; else it is the end.
-    pub(super) fn next_batch(&mut self, keeps: bool) -> Batch {
+    /// Takes the wakers of the next pending streams out. `is_last` if the streams end, so that
+    /// their wakers are not put back.
+    pub(super) fn next_batch(&mut self, is_last: bool) -> Batch {
         let mut batch = Batch {
             blocks: core::mem::take(&mut self.spare),
             singles: Vec::new(),
         };
-        let mut left = MOST_WAKES;
+        let mut left = MAX_WAKES;
         for _ in 0..=self.blocks.len() {
             if left == 0 || self.pending == 0 {
                 break;
@@ -274,11 +284,11 @@ impl WaitSet {
             };
             let count = ones(block.pending);
             if count > left {
-                // It goes out whole, with the next batch.
+                // A block is not split between batches.
                 break;
             }
             if count > 0 {
-                let taken = block.take_out(self.next, keeps, &mut batch);
+                let taken = block.take_out(self.next, is_last, &mut batch);
                 left = left.saturating_sub(taken);
                 self.pending = self.pending.saturating_sub(taken);
             }
@@ -287,17 +297,18 @@ impl WaitSet {
         batch
     }
 
-    /// Puts wakers back into their slots. What is left in the batch is to be dropped. Returns whether
-    /// the caller must take the next batch: only it could wake some that were announced meanwhile.
+    /// Puts wakers back into their slots; the caller drops those that are left in the batch.
+    /// Returns whether the caller must take the next batch, because streams became pending whose
+    /// wakers it had.
     pub(super) fn give_back(&mut self, batch: &mut Batch) -> bool {
-        let mut is_more = false;
+        let mut has_more = false;
         while let Some(out) = batch.blocks.pop() {
             let index = out.index.unwrap_or(usize::MAX);
             match self.blocks.get_mut(index) {
                 Some(block) => {
                     block.put_back(out.wakers, &mut batch.singles);
                     if block.pending != 0 {
-                        is_more = true;
+                        has_more = true;
                         self.next = index;
                     }
                 }
@@ -308,13 +319,13 @@ impl WaitSet {
             self.spare = core::mem::take(&mut batch.blocks);
         }
         self.shrink();
-        is_more
+        has_more
     }
 
-    /// Gives back what a crowd has left.
+    /// Frees memory that is left from a larger number of streams.
     fn shrink(&mut self) {
         let is_empty = |block: &Block| block.used == 0 && !block.is_out;
-        for _ in 0..MOST_DROPPED {
+        for _ in 0..MAX_DROPPED {
             if !self.blocks.last().is_some_and(is_empty) {
                 break;
             }
@@ -327,7 +338,7 @@ impl WaitSet {
 }
 
 impl Batch {
-    /// Wakes all.
+    /// Wakes all streams of the batch.
     pub(super) fn wake(&self) {
         for out in &self.blocks {
             for at in bits(out.woken) {
@@ -340,7 +351,7 @@ impl Batch {
     }
 }
 
-/// The block of a slot, its index there, and its bit.
+/// The index of a slot's block, the slot's index in the block, and its bit.
 #[inline]
 fn split(slot: usize) -> (usize, usize, u64) {
     let at = slot & LAST_SLOT;

@@ -1,4 +1,5 @@
-//! Messages side by side: where each ends, and the allocations that hold their bytes.
+//! Blocks of consecutive messages: where each message ends, and the allocations that hold the
+//! bytes.
 
 use std::time::SystemTime;
 
@@ -8,40 +9,40 @@ use crate::source::Limit;
 use crate::time::Deadline;
 use crate::topic::log::pieces::Pieces;
 use crate::topic::log::times::Times;
-use crate::topic::log::{MOST_AT_ONCE, cost, size, to_u64, to_usize};
+use crate::topic::log::{MAX_PER_STEP, cost, size, to_u64, to_usize};
 
-/// Messages in the order of their numbers.
+/// Consecutive messages in the order of their numbers. A slot is the index of a message in its
+/// block.
 #[derive(Debug)]
 pub(super) struct Block {
     /// The number of the first message.
     first: u64,
     /// Where each message ends, from the start of the block.
     ends: Vec<u32>,
-    /// The allocations, one after the other; what follows them is still in the log's tail.
+    /// The allocations in order. The bytes after them are still in the log's tail.
     pieces: Pieces,
-    /// What plain messages with consecutive numbers do not need.
+    /// `None` while the numbers are consecutive and no message has a time.
     extra: Option<Box<Extra>>,
 }
 
 #[derive(Debug, Default)]
 struct Extra {
-    /// The numbers, counted from that of the first message, if they are not consecutive.
+    /// Each message's number as an offset from the first. Empty if the numbers are consecutive.
     numbers: Vec<u32>,
-    /// When each message came, if that bounds what is kept.
-    came: Times,
+    /// When each message entered, if the log is bounded by age.
+    entered: Times,
     expires: Times,
-    /// One bit for each message that left early. A block with messages that may leave early has at
-    /// most 64.
-    gone: u64,
+    /// A bit for each message that expired. A block with messages that can expire has at most 64.
+    removed: u64,
 }
 
-/// What a block notes of a message.
+/// What a block stores for a message besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) number: u64,
     pub(super) len: usize,
-    /// Never, if no age bounds the log.
-    pub(super) came: Deadline,
+    /// [`Deadline::Never`] if the log is not bounded by age.
+    pub(super) entered: Deadline,
     pub(super) expires: Deadline,
 }
 
@@ -59,26 +60,27 @@ impl Block {
         self.first
     }
 
-    /// How many messages it has, including those that are gone.
+    /// The number of messages, including those that were removed.
     pub(super) fn count(&self) -> usize {
         self.ends.len()
     }
 
-    /// The bytes of all of them.
+    /// The total length of these messages in bytes.
     pub(super) fn len(&self) -> usize {
         self.ends.last().map_or(0, |end| size(*end))
     }
 
-    /// Whether the entry fits what the block can note; its size is the log's concern.
+    /// Whether the entry's number and times can be stored. The log bounds the size.
     #[inline]
     pub(super) fn accepts(&self, entry: &Entry) -> bool {
         let is_near = u32::try_from(entry.number.saturating_sub(self.first)).is_ok();
-        let accepts =
-            |extra: &Extra| extra.came.accepts(entry.came) && extra.expires.accepts(entry.expires);
+        let accepts = |extra: &Extra| {
+            extra.entered.accepts(entry.entered) && extra.expires.accepts(entry.expires)
+        };
         is_near && self.extra.as_deref().is_none_or(accepts)
     }
 
-    /// Whether messages may leave early.
+    /// Whether any message can expire, which leaves a hole.
     pub(super) fn may_have_holes(&self) -> bool {
         self.extra
             .as_ref()
@@ -89,7 +91,7 @@ impl Block {
     pub(super) fn push(&mut self, entry: &Entry) {
         let slot = self.ends.len();
         let has_no_time = matches!(
-            (entry.came, entry.expires),
+            (entry.entered, entry.expires),
             (Deadline::Never, Deadline::Never)
         );
         let is_next = entry.number.saturating_sub(self.first) == to_u64(slot);
@@ -111,17 +113,17 @@ impl Block {
             }
             extra.numbers.push(offset);
         }
-        extra.came.push(slot, entry.came);
+        extra.entered.push(slot, entry.entered);
         extra.expires.push(slot, entry.expires);
     }
 
-    /// Gives back what was allocated for more messages.
+    /// Frees the capacity for more messages.
     pub(super) fn shrink(&mut self) {
         self.ends.shrink_to_fit();
         self.pieces.shrink();
         if let Some(extra) = &mut self.extra {
             extra.numbers.shrink_to_fit();
-            extra.came.shrink();
+            extra.entered.shrink();
             extra.expires.shrink();
         }
     }
@@ -147,7 +149,7 @@ impl Block {
         self.number(self.count())
     }
 
-    /// The first message that has this number or a later one.
+    /// The slot of the first message with this number or a higher one.
     pub(super) fn slot(&self, number: u64) -> usize {
         let offset = number.saturating_sub(self.first);
         match &self.extra {
@@ -158,24 +160,23 @@ impl Block {
         }
     }
 
-    /// The number of the first message from `number` on that is not gone.
-    pub(super) fn kept_from(&self, number: u64) -> Option<u64> {
+    /// The number of the first retained message from `number` on.
+    pub(super) fn first_retained(&self, number: u64) -> Option<u64> {
         let (from, count) = (self.slot(number), self.count());
         if !self.has_holes() {
             return (from < count).then(|| self.number(from));
         }
-        let slot = (from..count).find(|slot| !self.is_gone(*slot))?;
+        let slot = (from..count).find(|slot| !self.is_removed(*slot))?;
         Some(self.number(slot))
     }
 
-    /// Whether it has nothing but consecutive messages without times.
+    /// Whether the numbers are consecutive and no message has a time.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_plain(&self) -> bool {
         self.extra.is_none()
     }
 
-    /// The length of the message with this number, if nothing is special about it and another
-    /// follows it in the block.
+    /// The length of the message with this number, if the block is plain and has a next message.
     #[inline]
     pub(super) fn plain_len(&self, number: u64) -> Option<usize> {
         let slot = to_usize(number.checked_sub(self.first)?);
@@ -184,61 +185,61 @@ impl Block {
     }
 
     pub(super) fn has_holes(&self) -> bool {
-        self.extra.as_ref().is_some_and(|extra| extra.gone != 0)
+        self.extra.as_ref().is_some_and(|extra| extra.removed != 0)
     }
 
-    /// The bytes of the messages that left early, counted as when they were kept.
+    /// What the removed messages counted towards the bound.
     pub(super) fn holes(&self) -> u64 {
         if !self.has_holes() {
             return 0;
         }
-        let gone = (0..self.count()).filter(|slot| self.is_gone(*slot));
-        gone.fold(0, |bytes, slot| {
+        let removed = (0..self.count()).filter(|slot| self.is_removed(*slot));
+        removed.fold(0, |bytes, slot| {
             cost(self.len_of(slot), 0).saturating_add(bytes)
         })
     }
 
-    fn is_gone(&self, slot: usize) -> bool {
+    fn is_removed(&self, slot: usize) -> bool {
         self.extra
             .as_ref()
-            .is_some_and(|extra| extra.gone & bit(slot) != 0)
+            .is_some_and(|extra| extra.removed & bit(slot) != 0)
     }
 
-    pub(super) fn set_gone(&mut self, slot: usize) {
+    pub(super) fn mark_removed(&mut self, slot: usize) {
         if let Some(extra) = &mut self.extra {
-            extra.gone |= bit(slot);
+            extra.removed |= bit(slot);
             extra.expires.clear(slot);
         }
     }
 
-    /// The messages from `number` on that are not gone: how many, and their bytes.
-    pub(super) fn kept(&self, number: u64) -> (usize, usize) {
-        let kept = (self.slot(number)..self.count()).filter(|slot| !self.is_gone(*slot));
-        kept.fold((0, 0), |(count, bytes), slot| {
+    /// The number of retained messages from `number` on, and their bytes.
+    pub(super) fn retained(&self, number: u64) -> (usize, usize) {
+        let retained = (self.slot(number)..self.count()).filter(|slot| !self.is_removed(*slot));
+        retained.fold((0, 0), |(count, bytes), slot| {
             let bytes = self.len_of(slot).saturating_add(bytes);
             (count.saturating_add(1), bytes)
         })
     }
 
-    pub(super) fn came(&self, slot: usize) -> Deadline {
+    pub(super) fn entered(&self, slot: usize) -> Deadline {
         let extra = self.extra.as_ref();
-        extra.map_or(Deadline::Never, |extra| extra.came.at(slot))
+        extra.map_or(Deadline::Never, |extra| extra.entered.at(slot))
     }
 
-    /// The earliest expiry, and the slot that has it.
+    /// The slot of the message that expires first, and when.
     #[inline]
     pub(super) fn expiry(&self) -> Option<(usize, SystemTime)> {
         self.extra.as_ref()?.expires.earliest()
     }
 
-    /// The earliest expiry of these messages.
+    /// When the first of these messages expires.
     #[inline]
     pub(super) fn expiry_of(&self, from: usize, to: usize) -> Deadline {
         let extra = self.extra.as_ref();
         extra.map_or(Deadline::Never, |extra| extra.expires.earliest_of(from, to))
     }
 
-    /// Takes the expiry from a message.
+    /// Removes a message's expiry.
     pub(super) fn clear_expiry(&mut self, slot: usize) {
         if let Some(extra) = &mut self.extra {
             extra.expires.clear(slot);
@@ -256,25 +257,24 @@ impl Block {
         before.map_or(0, |end| size(*end))
     }
 
-    /// How many messages end at this byte or before.
+    /// The number of messages that end at or before this byte.
     fn slot_at(&self, byte: usize) -> usize {
         self.ends.partition_point(|end| size(*end) <= byte)
     }
 
-    /// How far a chunk from `from` on may go: at least one message.
-    pub(super) fn within(&self, from: usize, limit: Limit) -> usize {
-        let most = from.saturating_add(limit.messages).min(self.ends.len());
+    /// The end of a chunk that starts at `from` and is within the limit. It has at least one
+    /// message.
+    pub(super) fn chunk_end(&self, from: usize, limit: Limit) -> usize {
+        let end = from.saturating_add(limit.messages).min(self.ends.len());
         let last_byte = self.start_of(from).saturating_add(limit.bytes);
-        // Mostly all of it fits.
-        if self.start_of(most) <= last_byte {
-            return most.max(from.saturating_add(1));
+        // Usually all of it fits.
+        if self.start_of(end) <= last_byte {
+            return end.max(from.saturating_add(1));
         }
-        self.slot_at(last_byte)
-            .min(most)
-            .max(from.saturating_add(1))
+        self.slot_at(last_byte).min(end).max(from.saturating_add(1))
     }
 
-    /// The bytes that are in pieces.
+    /// How many bytes are in pieces.
     pub(super) fn frozen(&self) -> usize {
         self.pieces.end()
     }
@@ -287,19 +287,20 @@ impl Block {
         self.pieces.push(bytes);
     }
 
-    /// Copies these pieces into one.
+    /// Copies these pieces into a single one.
     pub(super) fn merge(&mut self, from: usize, to: usize) {
         self.pieces.merge(from, to);
     }
 
-    /// The messages and bytes of the pieces from this one on.
+    /// The number of messages and bytes in this piece and those after it.
     pub(super) fn since_piece(&self, index: usize) -> (usize, usize) {
         let (start, end) = (self.pieces.start(index), self.pieces.end());
         let messages = self.slot_at(end).saturating_sub(self.slot_at(start));
         (messages, end.saturating_sub(start))
     }
 
-    /// The messages from `from` on, to `to` or to the end of a piece, and where they end.
+    /// The messages from `from` to `to`, or only to the end of their piece, and the slot after the
+    /// last.
     pub(super) fn slice(&self, from: usize, to: usize) -> (Bytes, usize) {
         let (start, end) = (self.start_of(from), self.start_of(to));
         let slice = self.pieces.slice(start, end);
@@ -312,22 +313,25 @@ impl Block {
         (slice, to)
     }
 
-    /// Copies what these blocks still have from `number` on into a new one without holes: at most
-    /// 64 messages. `None` if nothing is left, or if one block cannot note all of it.
+    /// Copies the retained messages of these blocks from `number` on into a new block without
+    /// holes.
+    ///
+    /// There are at most 64. `None` if there are none, or if a single block cannot store their
+    /// numbers and times.
     pub(super) fn gather<'a>(blocks: impl Iterator<Item = &'a Self>, number: u64) -> Option<Self> {
         let mut whole: Option<(Self, BytesMut)> = None;
         for block in blocks {
             let from = block.slot(number);
-            let kept = (from..block.count()).filter(|slot| !block.is_gone(*slot));
-            for slot in kept {
+            let retained = (from..block.count()).filter(|slot| !block.is_removed(*slot));
+            for slot in retained {
                 let (into, bytes) = whole.get_or_insert_with(|| {
-                    let new = Self::new(block.number(slot), MOST_AT_ONCE);
+                    let new = Self::new(block.number(slot), MAX_PER_STEP);
                     (new, BytesMut::new())
                 });
                 let entry = Entry {
                     number: block.number(slot),
                     len: block.len_of(slot),
-                    came: block.came(slot),
+                    entered: block.entered(slot),
                     expires: block.expires(slot),
                 };
                 if !into.accepts(&entry) {

@@ -1,21 +1,22 @@
-//! Which numbers before the oldest message were never missed: expired, or never given.
+//! Which numbers before the oldest message nobody missed, because they expired or were never used.
 
 use std::collections::VecDeque;
 
-/// The most runs that are remembered, and the fewest that any log may remember.
-const MOST_RUNS: u64 = 1024;
-const FEWEST_RUNS: u64 = 64;
-/// A run is remembered for so many bytes of the log's bound: all runs take at most a 32nd of it.
-const BYTES_A_RUN: u64 = 1024;
+/// The bounds of [`Gaps::max_runs`].
+const MIN_RUNS: u64 = 64;
+const MAX_RUNS: u64 = 1024;
+/// One run may be remembered for this many bytes of the log's bound, so that all runs together take
+/// at most a 32nd of it.
+const BYTES_PER_RUN: u64 = 1024;
 
-/// Runs of numbers that count as no gap. A log without expiry has none.
+/// Runs of numbers that do not count as missed. A log without expiry has none.
 #[derive(Debug)]
 pub(super) struct Gaps {
     runs: VecDeque<Run>,
-    most: usize,
-    /// Numbers in all runs there ever were.
+    max_runs: usize,
+    /// The count of numbers in all runs so far, including forgotten ones.
     total: u64,
-    /// Before this number nothing is known any more.
+    /// Runs before this number have been forgotten.
     floor: u64,
 }
 
@@ -23,23 +24,23 @@ pub(super) struct Gaps {
 struct Run {
     start: u64,
     end: u64,
-    /// Numbers in the runs before this one.
+    /// The count of numbers in all runs before this one.
     before: u64,
 }
 
 impl Gaps {
-    /// For a log that is bounded to so many bytes.
+    /// For a log that is bounded to `bytes`.
     pub(super) fn new(bytes: u64) -> Self {
-        let most = (bytes / BYTES_A_RUN).clamp(FEWEST_RUNS, MOST_RUNS);
+        let max_runs = (bytes / BYTES_PER_RUN).clamp(MIN_RUNS, MAX_RUNS);
         Self {
             runs: VecDeque::new(),
-            most: usize::try_from(most).unwrap_or(usize::MAX),
+            max_runs: usize::try_from(max_runs).unwrap_or(usize::MAX),
             total: 0,
             floor: 0,
         }
     }
 
-    /// Records the numbers from `start` to before `end`, in ascending order.
+    /// Records the numbers in `start..end` as not missed. Calls come in ascending order.
     #[inline]
     pub(super) fn record(&mut self, start: u64, end: u64) {
         if start >= end {
@@ -53,7 +54,7 @@ impl Gaps {
             last.end = end;
             return;
         }
-        if self.runs.len() >= self.most
+        if self.runs.len() >= self.max_runs
             && let Some(run) = self.runs.pop_front()
         {
             self.floor = run.end;
@@ -61,7 +62,7 @@ impl Gaps {
         self.runs.push_back(Run { start, end, before });
     }
 
-    /// How many messages from `position` to before `oldest` were missed, if that is still known.
+    /// How many messages in `position..oldest` were missed, if that is still known.
     pub(super) fn missed(&self, position: u64, oldest: u64) -> Option<u64> {
         if position >= oldest {
             return Some(0);

@@ -1,13 +1,13 @@
-//! How messages leave a log: from its start, or early from the middle.
+//! How messages leave a log: evicted at its start, or expired anywhere, which leaves a hole.
 
 use crate::topic::log::block::Block;
-use crate::topic::log::{Log, MOST_AT_ONCE, cost, shrink, to_u64};
+use crate::topic::log::{Log, MAX_PER_STEP, cost, shrink, to_u64};
 
-/// What messages that left early still take, in all blocks but the open one.
+/// The memory of expired messages in all closed blocks.
 #[derive(Debug, Default)]
 pub(super) struct Holes {
     pub(super) bytes: u64,
-    /// The number from which on blocks are compared next.
+    /// Where [`Log::fill_most_holes`] continues.
     compare_from: u64,
 }
 
@@ -19,19 +19,19 @@ impl Log {
         };
         self.evicted = number;
         if let Some(len) = front.plain_len(number) {
-            let id = self.own_ids.pass(number);
+            let id = self.own_ids.advance(number);
             self.len = self.len.saturating_sub(1);
             self.bytes = self.bytes.saturating_sub(cost(len, id));
             self.oldest = number.saturating_add(1);
         } else {
-            self.note_gone(0, number);
-            self.own_ids.pass(number);
-            self.pass_oldest(number.saturating_add(1));
+            self.account_removal(0, number);
+            self.own_ids.advance(number);
+            self.advance_oldest(number.saturating_add(1));
         }
     }
 
-    /// Removes the message of this block that expires first. Returns whether messages were moved
-    /// for it.
+    /// Removes the message that expires first in the block that starts at `first`. Returns whether
+    /// messages were copied.
     pub(super) fn expire(&mut self, first: u64) -> bool {
         let index = self.block_at(first).unwrap_or_default();
         let block = self.blocks.get(index);
@@ -39,10 +39,10 @@ impl Log {
             return false;
         };
         let number = block.number(slot);
-        self.note_gone(index, number);
-        self.own_ids.outlive(number);
+        self.account_removal(index, number);
+        self.own_ids.mark_dead(number);
         if number == self.oldest {
-            self.pass_oldest(number);
+            self.advance_oldest(number);
             return false;
         }
         let is_last = index.saturating_add(1) == self.blocks.len();
@@ -50,26 +50,26 @@ impl Log {
         let Some(block) = self.blocks.get_mut(index) else {
             return false;
         };
-        block.set_gone(slot);
+        block.mark_removed(slot);
         if is_closed {
             let hole = cost(block.len_of(slot), 0);
             self.holes.bytes = self.holes.bytes.saturating_add(hole);
         }
-        let (count, bytes) = block.kept(self.oldest);
+        let (count, bytes) = block.retained(self.oldest);
         if count == 0 {
             self.drop_block(index);
             return false;
         }
-        let half_is_gone = count <= block.count() / 2 || bytes <= block.len() / 2;
-        if half_is_gone && is_closed {
+        let is_half_removed = count <= block.count() / 2 || bytes <= block.len() / 2;
+        if is_half_removed && is_closed {
             self.fill_holes(index);
             return true;
         }
         false
     }
 
-    /// Whether holes make the log hold an eighth more than its bound, with what was evicted but not
-    /// freed yet: that and the holes share this eighth.
+    /// Whether the log takes more than an eighth beyond its bound. Holes, and evicted messages
+    /// whose block is not freed yet, share this eighth.
     #[inline]
     pub(super) fn has_too_many_holes(&self) -> bool {
         if self.holes.bytes == 0 {
@@ -82,23 +82,23 @@ impl Log {
         held.saturating_add(to_u64(evicted)) > bound.saturating_add(bound / 8)
     }
 
-    /// Rewrites the block with the most holes of the next 64. Returns whether there may be more.
+    /// Rewrites the block with the most holes among the next 64. Returns whether there may be more.
     pub(super) fn fill_most_holes(&mut self) -> bool {
         let first = self.block_at(self.holes.compare_from).unwrap_or_default();
         let closed = self.blocks.len().saturating_sub(usize::from(self.is_open));
-        let end = first.saturating_add(MOST_AT_ONCE).min(closed);
+        let end = first.saturating_add(MAX_PER_STEP).min(closed);
         let next = self.blocks.get(end).filter(|_| end < closed);
         self.holes.compare_from = next.map_or(0, Block::first);
         let holes = |index: &usize| self.blocks.get(*index).map_or(0, Block::holes);
-        let most = (first..end).max_by_key(holes);
-        match most.filter(|index| holes(index) > 0) {
+        let worst = (first..end).max_by_key(holes);
+        match worst.filter(|index| holes(index) > 0) {
             Some(index) => self.fill_holes(index),
             None => true,
         }
     }
 
-    /// Updates counters and times for a message that leaves.
-    fn note_gone(&mut self, index: usize, number: u64) {
+    /// Updates counters and times for a message that is removed.
+    fn account_removal(&mut self, index: usize, number: u64) {
         let Some(block) = self.blocks.get_mut(index) else {
             return;
         };
@@ -119,21 +119,21 @@ impl Log {
         self.bytes = self.bytes.saturating_sub(cost(len, id));
     }
 
-    /// Moves the start of the log to the next message that is kept. Numbers from `unmissed` to there
-    /// count as no gap.
-    fn pass_oldest(&mut self, unmissed: u64) {
+    /// Moves the start of the log to the next retained message. The numbers from `unmissed` up to
+    /// it do not count as missed.
+    fn advance_oldest(&mut self, unmissed: u64) {
         let next = self.oldest.saturating_add(1);
         self.oldest = loop {
             let Some(front) = self.blocks.front() else {
                 break self.next;
             };
-            match front.kept_from(next) {
-                Some(kept) => break kept,
+            match front.first_retained(next) {
+                Some(number) => break number,
                 None => self.drop_block(0),
             }
         };
         let front = self.blocks.front();
-        self.oldest_came = front.and_then(|front| front.came(front.slot(self.oldest)).time());
+        self.oldest_entered = front.and_then(|front| front.entered(front.slot(self.oldest)).time());
         self.gaps.record(unmissed, self.oldest);
     }
 
@@ -151,7 +151,7 @@ impl Log {
         shrink(&mut self.blocks);
     }
 
-    /// Ends the open block.
+    /// Closes the open block.
     pub(super) fn close_block(&mut self) {
         if !core::mem::replace(&mut self.is_open, false) {
             return;
@@ -159,13 +159,13 @@ impl Log {
         if let Some(block) = self.blocks.back_mut() {
             self.tail.close(block);
             self.holes.bytes = self.holes.bytes.saturating_add(block.holes());
-            if block.has_holes() && block.kept(self.oldest).0 <= block.count() / 2 {
+            if block.has_holes() && block.retained(self.oldest).0 <= block.count() / 2 {
                 self.fill_holes(self.blocks.len().saturating_sub(1));
             }
         }
     }
 
-    /// Rewrites a block without its holes, joined with a neighbour if one block takes both.
+    /// Rewrites a block without its holes, joined with a neighbour if both fit into one block.
     pub(super) fn fill_holes(&mut self, index: usize) -> bool {
         if index.saturating_add(1) == self.blocks.len() && self.is_open {
             self.is_open = false;
@@ -190,14 +190,14 @@ impl Log {
     }
 
     fn fit_together(&self, one: usize, other: usize) -> bool {
-        let kept = |index| Some(self.blocks.get(index)?.kept(self.oldest));
-        let (Some((one, bytes)), Some((other, more))) = (kept(one), kept(other)) else {
+        let retained = |index| Some(self.blocks.get(index)?.retained(self.oldest));
+        let (Some((one, bytes)), Some((other, more))) = (retained(one), retained(other)) else {
             return false;
         };
-        one.saturating_add(other) <= MOST_AT_ONCE && bytes.saturating_add(more) <= self.block_bytes
+        one.saturating_add(other) <= MAX_PER_STEP && bytes.saturating_add(more) <= self.block_bytes
     }
 
-    /// Replaces these closed blocks with one that has no holes.
+    /// Replaces these closed blocks with a single one without holes.
     fn rewrite(&mut self, from: usize, to: usize) -> bool {
         let blocks = || self.blocks.range(from..to);
         let Some(whole) = Block::gather(blocks(), self.oldest) else {

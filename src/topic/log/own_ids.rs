@@ -1,81 +1,81 @@
-//! Ids that events bring with them, and the numbers of their messages.
+//! Application-supplied ids, and the numbers of their messages.
 //!
-//! Ids are kept in segments of consecutive messages, each with a small table of its own, and leave
-//! with their segment. So no step moves more than the table of one segment, however many ids there
-//! are, and forgetting costs nothing.
+//! Ids are stored in segments of consecutive messages, each with a small hash table of its own, and
+//! are dropped with their segment. So no step moves more than the table of one segment, however
+//! many ids there are.
 
 use core::hash::BuildHasher;
 use std::collections::VecDeque;
 use std::hash::RandomState;
 
 use crate::topic::log::segment::{Segment, Size};
-use crate::topic::log::{make_way, shrink, to_u64};
+use crate::topic::log::{reserve_one, shrink, to_u64};
 
-/// What an id adds to the bytes that are bounded, besides its length.
+/// What an id counts towards the bound in bytes, in addition to its length.
 pub(super) const OVERHEAD: u64 = 64;
-/// The most ids of a segment. Fewer make an unknown id slower to find, more make a table slower
-/// to grow.
-const MOST_IDS: u64 = 16 * 1024;
-const FEWEST_IDS: u64 = 8;
-const FEWEST_BYTES: u64 = 600;
-/// Ids of messages that left early are remembered up to this size at least.
-const FEWEST_DEAD: Size = Size {
+/// The bounds of a segment. Smaller segments make an unknown id slower to look up, larger ones make
+/// a table slower to grow.
+const MAX_IDS: u64 = 16 * 1024;
+const MIN_IDS: u64 = 8;
+const MIN_BYTES: u64 = 600;
+/// Ids of expired messages are remembered at least up to this size.
+const MIN_DEAD: Size = Size {
     ids: 64,
     bytes: 2048,
 };
-/// How many segments on each side are joined with one that is rewritten.
-const BESIDE: usize = 2;
+/// How many segments on each side may be joined with one that is rewritten.
+const NEIGHBOURS: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct OwnIds {
     segments: VecDeque<Segment>,
-    /// A random number that no producer knows.
+    /// Random, so that no producer can choose ids whose hashes collide.
     seed: u64,
     /// The bounds of a segment.
-    most_ids: u64,
-    most_bytes: u64,
-    /// Ids whose messages left early, and the bounds of these.
+    max_ids: u64,
+    max_bytes: u64,
+    /// The ids of expired messages, which are dead, and their bounds.
     dead: Size,
-    most_dead: Size,
+    max_dead: Size,
 }
 
-/// What an id of this length adds to the bytes that are bounded.
+/// What an id of this length counts towards the bound in bytes.
 pub(super) fn cost(len: usize) -> u64 {
     to_u64(len).saturating_add(OVERHEAD)
 }
 
 impl OwnIds {
-    /// For a log of so many messages and bytes.
+    /// For a log that is bounded to `messages` and `bytes`.
     pub(super) fn new(messages: u64, bytes: u64) -> Self {
         Self {
             segments: VecDeque::new(),
             seed: RandomState::new().hash_one(0),
-            most_ids: (messages / 16).clamp(FEWEST_IDS, MOST_IDS),
-            most_bytes: (bytes / 32).max(FEWEST_BYTES),
+            max_ids: (messages / 16).clamp(MIN_IDS, MAX_IDS),
+            max_bytes: (bytes / 32).max(MIN_BYTES),
             dead: Size::default(),
-            most_dead: Size {
-                ids: messages.max(FEWEST_DEAD.ids),
-                bytes: (bytes / 16).max(FEWEST_DEAD.bytes),
+            max_dead: Size {
+                ids: messages.max(MIN_DEAD.ids),
+                bytes: (bytes / 16).max(MIN_DEAD.bytes),
             },
         }
     }
 
     pub(super) fn insert(&mut self, id: &str, number: u64) {
-        let (most_ids, most_bytes) = (self.most_ids, self.most_bytes);
-        let takes = |segment: &Segment| {
+        let (max_ids, max_bytes) = (self.max_ids, self.max_bytes);
+        let has_capacity = |segment: &Segment| {
             let size = segment.size();
-            size.ids < most_ids
-                && size.bytes.saturating_add(to_u64(id.len())) <= most_bytes
+            size.ids < max_ids
+                && size.bytes.saturating_add(to_u64(id.len())) <= max_bytes
                 && u32::try_from(number.saturating_sub(segment.first)).is_ok()
         };
         let hash = hash(self.seed, id.as_bytes());
-        if !self.segments.back().is_some_and(takes) {
+        if !self.segments.back().is_some_and(has_capacity) {
             let mut new = Segment::new(number);
             if let Some(full) = self.segments.back_mut() {
                 full.shrink();
-                new.expect_as_many_as(full);
+                new.reserve_like(full);
             }
-            make_way(&mut self.segments);
+            reserve_one(&mut self.segments);
             self.segments.push_back(new);
         }
         if let Some(segment) = self.segments.back_mut() {
@@ -93,7 +93,7 @@ impl OwnIds {
         newest_first.find_map(|segment| segment.find(id.as_bytes(), hash))
     }
 
-    /// What the id of this message adds; 0 if it has none.
+    /// What the id of this message counts towards the bound; 0 if it has none of its own.
     pub(super) fn cost(&self, number: u64) -> u64 {
         let found = self.locate(number).and_then(|(index, entry)| {
             let segment = self.segments.get(index)?;
@@ -102,25 +102,26 @@ impl OwnIds {
         found.unwrap_or_default()
     }
 
-    /// Notes that the message with this number left early. Its id stays known; as many such ids
-    /// are remembered as the log may hold messages.
-    pub(super) fn outlive(&mut self, number: u64) {
+    /// Records that the message with this number has expired. Its id stays known: as many dead ids
+    /// are remembered as the log may retain messages.
+    pub(super) fn mark_dead(&mut self, number: u64) {
         let Some((index, entry)) = self.locate(number) else {
             return;
         };
         if let Some(segment) = self.segments.get_mut(index) {
             let bytes = cost(segment.text(entry).len());
-            segment.set_dead(entry);
+            segment.mark_dead(entry);
             self.dead.add(1, bytes);
         }
-        while self.dead.ids > self.most_dead.ids || self.dead.bytes > self.most_dead.bytes {
+        while self.dead.ids > self.max_dead.ids || self.dead.bytes > self.max_dead.bytes {
             self.forget_dead();
         }
     }
 
-    /// Drops segments that end before this number. Returns what the id of its message adds.
+    /// Drops segments that end before this number. Returns the [cost](Self::cost) of its message's
+    /// id.
     #[inline]
-    pub(super) fn pass(&mut self, number: u64) -> u64 {
+    pub(super) fn advance(&mut self, number: u64) -> u64 {
         while let Some(front) = self.segments.front() {
             if front.last() >= number {
                 let entry = front.entry(number);
@@ -134,17 +135,17 @@ impl OwnIds {
         0
     }
 
-    /// Forgets the dead ids of the segment that has the most, and joins it with those beside it if
-    /// they have few.
+    /// Forgets the dead ids of the segment with the most of them, and joins it with its neighbours
+    /// if these have few ids.
     fn forget_dead(&mut self) {
         let by_dead = |(_, segment): &(usize, &Segment)| segment.dead.ids;
-        let most = self.segments.iter().enumerate().max_by_key(by_dead);
-        let Some((index, _)) = most.filter(|(_, segment)| segment.dead.ids > 0) else {
+        let worst = self.segments.iter().enumerate().max_by_key(by_dead);
+        let Some((index, _)) = worst.filter(|(_, segment)| segment.dead.ids > 0) else {
             self.dead = Size::default();
             return;
         };
         let (mut from, mut to) = (index, index.saturating_add(1));
-        for _ in 0..BESIDE {
+        for _ in 0..NEIGHBOURS {
             if let Some(before) = from.checked_sub(1)
                 && self.fit_together(before, to)
             {
@@ -165,15 +166,15 @@ impl OwnIds {
         shrink(&mut self.segments);
     }
 
-    /// Whether the living ids of these segments fill at most half a segment.
+    /// Whether the live ids of these segments fill at most half a segment.
     fn fit_together(&self, from: usize, to: usize) -> bool {
         if to > self.segments.len() {
             return false;
         }
         let mut whole = Size::default();
         for segment in self.segments.range(from..to) {
-            let alive = segment.alive();
-            whole.add(alive.ids, alive.bytes);
+            let live = segment.live();
+            whole.add(live.ids, live.bytes);
         }
         let ends = (
             self.segments.get(from),
@@ -182,12 +183,12 @@ impl OwnIds {
         let is_near = |first: &Segment, last: &Segment| {
             u32::try_from(last.last().saturating_sub(first.first)).is_ok()
         };
-        whole.ids <= self.most_ids / 2
-            && whole.bytes <= self.most_bytes
+        whole.ids <= self.max_ids / 2
+            && whole.bytes <= self.max_bytes
             && matches!(ends, (Some(first), Some(last)) if is_near(first, last))
     }
 
-    /// The segment and the entry of a message.
+    /// The index of a message's segment, and the index of its entry there.
     fn locate(&self, number: u64) -> Option<(usize, usize)> {
         let after = self
             .segments
@@ -198,8 +199,8 @@ impl OwnIds {
     }
 }
 
-/// Hashes by one multiplication for every eight bytes, since this happens under the lock for each
-/// message. A producer that finds collisions turns the table of one segment into a list, no more.
+/// Hashes with one multiplication for every eight bytes, because this runs under the lock for each
+/// message. A producer that finds collisions can only turn the table of one segment into a list.
 fn hash(seed: u64, id: &[u8]) -> u32 {
     let word = |bytes: &[u8]| {
         let shift = |word: u64, byte: &u8| (word << 8) | u64::from(*byte);
@@ -212,7 +213,7 @@ fn hash(seed: u64, id: &[u8]) -> u32 {
     u32::try_from(state >> 32).unwrap_or_default()
 }
 
-/// Mixes both halves of a product.
+/// Multiplies, and combines both halves of the product.
 fn fold(word: u64) -> u64 {
     const ODD: u128 = 0x9e37_79b9_7f4a_7c15;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::topic::log::size;
 
-/// Allocations, one after the other. Mostly there is one, so that one needs no list.
+/// Allocations in order. Most blocks have one, which needs no list.
 #[derive(Debug)]
 pub(super) enum Pieces {
     One(Bytes),
@@ -32,7 +32,7 @@ impl Pieces {
         }
     }
 
-    /// The bytes of all.
+    /// The total length in bytes.
     pub(super) fn end(&self) -> usize {
         match self {
             Self::One(bytes) => bytes.len(),
@@ -40,7 +40,7 @@ impl Pieces {
         }
     }
 
-    /// Where a piece starts, or the end if there is no such piece.
+    /// Where a piece starts; the end of the last one if there is no such piece.
     pub(super) fn start(&self, index: usize) -> usize {
         match self {
             _ if index == 0 => 0,
@@ -68,7 +68,7 @@ impl Pieces {
         }
     }
 
-    /// Copies these pieces into one.
+    /// Copies these pieces into a single one.
     pub(super) fn merge(&mut self, from: usize, to: usize) {
         let Self::Many(pieces) = self else {
             return;
@@ -88,7 +88,7 @@ impl Pieces {
         pieces.splice(from..to, core::iter::once(Piece { start, bytes }));
     }
 
-    /// The bytes from `start` on, to `end` or to the end of a piece.
+    /// The bytes from `start` to `end`, or only to the end of their piece.
     pub(super) fn slice(&self, start: usize, end: usize) -> Bytes {
         let (piece_start, bytes) = match self {
             Self::One(bytes) => (0, bytes),

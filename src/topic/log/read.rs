@@ -1,4 +1,4 @@
-//! How a log is read: block by block, as slices that all streams share.
+//! Reading a log: block by block, as slices that all streams share.
 
 use bytes::Bytes;
 
@@ -12,25 +12,26 @@ use crate::topic::log::{Log, to_u64};
 pub(crate) struct Read {
     pub(crate) chunk: Bytes,
     pub(crate) messages: u64,
-    /// When the first of them expires.
+    /// When the first of these messages expires.
     pub(crate) expires: Deadline,
 }
 
 impl Log {
-    /// Reads from `position` on, at most to the end of a block, and moves it. `None` if nothing
-    /// that was passed is kept. Nothing in the log may have expired: [`trim`](Self::trim) first.
+    /// Reads a chunk at `position`, at most to the end of a block, and moves the position past it.
+    /// `None` if no message that it moved past is retained.
     ///
-    /// The position is not before the oldest message.
+    /// The position must not be before the oldest message, and no message may have expired:
+    /// [`trim`](Self::trim) first.
     pub(crate) fn read(&mut self, position: &mut u64, limit: Limit) -> Option<Read> {
-        let mut index = self.index_and_move(position)?;
+        let mut index = self.locate_and_move(position)?;
         if self.blocks.get(index)?.has_holes() {
             self.fill_holes(index);
-            index = self.index_and_move(position)?;
+            index = self.locate_and_move(position)?;
         }
         let is_last = index.saturating_add(1) == self.blocks.len();
         let block = self.blocks.get_mut(index)?;
         let from = block.slot(*position);
-        let to = block.within(from, limit);
+        let to = block.chunk_end(from, limit);
         let (chunk, to) = if is_last && self.is_open {
             self.tail.read(block, from, to)
         } else {
@@ -50,16 +51,16 @@ impl Log {
         })
     }
 
-    /// The block to read at a position, which is moved to the next one if no message from there
-    /// to the end of its block is kept.
-    fn index_and_move(&self, position: &mut u64) -> Option<usize> {
+    /// The index of the block to read. If no message from `position` to the end of its block is
+    /// retained, the position moves to the next block.
+    fn locate_and_move(&self, position: &mut u64) -> Option<usize> {
         let index = self.block_at(*position);
         let block = index.and_then(|index| self.blocks.get(index));
-        let has_it = |block: &Block| {
+        let has_message = |block: &Block| {
             let is_near = *position < block.end();
-            is_near && (!block.has_holes() || block.kept_from(*position).is_some())
+            is_near && (!block.has_holes() || block.first_retained(*position).is_some())
         };
-        if block.is_some_and(has_it) {
+        if block.is_some_and(has_message) {
             return index;
         }
         if *position >= self.next {
@@ -71,7 +72,7 @@ impl Log {
         first.map(|_| index)
     }
 
-    /// The last block that starts at this position or before.
+    /// The index of the last block that starts at or before this position.
     pub(super) fn block_at(&self, position: u64) -> Option<usize> {
         if position >= self.next {
             return None;

@@ -1,9 +1,9 @@
-//! Ids of consecutive messages, with a table of their own.
+//! A segment: the ids of consecutive messages, with a hash table of its own.
 
 use crate::topic::log::own_ids::OVERHEAD;
 use crate::topic::log::{size, to_u64};
 
-const SMALLEST_TABLE: usize = 8;
+const MIN_TABLE_LEN: usize = 8;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Size {
@@ -17,16 +17,17 @@ pub(super) struct Segment {
     pub(super) first: u64,
     entries: Vec<Entry>,
     texts: Vec<u8>,
-    /// By hash, the newest entry of each id: one more than its index, or 0. At most half of it is
-    /// taken.
+    /// Maps each id, by its hash, to its newest entry: the entry's index plus one, or 0 for a free
+    /// slot. At least half of the slots are free.
     table: Vec<u16>,
+    /// The ids of expired messages.
     pub(super) dead: Size,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     hash: u32,
-    /// The message's number, from the segment's first.
+    /// The message's number as an offset from the segment's first.
     offset: u32,
     /// Where the id ends in `texts`.
     end: u32,
@@ -67,12 +68,12 @@ impl Segment {
 
     pub(super) fn entry(&self, number: u64) -> Option<usize> {
         let offset = u32::try_from(number.checked_sub(self.first)?).ok()?;
-        let is_it = |index: &usize| {
+        let matches = |index: &usize| {
             let entry = self.entries.get(*index);
             entry.is_some_and(|entry| entry.offset == offset)
         };
-        // Mostly all messages have ids of their own, or none.
-        let guess = usize::try_from(offset).ok().filter(is_it);
+        // Usually either all messages have ids of their own, or none.
+        let guess = usize::try_from(offset).ok().filter(matches);
         let search = || {
             let found = self
                 .entries
@@ -107,7 +108,7 @@ impl Segment {
     }
 
     fn grow(&mut self) {
-        let len = self.table.len().saturating_mul(2).max(SMALLEST_TABLE);
+        let len = self.table.len().saturating_mul(2).max(MIN_TABLE_LEN);
         self.table = vec![0; len];
         for index in 0..self.entries.len() {
             let hash = self.entries.get(index).map_or(0, |entry| entry.hash);
@@ -116,7 +117,7 @@ impl Segment {
         }
     }
 
-    /// Writes an entry into the table, over an older one with the same id.
+    /// Writes an entry into a slot, over an older one with the same id.
     fn enter(&mut self, slot: usize, index: usize) {
         let entry = u16::try_from(index.saturating_add(1)).unwrap_or_default();
         if let Some(slot) = self.table.get_mut(slot) {
@@ -124,14 +125,14 @@ impl Segment {
         }
     }
 
-    /// Where this id is in the table, or where it would be.
+    /// The slot that has this id, or that would get it.
     fn slot(&self, hash: u32, id: &[u8]) -> usize {
         let mask = self.table.len().saturating_sub(1);
         let mut slot = size(hash) & mask;
-        // Half of the table is free.
+        // This ends, since half of the slots are free.
         while let Some(index) = self.index_at(slot) {
-            let is_it = self.entries.get(index).is_some_and(|it| it.hash == hash);
-            if is_it && self.text(index) == id {
+            let matches = self.entries.get(index).is_some_and(|it| it.hash == hash);
+            if matches && self.text(index) == id {
                 break;
             }
             slot = slot.saturating_add(1) & mask;
@@ -155,13 +156,13 @@ impl Segment {
     }
 
     /// Without the dead ids.
-    pub(super) fn alive(&self) -> Size {
+    pub(super) fn live(&self) -> Size {
         let mut size = self.size();
         size.subtract(self.dead);
         size
     }
 
-    pub(super) fn set_dead(&mut self, index: usize) {
+    pub(super) fn mark_dead(&mut self, index: usize) {
         let bytes = to_u64(self.text(index).len()).saturating_add(OVERHEAD);
         if let Some(entry) = self.entries.get_mut(index) {
             entry.is_dead = true;
@@ -169,7 +170,7 @@ impl Segment {
         }
     }
 
-    /// All that these have, without their dead ids.
+    /// Copies the live ids of these segments into a new one.
     pub(super) fn gather(segments: &[Self]) -> Self {
         let mut whole = Self::new(segments.first().map_or(0, |segment| segment.first));
         for segment in segments {
@@ -183,8 +184,8 @@ impl Segment {
         whole
     }
 
-    /// Allocates for as many ids as another has.
-    pub(super) fn expect_as_many_as(&mut self, other: &Self) {
+    /// Allocates as much as another segment has in use.
+    pub(super) fn reserve_like(&mut self, other: &Self) {
         self.entries = Vec::with_capacity(other.entries.len());
         self.texts = Vec::with_capacity(other.texts.len());
         self.table = vec![0; other.table.len()];

@@ -28,7 +28,7 @@ fn keep(messages: u64) -> Log {
     })
 }
 
-/// Appends frames of `len` bytes, each read at once by somebody if `is_live`.
+/// Appends frames of `len` bytes. If `is_live`, each is read at once.
 fn filled(messages: u64, len: usize, is_live: bool) -> Log {
     let mut log = Log::new(KEEP_ALL);
     for _ in 0..messages {
@@ -53,7 +53,7 @@ fn two_readers_at_one_position_share_the_bytes() {
 }
 
 #[test]
-fn a_reader_at_another_position_shares_them_too() {
+fn readers_at_different_positions_share_the_bytes() {
     let mut log = filled(10, 20, false);
     let behind = chunks(&mut log, 1, ALL).remove(0);
     let ahead = chunks(&mut log, 3, ALL).remove(0);
@@ -61,7 +61,7 @@ fn a_reader_at_another_position_shares_them_too() {
 }
 
 #[test]
-fn a_reader_far_behind_one_that_keeps_up_reads_few_chunks() {
+fn a_reader_that_lags_gets_few_chunks_even_if_another_keeps_up() {
     let mut log = filled(1_000, 150, true);
     let chunks = chunks(&mut log, 1, ALL);
     assert!(chunks.len() <= 20, "{} chunks", chunks.len());
@@ -84,7 +84,7 @@ fn a_block_whose_messages_were_read_one_by_one_is_one_chunk() {
     assert!(lens.contains(&25_600), "{lens:?}");
 }
 
-/// Reads of a few KiB each freeze what is there.
+/// Reads of a few KiB each freeze the buffer.
 #[test]
 fn one_merge_copies_at_most_64_messages() {
     let mut log = Log::new(KEEP_ALL);
@@ -109,7 +109,7 @@ fn a_block_ends_after_256_messages_or_64_kib() {
 }
 
 #[test]
-fn a_message_larger_than_a_block_has_one_of_its_own() {
+fn a_message_larger_than_a_block_has_a_block_of_its_own() {
     let mut log = filled(3, 10, false);
     log.append([b"id", &vec![b'y'; 100_000]], None, Deadline::Never, at(0));
     log.append([b"", b"z"], None, Deadline::Never, at(0));
@@ -129,20 +129,20 @@ fn one_step_evicts_at_most_64_messages() {
 }
 
 #[test]
-fn what_is_evicted_is_freed_with_its_block() {
+fn evicted_messages_are_freed_with_their_block() {
     let mut log = keep(10);
     for _ in 0..100_000 {
         log.append([b"", &[b'x'; 100]], None, Deadline::Never, at(0));
         log.trim(at(0));
     }
-    // A block has three messages: a quarter of what is kept.
+    // A block has three messages: a quarter of the history.
     assert!(log.blocks.len() <= 5, "{} blocks", log.blocks.len());
     let held: usize = log.blocks.iter().map(Block::len).sum();
     assert!(held <= 1_300, "{held} bytes for 1000");
 }
 
 #[test]
-fn an_empty_log_that_had_messages_goes_on_counting() {
+fn numbers_go_on_in_a_log_that_has_become_empty() {
     let age = Some(Duration::from_secs(1));
     let mut log = Log::new(Retention { age, ..KEEP_ALL });
     log.append([b"", b"x"], None, Deadline::Never, at(0));
@@ -156,7 +156,7 @@ fn an_empty_log_that_had_messages_goes_on_counting() {
 }
 
 #[test]
-fn positions_beyond_the_end_have_nothing_and_do_not_overflow() {
+fn positions_beyond_the_end_read_nothing_and_do_not_overflow() {
     let mut log = filled(3, 10, false);
     for beyond in [4, 5, u64::MAX - 1, u64::MAX] {
         let mut position = beyond;
@@ -167,11 +167,11 @@ fn positions_beyond_the_end_have_nothing_and_do_not_overflow() {
         bytes: 0,
         messages: 0,
     };
-    assert_eq!(chunks(&mut log, 1, nothing).len(), 3, "one at least");
+    assert_eq!(chunks(&mut log, 1, nothing).len(), 3, "at least one each");
 }
 
 #[test]
-fn what_has_expired_is_passed_over_without_a_chunk() {
+fn expired_messages_are_skipped_without_a_chunk() {
     let mut log = Log::new(KEEP_ALL);
     for (frame, expires) in [(b"a", 5), (b"b", 9), (b"c", 5)] {
         log.append([b"", frame], None, Deadline::At(at(expires)), at(0));
@@ -192,7 +192,7 @@ fn what_has_expired_is_passed_over_without_a_chunk() {
 }
 
 #[test]
-fn numbers_that_were_skipped_are_neither_missed_nor_held() {
+fn skipped_numbers_are_neither_missed_nor_retained() {
     let mut log = keep(1);
     log.append([b"", b"a"], None, Deadline::Never, at(0));
     log.skip_to(1_000_000);
@@ -206,7 +206,7 @@ fn numbers_that_were_skipped_are_neither_missed_nor_held() {
 }
 
 #[test]
-fn expired_blocks_in_the_middle_leave_memory() {
+fn expired_blocks_in_the_middle_are_freed() {
     let mut log = Log::new(KEEP_ALL);
     log.append([b"", b"x"], None, Deadline::Never, at(0));
     for second in 0..10_000 {
@@ -230,21 +230,25 @@ fn an_id_outlives_its_message_by_one_and_no_more() {
         log.trim(at(0));
     }
     assert_eq!([log.number_of("b"), log.number_of("c")], [Some(4), Some(5)]);
-    assert_eq!(log.number_of("a"), Some(3), "what follows it is all kept");
+    assert_eq!(
+        log.number_of("a"),
+        Some(3),
+        "what follows it is all retained"
+    );
     log.append([b"", b"x"], None, Deadline::Never, at(0));
     log.trim(at(0));
     assert_eq!(log.number_of("a"), None);
 }
 
 #[test]
-fn a_hole_before_each_number_takes_no_block() {
+fn a_gap_before_each_number_needs_no_block() {
     let mut log = Log::new(KEEP_ALL);
     for number in 1..=1_000 {
         log.skip_to(2 * number);
         log.append([b"", &[b'x'; 20]], None, Deadline::Never, at(0));
     }
     assert!(log.blocks.len() <= 4, "{} blocks", log.blocks.len());
-    // Half of the numbers before 1 001 were given.
+    // Half of the numbers before 1 001 were used.
     let lens = chunks(&mut log, 1_001, ALL)
         .iter()
         .map(Bytes::len)
@@ -254,7 +258,7 @@ fn a_hole_before_each_number_takes_no_block() {
 }
 
 #[test]
-fn a_plain_message_pays_for_no_time_id_or_hole() {
+fn a_plain_message_takes_no_memory_for_times_ids_or_holes() {
     let log = filled(1_000, 20, true);
     assert!(log.blocks.iter().all(Block::is_plain));
     assert!(size_of::<Block>() <= 72, "{}", size_of::<Block>());
@@ -276,7 +280,7 @@ fn the_next_change_is_the_first_expiry_or_age() {
 }
 
 #[test]
-fn ids_of_what_expired_stay_known_as_many_as_the_log_holds() {
+fn as_many_ids_of_expired_messages_stay_known_as_the_log_retains_messages() {
     let mut log = keep(100);
     log.append([b"", b"x"], Some("kept".into()), Deadline::Never, at(0));
     for number in 0..1_000_u64 {
@@ -293,7 +297,7 @@ fn ids_of_what_expired_stay_known_as_many_as_the_log_holds() {
 }
 
 #[test]
-fn blocks_that_thin_out_are_joined() {
+fn blocks_with_many_holes_are_joined() {
     let mut log = Log::new(KEEP_ALL);
     for number in 0..64 * 64_u64 {
         let stays = number % 64 == 0;
@@ -313,7 +317,7 @@ fn blocks_that_thin_out_are_joined() {
 }
 
 #[test]
-fn a_frame_fits_with_what_it_counts_beside_its_bytes() {
+fn a_frame_fits_only_with_its_overhead() {
     let log = Log::new(Retention {
         bytes: 200,
         ..KEEP_ALL

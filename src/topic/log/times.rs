@@ -8,7 +8,7 @@ use crate::time::Deadline;
 /// The offset of a message without a time.
 const NEVER: i64 = i64::MAX;
 
-/// Times by slot. Messages without a time cost nothing until one of the block has one.
+/// Times by slot. This takes no memory until a message of the block has a time.
 #[derive(Debug, Default)]
 pub(super) struct Times {
     base: Option<SystemTime>,
@@ -16,9 +16,10 @@ pub(super) struct Times {
     offsets: Vec<i64>,
     /// The first slot with the earliest time.
     earliest: usize,
-    /// The latest that was set, and whether one was set that is earlier than those before it. Mostly
-    /// all messages are given the same time to live, so that the next is the next.
+    /// The latest offset so far.
     latest: i64,
+    /// Whether any time is earlier than one before it. Usually all messages have the same time to
+    /// live, and then the next slot has the next time.
     is_mixed: bool,
 }
 
@@ -27,7 +28,7 @@ impl Times {
         self.offsets.is_empty()
     }
 
-    /// Whether a time is close enough to those before it: within 292 years.
+    /// Whether a time is within 292 years of the base, so that its offset fits.
     pub(super) fn accepts(&self, time: Deadline) -> bool {
         match (self.base, time) {
             (Some(base), Deadline::At(time)) => offset(base, time).is_some(),
@@ -35,7 +36,7 @@ impl Times {
         }
     }
 
-    /// Sets the time of a slot after all that have one.
+    /// Sets the time of a slot after all slots that have one.
     pub(super) fn push(&mut self, slot: usize, time: Deadline) {
         let Deadline::At(time) = time else {
             return;
@@ -59,7 +60,7 @@ impl Times {
         offset.map_or(Deadline::Never, |offset| self.time(offset))
     }
 
-    /// Takes the time from a slot.
+    /// Removes the time of a slot.
     pub(super) fn clear(&mut self, slot: usize) {
         let Some(offset) = self.offsets.get_mut(slot) else {
             return;
@@ -69,7 +70,7 @@ impl Times {
             let from = if self.is_mixed { 0 } else { slot };
             let rest = self.offsets.get(from..).unwrap_or_default();
             let next = if self.is_mixed {
-                least(rest)
+                earliest_slot(rest)
             } else {
                 rest.iter().position(|offset| *offset != NEVER)
             };
@@ -89,8 +90,10 @@ impl Times {
             return self.at(self.earliest);
         }
         let slots = self.offsets.get(from..to.min(self.offsets.len()));
-        let least = slots.and_then(least).map(|slot| from.saturating_add(slot));
-        least.map_or(Deadline::Never, |slot| self.at(slot))
+        let slot = slots
+            .and_then(earliest_slot)
+            .map(|slot| from.saturating_add(slot));
+        slot.map_or(Deadline::Never, |slot| self.at(slot))
     }
 
     pub(super) fn shrink(&mut self) {
@@ -111,19 +114,19 @@ impl Times {
     }
 }
 
-/// The first slot with the least offset.
-fn least(offsets: &[i64]) -> Option<usize> {
-    let mut least = None;
-    let mut before = NEVER;
+/// The first slot with the earliest time.
+fn earliest_slot(offsets: &[i64]) -> Option<usize> {
+    let mut earliest = None;
+    let mut lowest = NEVER;
     for (slot, offset) in offsets.iter().enumerate() {
-        if *offset < before {
-            (least, before) = (Some(slot), *offset);
+        if *offset < lowest {
+            (earliest, lowest) = (Some(slot), *offset);
         }
     }
-    least
+    earliest
 }
 
-/// Nanoseconds from `base` to `time`, if these fit and are not [`NEVER`].
+/// Nanoseconds from `base` to `time`, if they fit and are not [`NEVER`].
 fn offset(base: SystemTime, time: SystemTime) -> Option<i64> {
     let nanos = |span: Duration| i64::try_from(span.as_nanos()).ok();
     let offset = match time.duration_since(base) {

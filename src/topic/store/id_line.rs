@@ -1,6 +1,6 @@
-//! The line that sets an id.
+//! The line of a frame that sets an issued id, without an allocation.
 
-/// The line that sets an id, or nothing.
+/// The line `id: ID`, or an empty line for an empty id.
 #[derive(Debug)]
 pub(super) struct IdLine {
     line: [u8; 48],
@@ -18,8 +18,8 @@ impl IdLine {
         };
         for part in parts {
             let end = len.saturating_add(part.len());
-            if let Some(space) = line.get_mut(len..end) {
-                space.copy_from_slice(part);
+            if let Some(slot) = line.get_mut(len..end) {
+                slot.copy_from_slice(part);
             }
             len = end;
         }

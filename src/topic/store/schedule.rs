@@ -1,4 +1,4 @@
-//! The messages of a topic that are not due yet.
+//! The scheduled messages of a topic: those that are not due yet.
 //!
 //! Pure: no lock, no clock.
 
@@ -15,7 +15,7 @@ use crate::time::Deadline;
 #[derive(Debug)]
 pub(crate) struct Scheduled {
     pub(crate) frame: Bytes,
-    /// `EPOCH-dSEQ`, or the event's own.
+    /// `EPOCH-dSEQ`, or the application-supplied id.
     pub(crate) id: Arc<str>,
 }
 
@@ -23,24 +23,25 @@ pub(crate) struct Scheduled {
 #[derive(Debug)]
 pub(super) struct Schedule {
     messages: Ordered<Scheduled>,
-    /// Their ids, with their arrivals.
+    /// Each message's id, with the number of its arrival.
     ids: BTreeSet<(Arc<str>, u64)>,
-    /// Of their frames.
+    /// The total length of the frames.
     bytes: u64,
+    /// The number of messages that were ever scheduled.
     arrivals: u64,
-    /// The last number of an id of this series.
+    /// The highest number in an id of the form `EPOCH-dSEQ`.
     last_number: u64,
     next_due: Deadline,
 }
 
-/// All messages that were scheduled, the first first, and their ids: to be dropped outside the lock.
-pub(crate) struct All {
+/// All messages that were scheduled, in order, and their ids. To be dropped outside the lock.
+pub(crate) struct AllScheduled {
     messages: Ordered<Scheduled>,
     #[expect(dead_code, reason = "dropped outside the lock")]
     ids: BTreeSet<(Arc<str>, u64)>,
 }
 
-impl Iterator for All {
+impl Iterator for AllScheduled {
     type Item = (Key, Deadline, Scheduled);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -76,13 +77,13 @@ impl Schedule {
         self.next_due
     }
 
-    /// The number of the next id of this series.
+    /// The number in the next id of the form `EPOCH-dSEQ`.
     pub(super) fn next_number(&self) -> u64 {
         self.last_number.saturating_add(1)
     }
 
-    /// This number was given to a message, here or before.
-    pub(super) fn note_given(&mut self, number: u64) {
+    /// Records that a message has this number, so that no other gets it.
+    pub(super) fn record_number(&mut self, number: u64) {
         self.last_number = self.last_number.max(number);
     }
 
@@ -102,14 +103,14 @@ impl Schedule {
         self.next_due = self.next_due.min(due);
     }
 
-    /// Takes the first message out.
+    /// Removes the first message.
     pub(super) fn pop(&mut self) -> Option<(Key, Deadline, Scheduled)> {
         let (key, expires, message) = self.messages.pop()?;
-        self.forget(key.seq, &message);
+        self.account_removal(key.seq, &message);
         Some((key, expires, message))
     }
 
-    /// The arrival of the newest message with this id.
+    /// The number of the arrival of the newest message with this id.
     pub(super) fn newest(&self, id: &str) -> Option<u64> {
         if self.ids.is_empty() {
             return None;
@@ -120,25 +121,26 @@ impl Schedule {
         Some(*newest)
     }
 
-    /// Takes out the newest message with this id.
+    /// Removes the newest message with this id.
     pub(super) fn remove_newest(&mut self, id: &str) -> Option<Scheduled> {
         let seq = self.newest(id)?;
         let (_, _, message) = self.messages.remove(seq)?;
-        self.forget(seq, &message);
+        self.account_removal(seq, &message);
         Some(message)
     }
 
-    /// Takes all messages out.
-    pub(super) fn take(&mut self) -> All {
+    /// Removes all messages.
+    pub(super) fn take(&mut self) -> AllScheduled {
         self.bytes = 0;
         self.next_due = Deadline::Never;
-        All {
+        AllScheduled {
             messages: core::mem::take(&mut self.messages),
             ids: core::mem::take(&mut self.ids),
         }
     }
 
-    fn forget(&mut self, seq: u64, message: &Scheduled) {
+    /// Updates everything but `messages` for a message that was removed.
+    fn account_removal(&mut self, seq: u64, message: &Scheduled) {
         self.bytes = self.bytes.saturating_sub(len(message));
         self.ids.remove(&(Arc::clone(&message.id), seq));
         let head = self.messages.head();

@@ -27,32 +27,35 @@ fn the_first_is_armed_for_the_due_time_and_the_second_for_a_second_later() {
 }
 
 #[test]
-fn the_second_takes_the_role_of_a_first_that_has_left() {
+fn the_second_becomes_the_first_when_the_first_leaves() {
     let mut keepers = Timekeepers::new(START);
     keepers.take_role(7, due(5_000));
     keepers.take_role(8, due(5_000));
     keepers.release(7);
-    assert_eq!(keepers.late(due(5_000)).collect::<Vec<_>>(), [8]);
+    assert_eq!(keepers.bring_forward(due(5_000)).collect::<Vec<_>>(), [8]);
     assert_eq!(keepers.wanted(due(5_000), at(1)), 1, "another second");
     assert_eq!(keepers.take_role(8, due(5_000)), Some(at(5_000)));
     assert_eq!(keepers.take_role(9, due(5_000)), Some(at(6_000)));
 }
 
 #[test]
-fn an_earlier_due_time_concerns_all_timekeepers_once() {
+fn an_earlier_due_time_brings_each_timekeeper_forward_once() {
     let mut keepers = Timekeepers::new(START);
     keepers.take_role(7, due(5_000));
     keepers.take_role(8, due(5_000));
-    assert_eq!(keepers.late(due(6_000)).count(), 0);
-    assert_eq!(keepers.late(due(3_000)).collect::<Vec<_>>(), [7, 8]);
-    assert_eq!(keepers.late(due(3_000)).count(), 0);
+    assert_eq!(keepers.bring_forward(due(6_000)).count(), 0);
+    assert_eq!(
+        keepers.bring_forward(due(3_000)).collect::<Vec<_>>(),
+        [7, 8]
+    );
+    assert_eq!(keepers.bring_forward(due(3_000)).count(), 0);
 }
 
 #[test]
-fn others_are_asked_if_none_of_those_that_were_woken_polls_within_a_second() {
+fn others_are_notified_if_none_of_the_first_polls_within_a_second() {
     let mut keepers = Timekeepers::new(START);
     assert_eq!(keepers.wanted(due(9_000), at(0)), 2);
-    keepers.note_asked(due(9_000), at(0));
+    keepers.record_notified(due(9_000), at(0));
     assert_eq!(keepers.wanted(due(9_000), at(999)), 0);
     assert_eq!(keepers.wanted(due(9_000), at(1_000)), 2);
     assert_eq!(
@@ -63,7 +66,7 @@ fn others_are_asked_if_none_of_those_that_were_woken_polls_within_a_second() {
 }
 
 #[test]
-fn a_role_ends_when_nothing_is_due_any_more() {
+fn a_role_ends_when_nothing_is_scheduled() {
     let mut keepers = Timekeepers::new(START);
     keepers.take_role(7, due(5_000));
     assert_eq!(keepers.take_role(7, Deadline::Never), None);

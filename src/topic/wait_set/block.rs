@@ -1,4 +1,4 @@
-//! Slots of streams that wait, a bit each, and their wakers.
+//! A block of slots: the wakers of up to 64 streams, and a bit for each property of a slot.
 //!
 //! Pure: no lock.
 
@@ -6,73 +6,75 @@ use core::task::Waker;
 
 use super::Batch;
 
-/// The slots of a block, a bit each.
+/// Up to 64 slots. Each field of bits has a bit for each slot.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) wakers: Vec<Option<Waker>>,
-    /// A stream has this slot.
+    /// An open stream has this slot.
     pub(super) used: u64,
-    /// It waits for the next message.
+    /// The stream waits for the next message.
     pub(super) waiting: u64,
-    /// Of those that wait: it registered while it had a chunk to send, which can take long.
+    /// The stream waits, but registered while it had a chunk to send, which can take long.
     pub(super) busy: u64,
-    /// It waits for the end alone.
+    /// The stream waits only for the end of the topic.
     pub(super) parked: u64,
-    /// It is to be woken.
+    /// The stream is still to be woken.
     pub(super) pending: u64,
-    /// The wakers are in a batch.
+    /// The wakers are out, in a batch.
     pub(super) is_out: bool,
-    /// The slot's waker in that batch is stale: the slot has got another one since, or none.
+    /// The slot's waker in that batch must not be put back, since the slot has another one now, or
+    /// none.
     pub(super) stale: u64,
 }
 
-/// The wakers of a block.
+/// The wakers of a block in a batch.
 #[derive(Debug)]
 pub(super) struct OutBlock {
-    /// None if they do not come back.
+    /// The index of the block; `None` if the wakers are not put back.
     pub(super) index: Option<usize>,
     pub(super) wakers: Vec<Option<Waker>>,
-    /// Those that are woken.
+    /// The slots that are woken.
     pub(super) woken: u64,
 }
 
 impl Block {
+    /// Whether the slot has a waker that is not out.
     #[inline]
-    pub(super) fn holds(&self, at: usize) -> bool {
+    pub(super) fn has_waker(&self, at: usize) -> bool {
         matches!(self.wakers.get(at), Some(Some(_)))
     }
 
-    /// These are to be woken; returns how many of them were not yet.
-    pub(super) fn pend(&mut self, woken: u64) -> usize {
-        let new = woken & !self.pending;
-        self.pending |= woken;
-        self.waiting &= !woken;
-        self.busy &= !woken;
-        self.parked &= !woken;
+    /// Marks these slots as pending; returns how many were not yet.
+    pub(super) fn mark_pending(&mut self, slots: u64) -> usize {
+        let new = slots & !self.pending;
+        self.pending |= slots;
+        self.waiting &= !slots;
+        self.busy &= !slots;
+        self.parked &= !slots;
         ones(new)
     }
 
-    /// The slot's waker that is out must not come back.
-    pub(super) fn leave(&mut self, bit: u64) {
+    /// Makes sure that the slot's waker is not put back if it is out.
+    pub(super) fn mark_stale(&mut self, bit: u64) {
         if self.is_out {
             self.stale |= bit;
         }
     }
 
-    /// Takes out the wakers of those that are pending; returns how many are to be woken.
-    pub(super) fn take_out(&mut self, index: usize, keeps: bool, batch: &mut Batch) -> usize {
+    /// Moves the wakers of pending streams into the batch; returns how many streams it wakes.
+    pub(super) fn take_out(&mut self, index: usize, is_last: bool, batch: &mut Batch) -> usize {
         let woken = core::mem::take(&mut self.pending);
         if !self.is_out {
-            self.is_out = keeps;
+            self.is_out = !is_last;
             batch.blocks.push(OutBlock {
-                index: keeps.then_some(index),
+                index: (!is_last).then_some(index),
                 wakers: core::mem::take(&mut self.wakers),
                 woken,
             });
             return ones(woken);
         }
-        // Some have waited again while theirs are out. For the others, the batch that holds theirs is
-        // followed by another one.
+        // Some streams have registered again, with a new clone, while their wakers are out. The
+        // others stay pending until the batch that holds their wakers is given back.
         let mut count = 0_usize;
         for at in bits(woken) {
             match self.wakers.get_mut(at).and_then(Option::take) {
@@ -86,7 +88,7 @@ impl Block {
         count
     }
 
-    /// Takes the wakers back, except those that are stale.
+    /// Puts the wakers back into their slots, except stale ones.
     pub(super) fn put_back(&mut self, mut wakers: Vec<Option<Waker>>, stale: &mut Vec<Waker>) {
         self.is_out = false;
         for at in bits(core::mem::take(&mut self.stale)) {
@@ -96,7 +98,7 @@ impl Block {
             self.wakers = wakers;
             return;
         }
-        // Some have waited again meanwhile, or for the first time.
+        // Some streams have put other wakers into their slots meanwhile.
         let len = self.wakers.len().max(wakers.len());
         self.wakers.resize_with(len, || None);
         for (own, back) in self.wakers.iter_mut().zip(wakers) {
@@ -109,6 +111,7 @@ impl Block {
     }
 }
 
+/// The number of bits that are set.
 pub(super) fn ones(bits: u64) -> usize {
     usize::try_from(bits.count_ones()).unwrap_or_default()
 }
@@ -123,13 +126,13 @@ pub(super) fn bits(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The lowest bits that are set, so many at most.
-pub(super) fn lowest_bits(bits: u64, most: usize) -> u64 {
-    if ones(bits) <= most {
+/// At most `max` of the bits that are set, the lowest ones.
+pub(super) fn lowest_bits(bits: u64, max: usize) -> u64 {
+    if ones(bits) <= max {
         return bits;
     }
     let mut rest = bits;
-    for _ in 0..most {
+    for _ in 0..max {
         rest &= rest.wrapping_sub(1);
     }
     bits & !rest

@@ -29,7 +29,7 @@ impl Task {
     fn new(set: &mut WaitSet) -> Self {
         let task = Self::in_slot(set.open());
         drop(set.put(task.slot, task.waker.clone()));
-        assert!(set.wait(task.slot, Waits::Idly));
+        assert!(set.register(task.slot, Registration::Idle));
         task
     }
 
@@ -55,7 +55,7 @@ fn tasks<const N: usize>(set: &mut WaitSet) -> [Task; N] {
 }
 
 fn wake_batch(set: &mut WaitSet) -> usize {
-    let mut batch = set.next_batch(true);
+    let mut batch = set.next_batch(false);
     let woken = woken(&batch);
     batch.wake();
     let _ = set.give_back(&mut batch);
@@ -78,7 +78,7 @@ fn wakes(tasks: &[Task]) -> Vec<usize> {
 }
 
 #[test]
-fn all_that_wait_are_woken_once() {
+fn each_waiting_stream_is_woken_once() {
     let mut set = WaitSet::default();
     let tasks = tasks::<3>(&mut set);
     set.pause(tasks[1].slot);
@@ -91,13 +91,13 @@ fn all_that_wait_are_woken_once() {
 }
 
 #[test]
-fn a_crowd_is_woken_64_at_a_time_and_each_in_its_turn() {
+fn many_streams_are_woken_64_at_a_time_each_in_its_turn() {
     let mut set = WaitSet::default();
     let tasks: Vec<_> = (0..1_024).map(|_| Task::new(&mut set)).collect();
     set.announce();
-    assert_eq!(wake_batch(&mut set), MOST_WAKES);
-    for task in &tasks[..MOST_WAKES] {
-        assert!(set.wait(task.slot, Waits::Idly));
+    assert_eq!(wake_batch(&mut set), MAX_WAKES);
+    for task in &tasks[..MAX_WAKES] {
+        assert!(set.register(task.slot, Registration::Idle));
     }
     set.announce();
     for _ in 0..16 {
@@ -107,12 +107,12 @@ fn a_crowd_is_woken_64_at_a_time_and_each_in_its_turn() {
         !set.has_pending(),
         "those that were pending twice are woken once"
     );
-    assert_eq!(wakes(&tasks[..MOST_WAKES]), [2; MOST_WAKES]);
-    assert_eq!(wakes(&tasks[MOST_WAKES..]), vec![1; 1_024 - MOST_WAKES]);
+    assert_eq!(wakes(&tasks[..MAX_WAKES]), [2; MAX_WAKES]);
+    assert_eq!(wakes(&tasks[MAX_WAKES..]), vec![1; 1_024 - MAX_WAKES]);
 }
 
 #[test]
-fn sparse_blocks_are_gathered_into_one_batch() {
+fn sparse_blocks_share_one_batch() {
     let mut set = WaitSet::default();
     let tasks: Vec<_> = (0..6_400).map(|_| Task::new(&mut set)).collect();
     for task in &tasks {
@@ -125,11 +125,11 @@ fn sparse_blocks_are_gathered_into_one_batch() {
 }
 
 #[test]
-fn a_waker_is_kept_for_the_next_time() {
+fn a_waker_is_put_back_for_the_next_wait() {
     let mut set = WaitSet::default();
     let [task] = tasks(&mut set);
     for _ in 0..10 {
-        assert!(set.wait(task.slot, Waits::Idly));
+        assert!(set.register(task.slot, Registration::Idle));
         set.announce();
         wake_all(&mut set);
         assert_eq!((task.wakes(), task.clones()), (1, 1));
@@ -143,35 +143,38 @@ fn a_stream_that_is_polled_while_it_is_pending_is_not_woken() {
     let mut set = WaitSet::default();
     let [one, two] = tasks(&mut set);
     set.announce();
-    assert!(set.wait(one.slot, Waits::Ahead));
+    assert!(set.register(one.slot, Registration::Early));
     wake_all(&mut set);
     assert_eq!([one.wakes(), two.wakes()], [0, 1]);
 }
 
 #[test]
-fn a_stream_waits_again_with_another_clone_while_its_waker_is_out() {
+fn a_stream_registers_with_another_clone_while_its_waker_is_out() {
     let mut set = WaitSet::default();
     let [one] = tasks(&mut set);
     set.announce();
-    let mut batch = set.next_batch(true);
-    assert!(!set.wait(one.slot, Waits::Idly), "its waker is not here");
+    let mut batch = set.next_batch(false);
+    assert!(
+        !set.register(one.slot, Registration::Idle),
+        "its waker is not here"
+    );
     assert!(set.put(one.slot, one.waker.clone()).is_none());
-    assert!(set.wait(one.slot, Waits::Idly));
+    assert!(set.register(one.slot, Registration::Idle));
     set.announce();
     assert_eq!(wake_batch(&mut set), 1);
     batch.wake();
     assert!(!set.give_back(&mut batch));
     drop(batch);
     assert_eq!((one.wakes(), one.clones()), (2, 0));
-    assert!(!set.holds(one.slot));
+    assert!(!set.has_waker(one.slot));
 }
 
 #[test]
-fn a_stream_that_is_announced_to_while_its_block_is_out_is_woken_by_the_one_that_has_it() {
+fn a_stream_that_becomes_pending_while_its_waker_is_out_is_woken_when_it_is_given_back() {
     let mut set = WaitSet::default();
     let [one, two] = tasks(&mut set);
-    set.nudge(one.slot);
-    let mut batch = set.next_batch(true);
+    set.notify(one.slot);
+    let mut batch = set.next_batch(false);
     set.announce();
     assert_eq!(wake_batch(&mut set), 0);
     batch.wake();
@@ -181,13 +184,13 @@ fn a_stream_that_is_announced_to_while_its_block_is_out_is_woken_by_the_one_that
 }
 
 #[test]
-fn nothing_is_kept_of_a_task_that_left_while_its_waker_was_out() {
+fn the_waker_of_a_task_that_left_while_it_was_out_is_dropped() {
     let mut set = WaitSet::default();
     let [one, two, three] = tasks(&mut set);
     set.announce();
-    let mut batch = set.next_batch(true);
+    let mut batch = set.next_batch(false);
     drop(set.close(one.slot));
-    // Another task has taken the stream over; and another stream has the slot of the first.
+    // Another task polls one stream now, and a new stream has the slot of the other.
     let moved = Task::in_slot(two.slot);
     drop(set.put(two.slot, moved.waker.clone()));
     let [new] = tasks(&mut set);
@@ -196,58 +199,58 @@ fn nothing_is_kept_of_a_task_that_left_while_its_waker_was_out() {
     drop(batch);
     let clones = [&one, &two, &three, &moved, &new].map(Task::clones);
     assert_eq!(clones, [0, 0, 1, 1, 1]);
-    assert!(set.wait(two.slot, Waits::Idly));
+    assert!(set.register(two.slot, Registration::Idle));
     set.announce();
     wake_all(&mut set);
     assert_eq!([two.wakes(), moved.wakes(), new.wakes()], [0, 1, 1]);
 }
 
 #[test]
-fn two_batches_with_wakers_of_one_slot_leave_none_that_is_stale() {
+fn two_batches_with_wakers_of_one_slot_put_no_stale_one_back() {
     let mut set = WaitSet::default();
     let [one] = tasks(&mut set);
     set.announce();
-    let mut first = set.next_batch(true);
+    let mut first = set.next_batch(false);
     let moved = Task::in_slot(one.slot);
     drop(set.put(one.slot, moved.waker.clone()));
-    set.wait(one.slot, Waits::Idly);
+    set.register(one.slot, Registration::Idle);
     set.announce();
-    let mut second = set.next_batch(true);
+    let mut second = set.next_batch(false);
     set.give_back(&mut first);
     drop(first);
-    assert!(!set.holds(one.slot));
+    assert!(!set.has_waker(one.slot));
     set.give_back(&mut second);
     drop(second);
     assert_eq!([one.clones(), moved.clones()], [0, 0]);
 }
 
 #[test]
-fn the_end_reaches_those_that_park_and_no_message_does() {
+fn the_end_wakes_parked_streams_and_a_message_does_not() {
     let mut set = WaitSet::default();
     let [one, two] = tasks(&mut set);
     set.park(one.slot);
     set.announce();
     wake_all(&mut set);
     assert_eq!([one.wakes(), two.wakes()], [0, 1]);
-    set.wait(two.slot, Waits::Idly);
+    set.register(two.slot, Registration::Idle);
     set.announce_end();
     wake_all(&mut set);
     assert_eq!([one.wakes(), two.wakes()], [1, 1]);
 }
 
 #[test]
-fn streams_that_wait_idly_are_nudged_before_those_that_are_busy() {
+fn idle_streams_are_notified_before_busy_ones() {
     let mut set = WaitSet::default();
     let [busy, keeper, one, two] = tasks(&mut set);
-    set.wait(busy.slot, Waits::Ahead);
-    assert!(set.nudge_some(1, 64, &[keeper.slot]));
-    assert!(set.nudge(keeper.slot));
+    set.register(busy.slot, Registration::Early);
+    assert!(set.notify_some(1, 64, &[keeper.slot]));
+    assert!(set.notify(keeper.slot));
     wake_all(&mut set);
     assert_eq!(wakes(&[busy, keeper, one, two]), [0, 1, 1, 0]);
 }
 
 #[test]
-fn the_lowest_free_slot_is_given_first_and_empty_blocks_go() {
+fn the_lowest_free_slot_is_assigned_and_empty_blocks_are_freed() {
     let mut set = WaitSet::default();
     let tasks: Vec<_> = (0..10_000).map(|_| Task::new(&mut set)).collect();
     for task in &tasks[70..] {
@@ -259,17 +262,17 @@ fn the_lowest_free_slot_is_given_first_and_empty_blocks_go() {
     assert!(set.blocks.capacity() < 20);
 }
 
-/// What a naive model keeps of a slot.
+/// The model of a slot.
 #[derive(Clone, Copy, Default)]
 struct Naive {
     waits: bool,
-    owed: bool,
+    is_pending: bool,
 }
 
 proptest! {
-    /// Batches are out while anything else happens: each stream is woken if it is owed it.
+    /// Whatever happens while batches are out, a stream is woken if and only if it is pending.
     #[test]
-    fn each_stream_that_is_owed_a_wake_up_gets_it(
+    fn each_pending_stream_is_woken_once(
         operations in prop::collection::vec((0_u8..9, 0_usize..150), 1..400),
     ) {
         let mut set = WaitSet::default();
@@ -280,21 +283,21 @@ proptest! {
             let (task, naive) = (&mut tasks[which], &mut model[which]);
             match operation {
                 0 | 1 => {
-                    if !set.holds(task.slot) {
+                    if !set.has_waker(task.slot) {
                         drop(set.put(task.slot, task.waker.clone()));
                     }
-                    prop_assert!(set.wait(task.slot, Waits::Idly));
+                    prop_assert!(set.register(task.slot, Registration::Idle));
                     *naive = Naive { waits: true, ..Naive::default() };
                 }
                 2 => {
-                    if !set.holds(task.slot) {
+                    if !set.has_waker(task.slot) {
                         drop(set.put(task.slot, task.waker.clone()));
                     }
                     set.park(task.slot);
                     *naive = Naive::default();
                 }
                 3 => {
-                    // Another task takes the stream over, in the slot that it had.
+                    // Another task polls the stream, which keeps its slot.
                     *task = Task::in_slot(task.slot);
                     drop(set.put(task.slot, task.waker.clone()));
                 }
@@ -307,11 +310,11 @@ proptest! {
                 5 => {
                     set.announce();
                     for naive in &mut model {
-                        naive.owed |= core::mem::take(&mut naive.waits);
+                        naive.is_pending |= core::mem::take(&mut naive.waits);
                     }
                 }
                 6 => {
-                    let batch = set.next_batch(true);
+                    let batch = set.next_batch(false);
                     batch.wake();
                     out.push(batch);
                 }
@@ -322,16 +325,16 @@ proptest! {
                     }
                 }
                 _ => {
-                    if set.nudge(task.slot) {
+                    if set.notify(task.slot) {
                         prop_assert!(naive.waits);
-                        *naive = Naive { owed: true, ..Naive::default() };
+                        *naive = Naive { is_pending: true, ..Naive::default() };
                     }
                 }
             }
             for (task, naive) in tasks.iter().zip(&mut model) {
                 let wakes = task.wakes();
-                prop_assert!(wakes <= usize::from(naive.owed), "nobody owes it that");
-                naive.owed &= wakes == 0;
+                prop_assert!(wakes <= usize::from(naive.is_pending), "only pending streams are woken");
+                naive.is_pending &= wakes == 0;
             }
         }
         for mut batch in out {
@@ -341,7 +344,7 @@ proptest! {
             prop_assert!(wake_batch(&mut set) > 0);
         }
         for (task, naive) in tasks.iter().zip(&model) {
-            prop_assert_eq!(task.wakes(), usize::from(naive.owed));
+            prop_assert_eq!(task.wakes(), usize::from(naive.is_pending));
             drop(set.close(task.slot));
             prop_assert_eq!(task.clones(), 0);
         }

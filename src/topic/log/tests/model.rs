@@ -1,5 +1,7 @@
 //! The log against a plain list of frames.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -83,7 +85,7 @@ fn retention() -> impl Strategy<Value = Retention> {
     })
 }
 
-/// What a log is said to be: frames in a `Vec`.
+/// The oracle: frames in a `Vec`.
 struct Naive {
     retention: Retention,
     frames: Vec<Frame>,
@@ -96,7 +98,7 @@ struct Frame {
     bytes: Vec<u8>,
     own_id: Option<String>,
     expires: Option<SystemTime>,
-    came: SystemTime,
+    entered: SystemTime,
     fate: Fate,
 }
 
@@ -119,23 +121,25 @@ impl Frame {
 }
 
 impl Naive {
-    fn kept(&self) -> impl Iterator<Item = &Frame> {
+    fn retained(&self) -> impl Iterator<Item = &Frame> {
         self.frames.iter().filter(|frame| frame.is_kept())
     }
 
     fn oldest(&self) -> u64 {
-        self.kept().next().map_or(self.next, |frame| frame.number)
+        self.retained()
+            .next()
+            .map_or(self.next, |frame| frame.number)
     }
 
     fn bytes(&self) -> u64 {
-        self.kept().map(Frame::cost).sum()
+        self.retained().map(Frame::cost).sum()
     }
 
     /// Expires, then evicts.
     fn trim(&mut self, now: SystemTime) {
         let age = self.retention.age;
         for frame in self.frames.iter_mut().filter(|frame| frame.is_kept()) {
-            let aged = |expires| age.is_some_and(|age| frame.came + age < expires);
+            let aged = |expires| age.is_some_and(|age| frame.entered + age < expires);
             let expired = |expires| expires <= now && !aged(expires);
             if frame.expires.is_some_and(expired) {
                 frame.fate = Fate::Expired;
@@ -148,7 +152,7 @@ impl Naive {
     }
 
     fn is_beyond(&self, now: SystemTime) -> bool {
-        let Some(first) = self.kept().next() else {
+        let Some(first) = self.retained().next() else {
             return false;
         };
         let Retention {
@@ -156,15 +160,15 @@ impl Naive {
             bytes,
             age,
         } = self.retention;
-        to_u64(self.kept().count()) > messages
+        to_u64(self.retained().count()) > messages
             || self.bytes() > bytes
-            || age.is_some_and(|age| first.came + age < now)
+            || age.is_some_and(|age| first.entered + age < now)
     }
 
-    /// The frames with these numbers that are kept, in a row.
+    /// The retained frames with these numbers, in order.
     fn read(&self, first: u64, next: u64) -> Vec<&Frame> {
         let is_here = |frame: &&Frame| (first..next).contains(&frame.number);
-        self.kept().filter(is_here).collect()
+        self.retained().filter(is_here).collect()
     }
 
     fn missed(&self, position: u64) -> u64 {
@@ -175,16 +179,16 @@ impl Naive {
         to_u64(evicted.count())
     }
 
-    /// Of numbers that were not missed, there are at most so many runs.
-    fn most_runs(&self) -> usize {
+    /// The maximum number of runs of numbers that were not missed.
+    fn max_runs(&self) -> usize {
         let expired = |frame: &&Frame| frame.fate == Fate::Expired;
         self.skips + self.frames.iter().filter(expired).count()
     }
 
-    /// The newest with this id, if what follows it is all kept.
+    /// The newest with this id, if all messages after it are retained.
     fn find(&self, own_id: &str) -> Option<&Frame> {
-        let is_it = |frame: &&Frame| frame.own_id.as_deref() == Some(own_id);
-        let newest = self.frames.iter().rev().find(is_it)?;
+        let matches = |frame: &&Frame| frame.own_id.as_deref() == Some(own_id);
+        let newest = self.frames.iter().rev().find(matches)?;
         (self.missed(newest.number + 1) == 0).then_some(newest)
     }
 }
@@ -211,7 +215,7 @@ fn check_read(
     let expected: Vec<_> = frames.iter().map(|frame| &frame.bytes[..]).collect();
     prop_assert_eq!(&read.chunk[..], &expected.concat()[..]);
     prop_assert_eq!(to_usize(read.messages), frames.len());
-    prop_assert!(frames.len() <= BLOCK_MESSAGES.min(limit.messages.max(1)));
+    prop_assert!(frames.len() <= MAX_BLOCK_MESSAGES.min(limit.messages.max(1)));
     prop_assert!(frames.len() <= 1 || read.chunk.len() <= limit.bytes);
     prop_assert!(!read.chunk.is_empty());
     let expires = frames.iter().filter_map(|frame| frame.expires).min();
@@ -222,13 +226,13 @@ fn check_read(
     Ok(())
 }
 
-/// Compares all that a log says of itself.
+/// Compares everything that a log reports about itself.
 fn check_log(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
     prop_assert_eq!(log.oldest(), naive.oldest());
     prop_assert_eq!(log.next(), naive.next);
-    prop_assert_eq!(log.len(), to_u64(naive.kept().count()));
+    prop_assert_eq!(log.len(), to_u64(naive.retained().count()));
     prop_assert_eq!(log.bytes(), naive.bytes());
-    // Others at each step, for a count takes a walk.
+    // Other positions at each step, because each count is slow.
     let some = naive
         .frames
         .iter()
@@ -237,32 +241,32 @@ fn check_log(log: &Log, naive: &Naive) -> Result<(), TestCaseError> {
     for number in some.map(|frame| frame.number) {
         for position in [number, number + 1] {
             let missed = log.missed(position);
-            let is_known = missed.is_some() || naive.most_runs() > 64;
-            prop_assert!(is_known, "of {} runs", naive.most_runs());
+            let is_known = missed.is_some() || naive.max_runs() > 64;
+            prop_assert!(is_known, "of {} runs", naive.max_runs());
             prop_assert!(missed.is_none_or(|missed| missed == naive.missed(position)));
         }
     }
     for id in ["0", "1", "2", "3", "4"] {
         let (found, expected) = (log.number_of(id), naive.find(id));
-        // The ids of what has expired are remembered within bounds.
+        // The ids of expired messages are remembered within bounds.
         let may_be_forgotten = expected.is_some_and(|frame| frame.fate == Fate::Expired);
         let number = expected.map(|frame| frame.number);
         prop_assert!(found == number || may_be_forgotten, "{found:?}, {number:?}");
     }
-    let next_expiry = naive.kept().filter_map(|frame| frame.expires).min();
+    let next_expiry = naive.retained().filter_map(|frame| frame.expires).min();
     prop_assert_eq!(log.by_expiry.first().map(|(time, _)| *time), next_expiry);
     let closed = log.blocks.len() - usize::from(log.is_open);
     let holes: u64 = log.blocks.range(..closed).map(Block::holes).sum();
     prop_assert_eq!(log.holes.bytes, holes);
     prop_assert!(!log.has_too_many_holes());
     for block in &log.blocks {
-        prop_assert!(block.kept(log.oldest()).0 > 0, "no block is empty");
-        prop_assert!(!block.may_have_holes() || block.count() <= MOST_AT_ONCE);
+        prop_assert!(block.retained(log.oldest()).0 > 0, "no block is empty");
+        prop_assert!(!block.may_have_holes() || block.count() <= MAX_PER_STEP);
     }
     Ok(())
 }
 
-/// Does all steps on both.
+/// Runs all steps on both.
 fn compare(retention: Retention, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut log = Log::new(retention);
     let mut naive = Naive {
@@ -300,7 +304,7 @@ fn compare(retention: Retention, steps: Vec<Step>) -> Result<(), TestCaseError> 
                     bytes,
                     own_id,
                     expires,
-                    came: now,
+                    entered: now,
                     fate: Fate::Kept,
                 });
             }

@@ -1,0 +1,78 @@
+//! Where a stream starts, and what a returning client missed.
+
+use crate::message::LastEventId;
+use crate::message::id::Read as ReadId;
+use crate::topic::log::to_u64;
+use crate::topic::resume::{GapCause, Resumption, Start};
+use crate::topic::store::Store;
+
+/// How many messages a client missed, if that is known, and why.
+type Missed = (Option<u64>, GapCause);
+
+impl Store {
+    /// The position where a stream starts, and whether it resumed.
+    pub(crate) fn position(&self, start: &Start) -> (u64, Resumption) {
+        let next = self.log.next();
+        let oldest = self.log.oldest();
+        match start {
+            Start::Now => (next, Resumption::Fresh),
+            Start::Oldest => (oldest, Resumption::Fresh),
+            Start::Last(count) => {
+                let first = next.saturating_sub(to_u64(*count));
+                (first.max(oldest), Resumption::Fresh)
+            }
+            Start::After(id) if id.as_str() == Some("") => (next, Resumption::Fresh),
+            Start::After(id) => match self.resume(id) {
+                Ok(position) => (position, Resumption::Exact),
+                Err((missed, cause)) => (oldest, Resumption::Gap { missed, cause }),
+            },
+        }
+    }
+
+    /// The position after the message with this id, or how many messages were missed and why.
+    fn resume(&self, id: &LastEventId) -> Result<u64, Missed> {
+        let Some(id) = id.as_str() else {
+            return Err((None, GapCause::Malformed));
+        };
+        if let Some(number) = self.log.number_of(id) {
+            return Ok(number.saturating_add(1));
+        }
+        match self.epoch.read(id) {
+            ReadId::Numbered(number) if number >= self.log.next() => Err((None, GapCause::Future)),
+            ReadId::Numbered(_) if self.schedule.newest(id).is_some() => {
+                Err((None, GapCause::Future))
+            }
+            // The message may have come back under another number, and been evicted.
+            ReadId::Numbered(number)
+                if (1..=self.highest_moved).contains(&number) && !self.log.is_numbered(number) =>
+            {
+                Err((None, GapCause::Evicted))
+            }
+            ReadId::Numbered(number) => self.resume_after(number),
+            // No client has seen a message that is still scheduled.
+            ReadId::Delayed(number)
+                if number == 0
+                    || number >= self.schedule.next_number()
+                    || self.schedule.newest(id).is_some() =>
+            {
+                Err((None, GapCause::Future))
+            }
+            ReadId::Delayed(_) => Err((None, GapCause::Evicted)),
+            ReadId::Foreign => Err((None, GapCause::ForeignEpoch)),
+            ReadId::Other => Err((None, GapCause::Unknown)),
+        }
+    }
+
+    /// The position after a number that was used in this epoch.
+    fn resume_after(&self, number: u64) -> Result<u64, Missed> {
+        let position = number.saturating_add(1);
+        if position < self.first {
+            // Which messages there were before this topic's first is not known.
+            return Err((None, GapCause::Evicted));
+        }
+        match self.log.missed(position) {
+            Some(0) => Ok(position),
+            missed => Err((missed, GapCause::Evicted)),
+        }
+    }
+}
