@@ -10,7 +10,8 @@ use futures_util::stream::{self, StreamExt};
 use sse_queue::{Event, EventError, FakeClock, Field, KeepAlive, Message, Queue};
 
 use crate::support::parser::{Seen, parse};
-use crate::support::{bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{ms, secs, settled};
 
 /// The event as the client sees it: name, data, id.
 fn seen(event: Event) -> (String, String, String) {
@@ -86,7 +87,7 @@ fn a_field_that_is_set_twice_keeps_its_last_value() {
 fn a_keep_alive_of_the_longest_duration_is_none() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(Duration::MAX));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(Duration::MAX));
     let _stream = settled(stream);
     assert_eq!(clock.next_deadline(), None);
 }
@@ -98,9 +99,9 @@ fn nothing_comes_behind_the_end() {
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.abort();
-    stream.is_over();
+    stream.assert_ended();
     clock.advance(secs(100));
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// warp, poem, viz, async-sse, trillium-sse and ohkami let data, names and ids inject.
@@ -161,10 +162,10 @@ fn a_cr_is_a_line_end_not_nothing() {
 fn keep_alive_does_not_outlive_the_source() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(secs(1)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(1)));
     let mut stream = settled(stream);
     drop(queue);
-    stream.is_over();
+    stream.assert_ended();
     assert_eq!(clock.next_deadline(), None);
 }
 
@@ -173,13 +174,12 @@ fn keep_alive_does_not_outlive_the_source() {
 fn keep_alive_does_not_come_while_data_flows() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(ms(1500)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(ms(1500)));
     let mut stream = settled(stream);
     for _ in 0..10 {
         clock.advance(secs(1));
         queue.push("x").unwrap();
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
     }
     clock.advance(ms(1500));
     assert_eq!(stream.bytes(), ":\n");
@@ -214,7 +214,7 @@ fn nothing_happens_but_by_the_tests_clock() {
     let queue = queue(&clock);
     queue.push(Message::from("x").after(secs(3600))).unwrap();
     let mut stream = waiting(&queue, &clock);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(3600));
     assert_eq!(stream.data(), "x");
 }

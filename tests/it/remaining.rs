@@ -10,9 +10,7 @@ use sse_queue::{
     Remaining, RemainingError, Topic,
 };
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
+use crate::support::secs;
 
 const DUE: SystemTime = SystemTime::UNIX_EPOCH;
 

@@ -11,7 +11,8 @@ mod sources;
 mod spaced;
 mod types;
 
-use crate::support::{QueueStream, secs};
+use crate::support::queue::QueueStream;
+use crate::support::secs;
 
 type Pacing = fn(QueueStream) -> QueueStream;
 

@@ -13,7 +13,8 @@ use self::run::Run;
 use proptest::collection::vec;
 use sse_queue::{Confirm, FakeClock, Lease, Overflow};
 
-use crate::support::{Task, builder, secs};
+use crate::support::queue::builder;
+use crate::support::{Task, secs};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

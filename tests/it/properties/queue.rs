@@ -12,7 +12,8 @@ use proptest::collection::vec;
 use sse_queue::{Event, FakeClock, Message, Overflow, PushError, PushWhenReady, Queue};
 
 use crate::support::parser::parse;
-use crate::support::{QueueStream, Task, bare, builder, ms};
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{Task, ms};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -190,7 +191,7 @@ impl World {
                 self.naive.took(now, &taken);
             }
             Step::Open(pace) => {
-                let stream = bare(&self.queue, &self.clock);
+                let stream = quiet_stream(&self.queue, &self.clock);
                 let stream = match pace {
                     Pace::AtOnce { messages } => stream.max_messages(messages),
                     Pace::Spaced(gap) => stream.spaced(ms(gap)),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sse_queue::{Event, FakeClock, Message};
 
-use super::{adds_up, rest};
-use crate::support::{queue, secs};
+use crate::support::queue::{assert_accounted, drain_data, queue};
+use crate::support::secs;
 
 #[test]
 fn cancel_takes_back_due_scheduled_and_never_once() {
@@ -22,7 +22,7 @@ fn cancel_takes_back_due_scheduled_and_never_once() {
     }
     assert_eq!(queue.stats().withdrawn, 3);
     assert_eq!(queue.stats().bytes, 0);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn of_many_cancelled_in_the_middle_the_rest_leaves_in_order() {
         assert!(queue.cancel(&format!("e-{}", n + 1)));
     }
     let left: Vec<_> = (0..500).step_by(3).map(|n: u32| n.to_string()).collect();
-    assert_eq!(rest(&queue), left.join(","));
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), left.join(","));
+    assert_accounted(&queue);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use sse_queue::{FakeClock, Message, Overflow, PushError, Queue};
 
-use super::{SMALL, rest};
-use crate::support::{Task, builder, secs};
+use super::SMALL;
+use crate::support::queue::{builder, drain_data, push_all};
+use crate::support::{Task, secs};
 
 fn full(clock: &FakeClock) -> Queue {
     let queue = builder(clock).capacity(1).build();
@@ -27,7 +28,7 @@ fn those_who_wait_for_room_get_it_in_their_order() {
     assert!(queue.next_ready().is_some());
     assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_ready());
-    assert_eq!(rest(&queue), "c");
+    assert_eq!(drain_data(&queue), "c");
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn a_plain_push_does_not_overtake_those_who_wait() {
         assert!(queue.next_ready().is_some());
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert!(waits.poll().is_ready());
-        assert_eq!(rest(&queue), "b");
+        assert_eq!(drain_data(&queue), "b");
         queue.push("c").unwrap();
     }
 }
@@ -62,7 +63,7 @@ fn the_first_in_line_that_is_dropped_leaves_its_room_to_the_next() {
     drop(first);
     assert_eq!(second.wakes(), 1, "the wake-up went with it otherwise");
     assert!(second.poll().is_ready());
-    assert_eq!(rest(&queue), "c");
+    assert_eq!(drain_data(&queue), "c");
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn one_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     assert!(first.poll().is_ready());
     assert!(queue.next_ready().is_some());
     assert!(third.poll().is_ready());
-    assert_eq!(rest(&queue), "d");
+    assert_eq!(drain_data(&queue), "d");
     assert_eq!(queue.stats().pushed, 3);
 }
 
@@ -95,9 +96,7 @@ fn what_is_dropped_before_it_was_polled_never_stood_in_line() {
 #[test]
 fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
     let queue = builder(&FakeClock::new()).capacity_bytes(3 * SMALL).build();
-    for data in ["a", "b", "c"] {
-        queue.push(data).unwrap();
-    }
+    push_all(&queue, &["a", "b", "c"]);
     let large = "L".repeat(2 * SMALL);
     let mut waits = [large.as_str(), "d"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
@@ -113,16 +112,14 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
     assert!(first.poll().is_ready());
     assert_eq!(second.wakes(), 1, "it is first now, and looks for itself");
     assert!(second.poll().is_pending());
-    assert_eq!(rest(&queue), large);
+    assert_eq!(drain_data(&queue), large);
     assert!(second.poll().is_ready());
 }
 
 #[test]
 fn room_for_several_is_given_to_all_of_them() {
     let queue = builder(&FakeClock::new()).capacity(3).build();
-    for data in ["a", "b", "c"] {
-        queue.push(data).unwrap();
-    }
+    push_all(&queue, &["a", "b", "c"]);
     let mut waits = ["d", "e", "f"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
         assert!(task.poll().is_pending());
@@ -132,7 +129,7 @@ fn room_for_several_is_given_to_all_of_them() {
         assert_eq!(task.wakes(), 1);
         assert!(task.poll().is_ready());
     }
-    assert_eq!(rest(&queue), "d,e,f");
+    assert_eq!(drain_data(&queue), "d,e,f");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use sse_queue::{FakeClock, KeepAlive, Message, Queue};
 
-use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{Task, ms, secs, settled};
 
 #[test]
 fn an_idle_queue_wakes_nobody() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let off = |queue: &Queue| bare(queue, &clock).keep_alive(KeepAlive::off());
+    let off = |queue: &Queue| quiet_stream(queue, &clock).keep_alive(KeepAlive::off());
     let mut streams = [(); 3].map(|()| settled(off(&queue)));
     queue.push("x").unwrap();
     for _ in 0..5 {
@@ -28,9 +29,9 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     let queue = queue(&clock);
     let mut streams: Vec<_> = (0..10_000_u64)
         .map(|n| match n % 3 {
-            0 => bare(&queue, &clock),
-            1 => bare(&queue, &clock).spaced(ms(20)),
-            _ => bare(&queue, &clock).every(ms(1 + n)),
+            0 => quiet_stream(&queue, &clock),
+            1 => quiet_stream(&queue, &clock).spaced(ms(20)),
+            _ => quiet_stream(&queue, &clock).every(ms(1 + n)),
         })
         .map(settled)
         .collect();
@@ -43,18 +44,18 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     let mut streams: Vec<_> = streams
         .into_iter()
         .map(|_| {
-            let stream = bare(&queue, &clock).every(ms(10));
+            let stream = quiet_stream(&queue, &clock).every(ms(10));
             settled(stream.keep_alive(KeepAlive::every(secs(15))))
         })
         .collect();
     let before = clock.wakes();
     for _ in 0..240 {
         clock.advance(ms(13_499));
-        streams.iter_mut().for_each(Task::is_pending);
+        streams.iter_mut().for_each(Task::assert_pending);
         clock.advance(ms(1_501));
         for stream in &mut streams {
             assert_eq!(stream.bytes(), ":\n");
-            stream.is_pending();
+            stream.assert_pending();
         }
     }
     assert_eq!(clock.wakes() - before, 10 * 240);
@@ -65,18 +66,17 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
 fn polling_by_hand_takes_nobodys_wake_up() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut by_hand = bare(&queue, &clock);
+    let mut by_hand = quiet_stream(&queue, &clock);
     assert_eq!(by_hand.next_ready(), None);
-    let mut ticked = bare(&queue, &clock).every(secs(60));
+    let mut ticked = quiet_stream(&queue, &clock).every(secs(60));
     assert_eq!(ticked.next_ready(), None);
     let mut other = waiting(&queue, &clock);
     queue.push("a").unwrap();
     assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "a");
-    other.is_pending();
+    other.assert_sends("a");
     queue.push(Message::from("b").after(secs(1))).unwrap();
     other.wakes();
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(1));
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "b");

@@ -5,7 +5,8 @@ use std::task::Poll;
 
 use sse_queue::{Event, FakeClock, Lease, Message};
 
-use crate::support::{Task, builder, ms, pass, queue, secs, waiting};
+use crate::support::queue::{builder, queue, waiting};
+use crate::support::{Task, ms, pass, secs};
 
 fn long() -> Lease {
     Lease::new(secs(3_600))
@@ -18,12 +19,12 @@ fn a_scheduled_comment_reaches_a_full_stream_when_it_is_due() {
     let mut stream = waiting(&queue, &clock);
     queue.push("job").unwrap();
     stream.bytes();
-    stream.is_pending();
+    stream.assert_pending();
     let comment = Message::from(Event::comment("news")).after(secs(5));
     queue.push(comment).unwrap();
     let mut streams = [stream];
-    assert_eq!(pass(&clock, ms(4_999), &mut streams), 0);
-    assert_eq!(pass(&clock, ms(1), &mut streams), 1);
+    assert_eq!(pass(&clock, ms(4_999), &mut streams).len(), 0);
+    assert_eq!(pass(&clock, ms(1), &mut streams).len(), 1);
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
     let _driver = queue.drive(clock.ticker());
     let mut streams = [waiting(&queue, &clock)];
     queue.push(Message::from("x").after(secs(5))).unwrap();
-    assert_eq!(pass(&clock, secs(5), &mut streams), 1);
+    assert_eq!(pass(&clock, secs(5), &mut streams).len(), 1);
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn an_abort_ends_all_that_waits_in_a_crowd() {
         let streams = ended(&mut streams, |stream| {
             let is_woken = stream.wakes() > 0;
             if is_woken {
-                stream.is_over();
+                stream.assert_ended();
             }
             is_woken
         });

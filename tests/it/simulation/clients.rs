@@ -14,7 +14,8 @@ use sse_queue::{
 
 use super::Mode;
 use super::model::{Model, lease};
-use crate::support::{QueueStream, Task, bare, builder, ms, parser};
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{Task, ms, parser};
 
 /// The gap of spaced streams, and the period of ticked ones.
 pub const GAP: Duration = ms(700);
@@ -170,7 +171,7 @@ impl Simulation {
             1 if self.mode.is_paced => Pace::Every,
             _ => Pace::Immediate,
         };
-        let stream = bare(&self.queue, &self.clock);
+        let stream = quiet_stream(&self.queue, &self.clock);
         let stream = match pace {
             Pace::Immediate => stream,
             Pace::Spaced => stream.spaced(GAP),

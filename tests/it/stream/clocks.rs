@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use sse_queue::{Clock, FakeClock, Message, Queue};
 
-use crate::support::{bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{ms, secs, settled};
 
 /// ```text
 /// world    0 ----- 5 | jump to 1 h
@@ -16,17 +17,17 @@ use crate::support::{bare, ms, queue, secs, settled, waiting};
 fn a_jump_of_the_world_neither_stalls_nor_bursts_a_grid() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     for n in 0..100 {
         queue.push(n.to_string()).unwrap();
     }
-    stream.is_pending();
+    stream.assert_pending();
     for n in 0..10 {
         assert_eq!(clock.advance_to_next(), Some(secs(1)));
         assert_eq!(stream.data(), n.to_string());
-        stream.is_pending();
+        stream.assert_pending();
         clock.jump(secs(3600));
-        stream.is_pending();
+        stream.assert_pending();
     }
 }
 
@@ -37,7 +38,7 @@ fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(3600))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));
@@ -51,7 +52,7 @@ fn a_jump_over_a_due_time_is_seen_at_the_next_look() {
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(60))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.jump(secs(60));
     queue.push("y").unwrap();
     assert_eq!(stream.data(), "x,y");
@@ -84,11 +85,11 @@ fn a_clock_behind_its_ticker_makes_messages_late_and_never_spins() {
                     looks: Arc::clone(&looks),
                 })
                 .build();
-            let stream = bare(&queue, &clock);
+            let stream = quiet_stream(&queue, &clock);
             let stream = if ticked { stream.every(ms(7)) } else { stream };
             let mut stream = settled(stream);
             queue.push(Message::from("x").after(ms(1000))).unwrap();
-            stream.is_pending();
+            stream.assert_pending();
             looks.store(0, Ordering::Relaxed);
             let due = secs(100) / percent;
             while clock.elapsed() < secs(20) {
@@ -120,11 +121,11 @@ fn a_clock_that_stands_still_costs_few_looks() {
     let mut stream = waiting(&queue, &clock);
     let brief = Duration::from_nanos(1);
     queue.push(Message::from("x").after(brief)).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     looks.store(0, Ordering::Relaxed);
     while clock.elapsed() < secs(3600) {
         assert!(clock.advance_to_next().is_some());
-        stream.is_pending();
+        stream.assert_pending();
     }
     // About one a second.
     assert!(looks.load(Ordering::Relaxed) < 4_000);
@@ -136,9 +137,9 @@ fn a_wait_for_a_deadline_is_armed_for_at_most_30_seconds() {
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(70))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     for wait in [secs(30), secs(30), secs(10)] {
-        stream.is_pending();
+        stream.assert_pending();
         assert_eq!(clock.advance_to_next(), Some(wait));
     }
     assert_eq!(stream.data(), "x");

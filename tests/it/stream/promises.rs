@@ -2,7 +2,8 @@
 
 use sse_queue::{FakeClock, Message};
 
-use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{Task, ms, secs, settled};
 
 /// ```text
 /// s            0      1           3600
@@ -13,15 +14,14 @@ use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
 fn a_stream_that_has_promised_does_not_keep_the_time_for_others() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut slow = settled(bare(&queue, &clock).every(secs(3600)));
+    let mut slow = settled(quiet_stream(&queue, &clock).every(secs(3600)));
     queue.push(Message::from("b").after(secs(1))).unwrap();
-    slow.is_pending();
+    slow.assert_pending();
     queue.push("a").unwrap();
-    slow.is_pending();
+    slow.assert_pending();
 
-    let mut fast = Task::new(bare(&queue, &clock));
-    assert_eq!(fast.data(), "a");
-    fast.is_pending();
+    let mut fast = Task::new(quiet_stream(&queue, &clock));
+    fast.assert_sends("a");
     clock.advance(secs(1));
     assert_eq!(fast.wakes(), 1);
     assert_eq!(fast.data(), "b");
@@ -32,15 +32,15 @@ fn a_stream_that_has_promised_does_not_keep_the_time_for_others() {
 fn a_promised_stream_that_moved_to_another_task_is_woken_there_at_the_end() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(10)));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
     queue.push("a").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.move_to_another_task();
-    stream.is_pending();
+    stream.assert_pending();
     queue.close();
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "a");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// ```text
@@ -56,11 +56,11 @@ fn looks_at_which_others_were_faster_do_not_make_the_next_one_late() {
     queue.push(Message::from("x").after(ms(10))).unwrap();
     for _ in 0..30 {
         queue.push(Message::from("x").after(ms(20))).unwrap();
-        keeper.is_pending();
+        keeper.assert_pending();
         assert_eq!(clock.advance_to_next(), Some(ms(10)));
         assert!(queue.next_ready().is_some());
     }
-    keeper.is_pending();
+    keeper.assert_pending();
     clock.advance(ms(10));
     assert_eq!(keeper.data(), "x");
 }
@@ -70,13 +70,13 @@ fn looks_at_which_others_were_faster_do_not_make_the_next_one_late() {
 fn a_promise_dies_with_its_stream_and_passes_to_the_next() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut first = settled(bare(&queue, &clock).every(secs(60)));
+    let mut first = settled(quiet_stream(&queue, &clock).every(secs(60)));
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
     // It is woken to keep the time, and leaves the message to the one that was woken for it.
     assert_eq!(second.wakes(), 1);
-    second.is_pending();
-    first.is_pending();
+    second.assert_pending();
+    first.assert_pending();
     assert_eq!(second.wakes(), 0, "the promise is kept");
     drop(first);
     assert_eq!(second.wakes(), 1);

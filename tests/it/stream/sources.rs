@@ -76,8 +76,7 @@ fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
         let mut stream = settled(stream.first_bytes(false));
         clock.advance(secs(10));
         script.lock().unwrap().wake(Some("x"));
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
         let mut quiet = Duration::ZERO;
         let sent = loop {
             clock.advance(ms(500));
@@ -110,8 +109,7 @@ fn a_message_to_a_crowd_brings_no_keep_alives_into_step() {
     clock.advance(secs(5));
     topic.publish("x").unwrap();
     for stream in &mut streams {
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
     }
     let mut sent = Vec::new();
     while clock.elapsed() < secs(21) {
@@ -205,7 +203,7 @@ fn an_end_by_age_sends_a_retry_and_no_farewell() {
         last.starts_with("retry: ") && last.lines().count() == 1,
         "{last:?}"
     );
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// ```text
@@ -221,7 +219,7 @@ fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
     let stream = stream.first_bytes(false);
     let mut stream = settled(stream.keep_alive(sse_queue::KeepAlive::off()));
     topic.publish(Message::from("x").after(secs(3600))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));

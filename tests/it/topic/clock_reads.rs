@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use sse_queue::{Clock, FakeClock, Message, Topic, TopicBuilder};
 
-use super::{drain, later, publish_all, topic, waiting};
 use crate::support::secs;
+use crate::support::topic::{later, publish_all, topic, waiting};
 
 /// Counts how often it is read.
 #[derive(Clone)]
@@ -39,8 +39,7 @@ fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Mes
     let mut round = || {
         topic.publish(message()).unwrap();
         for stream in &mut streams {
-            assert_eq!(stream.data(), "m");
-            stream.is_pending();
+            stream.assert_sends("m");
         }
     };
     (0..3).for_each(|_| round());
@@ -85,12 +84,12 @@ fn what_has_fallen_due_comes_with_the_chunk_before_it_though_no_stream_keeps_the
     for _ in 0..3 {
         publish_all(&topic, &["a"]);
         for stream in &mut streams {
-            assert_eq!(drain(stream), "a");
+            assert_eq!(stream.drain_data(), "a");
         }
     }
     topic.publish(later("x", secs(1))).unwrap();
     publish_all(&topic, &["b"]);
     assert_eq!(streams[0].data(), "b");
     clock.advance(secs(1));
-    assert_eq!(drain(&mut streams[1]), "b,x");
+    assert_eq!(streams[1].drain_data(), "b,x");
 }

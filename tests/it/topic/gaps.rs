@@ -1,14 +1,9 @@
 //! What a client is told that comes back, or falls behind, where numbers alone do not say it.
 
-use sse_queue::{
-    Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start, Topic, TopicBuilder,
-};
+use sse_queue::{Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start};
 
+use crate::support::topic::builder;
 use crate::support::{Task, secs};
-
-fn builder(clock: &FakeClock) -> TopicBuilder {
-    Topic::builder().clock(clock.clone()).epoch("e").unwrap()
-}
 
 /// More runs of expired messages lie before the history than are remembered.
 #[test]

@@ -2,8 +2,8 @@
 
 use sse_queue::{Event, FakeClock, GapCause, Lag, Start};
 
-use super::{
-    after, bare, builder, drain, evicted, gap, publish_all, publish_numbers, reader, waiting,
+use crate::support::topic::{
+    after, builder, evicted, gap, publish_all, publish_numbers, quiet_stream, reader, waiting,
 };
 use crate::support::{secs, settled};
 
@@ -15,7 +15,7 @@ fn a_stream_that_fell_behind_is_told_and_goes_on_with_the_oldest() {
     for (range, missed, seen) in [(1..=5, 3, "4,5"), (6..=8, 1, "7,8")] {
         publish_numbers(&topic, range);
         assert_eq!(stream.bytes(), evicted(missed));
-        assert_eq!(drain(&mut stream), seen);
+        assert_eq!(stream.drain_data(), seen);
     }
     assert_eq!(topic.stats().lagged, 2);
 }
@@ -26,7 +26,7 @@ fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
     let topic = builder(&clock).history(2).build();
     let mut stream = waiting(&topic, &clock);
     publish_numbers(&topic, 1..=2);
-    assert_eq!(drain(&mut stream), "1,2");
+    assert_eq!(stream.drain_data(), "1,2");
     assert_eq!(topic.stats().lagged, 0);
 }
 
@@ -34,14 +34,13 @@ fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
 fn a_stream_that_is_to_end_when_it_lags_ends_and_resumes_with_the_count() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
-    let stream = bare(&topic, &clock, Start::Now).lag(Lag::End);
+    let stream = quiet_stream(&topic, &clock, Start::Now).lag(Lag::End);
     let mut stream = settled(stream.farewell(Event::new("bye")));
     publish_numbers(&topic, 1..=1);
-    assert_eq!(stream.data(), "1");
-    stream.is_pending();
+    stream.assert_sends("1");
     publish_numbers(&topic, 2..=5);
     assert_eq!(stream.data(), "bye");
-    stream.is_over();
+    stream.assert_ended();
     let again = reader(&topic, &clock, after("e-1"));
     assert_eq!(again.inner.resumption(), gap(Some(2), GapCause::Evicted));
 }
@@ -71,5 +70,5 @@ fn messages_that_left_by_age_are_told_too() {
     publish_all(&topic, &["a", "b"]);
     clock.advance(secs(6));
     assert_eq!(stream.bytes(), evicted(2));
-    stream.is_pending();
+    stream.assert_pending();
 }

@@ -2,8 +2,8 @@
 
 use sse_queue::{FakeClock, GapCause, Message, PublishError, Queue, Resumption, Start, Topic};
 
-use super::{after, builder, drain, gap, publish_all, replay, topic, waiting};
 use crate::support::secs;
+use crate::support::topic::{after, builder, gap, publish_all, replay, topic, waiting};
 
 /// Messages with the ids `e-1` to `e-5`, as a queue of the same epoch gives them back.
 fn returned() -> Vec<Message> {
@@ -33,7 +33,7 @@ fn a_number_that_comes_back_is_kept_and_those_below_it_were_not_missed() {
     let returned = returned();
     assert_eq!(publish(&topic, &returned[3]).unwrap(), "e-4");
     assert_eq!(topic.publish("x").unwrap().id(), "e-5");
-    assert_eq!(drain(&mut stream), "4,x");
+    assert_eq!(stream.drain_data(), "4,x");
     let resumed = topic.subscribe(after("e-4")).unwrap();
     assert_eq!(resumed.resumption(), Resumption::Exact);
     assert_eq!(topic.stats().lagged, 0);

@@ -11,7 +11,8 @@ use super::Step;
 use super::model::{
     A_CHUNK, ATTEMPTS, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, Place, TIMEOUT,
 };
-use crate::support::{QueueStream, Task, bare, builder, parser, secs};
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{Task, parser, secs};
 
 pub struct Run {
     pub clock: FakeClock,
@@ -72,7 +73,7 @@ impl Run {
         self.model.pass();
         match step {
             Step::Push { delay, lasts, kind } => self.push(delay, lasts, kind),
-            Step::Open => self.open(bare(&self.queue, &self.clock)),
+            Step::Open => self.open(quiet_stream(&self.queue, &self.clock)),
             Step::Resume(at) => {
                 let at = self.any(at);
                 let id = at.map_or("none", |at| &self.model.messages[at].id);
