@@ -1,6 +1,6 @@
 //! Delivery at least once, on a clock that the tests move: leases, acks, redelivery, dead letters.
 //!
-//! `stats` looks at the queue, which takes back what is not leased any more.
+//! `stats` brings the queue up to date: messages whose lease has ended are requeued.
 
 mod acks;
 mod bounds;
@@ -23,7 +23,7 @@ use crate::support::{Task, secs};
 
 /// A lease of 30 s with a grace of 5 s.
 fn lease() -> Lease {
-    // As many as a chunk holds, confirmed by coming back: what most of these tests are about.
+    // As many as a chunk holds, confirmed by resuming: most of these tests need both.
     let lease = Lease::new(secs(30)).grace(secs(5));
     lease.max_in_flight(64).confirm(Confirm::ByResume)
 }
@@ -36,7 +36,7 @@ fn leased_queue(clock: &FakeClock) -> Queue {
     queue_with(clock, lease())
 }
 
-/// Polls the streams that were woken, until one takes the message that is due: returns which.
+/// Polls the streams that were woken until one takes the message that is due; returns its index.
 fn poll_until_taken(streams: &mut [Task<QueueStream>]) -> usize {
     for (at, stream) in streams.iter_mut().enumerate() {
         if stream.wakes() > 0 && stream.poll_next().is_ready() {
@@ -44,10 +44,10 @@ fn poll_until_taken(streams: &mut [Task<QueueStream>]) -> usize {
             return at;
         }
     }
-    panic!("nobody was woken who takes it");
+    panic!("no stream that was woken takes the message");
 }
 
-/// Polls all streams for some seconds, until those that keep the time arm only for what is to come.
+/// Polls all streams each second, until the timekeepers are armed only for what is to come.
 fn poll_for_seconds(streams: &mut [Task<QueueStream>], clock: &FakeClock, seconds: u64) {
     for _ in 0..seconds {
         streams.iter_mut().for_each(Task::assert_pending);
@@ -73,7 +73,7 @@ fn counts(queue: &Queue) -> (usize, usize, usize, u64) {
     (stats.depth, stats.in_flight, stats.dead, stats.confirmed)
 }
 
-/// A stream that took what was there and waits for a place.
+/// A stream that took all that was due, and waits for capacity.
 fn waiting_at_capacity(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
     let mut stream = Task::new(quiet_stream(queue, clock));
     stream.data();

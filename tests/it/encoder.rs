@@ -1,4 +1,4 @@
-//! What other encoders get wrong, and what is hard: as two clients' parsers read it.
+//! What other encoders get wrong, and what is hard, as the parsers of two clients read it.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -47,9 +47,9 @@ fn refused<T: std::fmt::Debug>(result: Result<T, EventError>, field: Field, at: 
     assert_eq!((error.field(), error.at()), (field, Some(at)));
 }
 
-// The field: each name says what it is that somebody does wrong.
+// What other crates get wrong: each name states what is right.
 
-/// axum 0.8 gives an empty line in between.
+/// axum 0.8 writes an empty line in between.
 #[test]
 fn crlf_makes_no_empty_line() {
     assert_eq!(arrives("a\r\nb"), "a\nb");
@@ -92,9 +92,9 @@ fn a_keep_alive_of_the_longest_duration_is_none() {
     assert_eq!(clock.next_deadline(), None);
 }
 
-/// axum's body goes on behind an error.
+/// axum's body continues after an error.
 #[test]
-fn nothing_comes_behind_the_end() {
+fn nothing_comes_after_the_end() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -122,7 +122,7 @@ fn no_field_injects_another() {
     }
 }
 
-/// better-sse and others let these through as well.
+/// better-sse and others let these through.
 #[test]
 fn ids_with_nul_are_refused() {
     refused(Event::new("x").id("a\0"), Field::Id, 1);
@@ -169,7 +169,7 @@ fn keep_alive_does_not_outlive_the_source() {
     assert_eq!(clock.next_deadline(), None);
 }
 
-/// actix-web-lab's comes on a fixed period from the start, also while data flows.
+/// actix-web-lab's comes at a fixed period from the start, even while data flows.
 #[test]
 fn keep_alive_does_not_come_while_data_flows() {
     let clock = FakeClock::new();
@@ -209,7 +209,7 @@ fn nothing_but_lf_ends_a_line_on_the_wire() {
 
 /// sse-stream's timer reads the machine's clock.
 #[test]
-fn nothing_happens_but_by_the_tests_clock() {
+fn nothing_happens_until_the_clock_of_the_test_advances() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     queue.push(Message::from("x").after(secs(3600))).unwrap();
@@ -219,7 +219,7 @@ fn nothing_happens_but_by_the_tests_clock() {
     assert_eq!(stream.data(), "x");
 }
 
-// What is hard.
+// Hard cases.
 
 #[test]
 fn hard_data_arrives_with_lf_for_each_line_end() {
@@ -306,7 +306,7 @@ fn an_empty_id_resets_and_no_id_keeps() {
 }
 
 #[test]
-fn a_name_or_an_id_without_data_is_refused_for_nobody_would_hear_it() {
+fn a_name_or_an_id_without_data_is_refused() {
     for bare in [Event::comment("x"), Event::reconnection_time(secs(1))] {
         for result in [bare.clone().name("n"), bare.clone().id("7")] {
             assert!(matches!(result, Err(EventError::NoData { .. })));

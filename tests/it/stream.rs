@@ -6,7 +6,7 @@ mod end;
 mod events;
 mod grid;
 mod keep_alive;
-mod promises;
+mod reservations;
 mod sources;
 mod spaced;
 mod types;

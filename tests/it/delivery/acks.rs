@@ -86,7 +86,7 @@ fn a_queue_that_delivers_at_most_once_has_nothing_in_flight() {
     assert!(queue.push(with_own_id("mine")).is_ok(), "ids may repeat");
 }
 
-/// Came back, dead, taken, cancelled, dropped, expired: each was in flight once.
+/// Messages that were requeued, dead, taken, cancelled, dropped or expired: each was in flight once.
 #[test]
 fn what_is_not_in_flight_any_more_is_stale() {
     let clock = FakeClock::new();
@@ -145,7 +145,7 @@ fn a_comment_has_no_id_to_confirm_and_goes_once() {
 }
 
 #[test]
-fn the_number_of_a_message_with_an_id_of_its_own_confirmed_it() {
+fn a_message_with_an_own_id_is_not_confirmed_by_its_number() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     queue.push(with_own_id("mine")).unwrap();
@@ -161,7 +161,7 @@ fn the_number_of_a_message_with_an_id_of_its_own_confirmed_it() {
 }
 
 #[test]
-fn what_was_taken_back_was_unknown_to_an_ack() {
+fn an_ack_of_a_message_that_was_taken_back_is_stale() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
@@ -209,7 +209,7 @@ fn acks_in_any_order_may_be_repeated() {
 }
 
 #[test]
-fn a_nack_without_delay_puts_it_back_to_its_place() {
+fn a_nack_without_delay_requeues_the_message_in_its_order() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b", "c"]);
@@ -226,7 +226,7 @@ fn a_nack_without_delay_puts_it_back_to_its_place() {
 
 /// ```text
 /// s    0                1            2
-///      a back, due: 2   b is due     a is due
+///      a nacked, due: 2 b is due     a is due
 /// ```
 #[test]
 fn a_nack_with_delay_makes_it_due_then() {

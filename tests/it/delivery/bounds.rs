@@ -42,7 +42,7 @@ fn drop_oldest_drops_what_waits_and_not_what_is_in_flight() {
 }
 
 #[test]
-fn who_waits_for_room_is_woken_by_whatever_makes_it() {
+fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
     let ways: [fn(&Queue, &FakeClock); 4] = [
         |queue, _| queue.ack("e-1").unwrap(),
         |queue, _| {
@@ -75,10 +75,10 @@ fn who_waits_for_room_is_woken_by_whatever_makes_it() {
 
 /// ```text
 /// s    0           30
-///      a is out    a is back, and may be dropped: b has room
+///      a in flight a requeued: not dropped for b
 /// ```
 #[test]
-fn what_came_back_is_not_dropped_for_another() {
+fn a_requeued_message_is_not_dropped_for_another() {
     let clock = FakeClock::new();
     let builder = builder(&clock).capacity(1).at_least_once(lease());
     let queue = builder.overflow(Overflow::DropOldest).build();
@@ -101,7 +101,7 @@ fn what_came_back_is_not_dropped_for_another() {
 
 /// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
 #[test]
-fn a_push_that_was_refused_had_dropped_what_was_there() {
+fn a_refused_push_drops_nothing() {
     let clock = FakeClock::new();
     let builder = builder(&clock).capacity_bytes(3 * (17 + 192));
     let builder = builder.at_least_once(lease());

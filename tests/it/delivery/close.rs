@@ -7,7 +7,7 @@ use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet
 use crate::support::{Task, secs};
 
 #[test]
-fn close_lets_what_is_in_flight_be_confirmed() {
+fn a_closed_queue_confirms_what_is_in_flight() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -21,7 +21,11 @@ fn close_lets_what_is_in_flight_be_confirmed() {
     queue.ack("e-1").unwrap();
     assert_eq!(drain.wakes(), 0, "two are left");
     clock.advance(secs(6));
-    assert_eq!(queue.ack("e-2"), Ok(()), "nobody comes back: no grace");
+    assert_eq!(
+        queue.ack("e-2"),
+        Ok(()),
+        "no client can resume: there is no grace"
+    );
     assert_eq!(drain.wakes(), 0);
     queue.ack("e-3").unwrap();
     assert_eq!(drain.wakes(), 1);
@@ -63,7 +67,7 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
 }
 
 #[test]
-fn streams_live_on_when_all_was_taken_from_under_them() {
+fn streams_stay_open_when_all_messages_are_taken() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
@@ -72,7 +76,7 @@ fn streams_live_on_when_all_was_taken_from_under_them() {
     stream.wakes();
     assert_eq!(queue.take_remaining().len(), 2);
     queue.push("c").unwrap();
-    assert_eq!(stream.wakes(), 1, "it is full no more");
+    assert_eq!(stream.wakes(), 1, "it has capacity again");
     assert_eq!(stream.data(), "c");
     drop(stream);
     clock.advance(secs(5));
@@ -81,7 +85,7 @@ fn streams_live_on_when_all_was_taken_from_under_them() {
 }
 
 #[test]
-fn close_ends_a_full_stream_and_leaves_the_rest() {
+fn a_close_ends_a_full_stream_and_keeps_the_rest() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);

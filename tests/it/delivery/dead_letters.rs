@@ -75,9 +75,9 @@ fn a_dead_message_does_not_expire() {
     assert_eq!((queue.stats().dead, queue.stats().expired), (1, 0));
 }
 
-/// To be sent again is an attempt.
+/// A redelivery counts as an attempt.
 #[test]
-fn what_a_client_that_comes_back_got_as_often_as_it_may_is_dead() {
+fn a_message_that_a_resuming_client_was_sent_the_last_time_is_dead() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(2));
     let mut stream = waiting(&queue, &clock);

@@ -50,7 +50,10 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
     assert_eq!(drains.each_ref().map(Task::wakes), [1, 1, 1]);
     queue.push("b").unwrap();
     assert!(queue.next_ready().is_some());
-    assert!(drains[0].poll().is_pending(), "something is in flight anew");
+    assert!(
+        drains[0].poll().is_pending(),
+        "something is in flight again"
+    );
     queue.ack("e-2").unwrap();
     for drain in &mut drains {
         assert!(drain.poll().is_ready());
@@ -58,7 +61,7 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
 }
 
 #[test]
-fn a_drain_slept_on_when_all_was_taken() {
+fn a_drain_ends_when_all_is_taken() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     queue.push("x").unwrap();
@@ -71,7 +74,7 @@ fn a_drain_slept_on_when_all_was_taken() {
 }
 
 #[test]
-fn a_drain_that_was_dropped_left_its_waker_behind() {
+fn a_drain_that_is_dropped_leaves_no_waker() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     queue.push("x").unwrap();
@@ -84,7 +87,7 @@ fn a_drain_that_was_dropped_left_its_waker_behind() {
 }
 
 #[test]
-fn a_drain_ends_when_a_client_that_comes_back_confirms_the_last() {
+fn a_drain_ends_when_a_client_that_resumes_confirms_the_last() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     queue.push("a").unwrap();

@@ -7,7 +7,7 @@ use crate::support::queue::{assert_leases_accounted, drain_data, waiting};
 use crate::support::{ms, secs};
 
 #[test]
-fn an_expired_message_that_is_given_back_is_gone() {
+fn an_expired_message_that_is_nacked_is_gone() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(1));
     for _ in 0..2 {
@@ -16,7 +16,11 @@ fn an_expired_message_that_is_given_back_is_gone() {
     }
     assert_eq!(drain_data(&queue), "x,x");
     clock.advance(secs(1));
-    assert_eq!(queue.stats().in_flight, 2, "its client may yet confirm it");
+    assert_eq!(
+        queue.stats().in_flight,
+        2,
+        "its client may still confirm it"
+    );
     queue.nack("e-1", secs(0)).unwrap();
     queue.ack("e-2").unwrap();
     assert_eq!(counts(&queue), (0, 0, 0, 1));
@@ -40,7 +44,7 @@ fn an_expired_message_whose_lease_ends_is_gone() {
 }
 
 #[test]
-fn what_expires_after_it_has_come_back_is_never_sent_again() {
+fn a_requeued_message_that_expires_is_never_sent_again() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let brief = Message::from("x").expires_after(secs(40));
@@ -55,7 +59,7 @@ fn what_expires_after_it_has_come_back_is_never_sent_again() {
 }
 
 #[test]
-fn a_client_that_came_back_was_sent_what_had_expired() {
+fn a_client_that_resumes_is_not_sent_what_has_expired() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -76,7 +80,7 @@ fn a_client_that_came_back_was_sent_what_had_expired() {
 ///      dropped, orphaned   expires      end of grace
 /// ```
 #[test]
-fn an_orphan_outlived_its_expiry() {
+fn an_orphan_does_not_outlive_its_expiry() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);

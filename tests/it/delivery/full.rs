@@ -65,9 +65,9 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
     assert_leases_accounted(&queue);
 }
 
-/// It is woken by an ack, and goes before it has looked: nobody else had a place.
+/// It is woken by an ack and dropped before it is polled, and no other stream has capacity.
 #[test]
-fn a_full_stream_that_goes_when_it_has_a_place_loses_nothing() {
+fn a_full_stream_that_is_dropped_when_it_has_capacity_again_loses_nothing() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
@@ -94,9 +94,9 @@ fn a_limit_of_nothing_is_one() {
     assert_eq!(stream.data(), "b");
 }
 
-/// The old stream goes when its successor is full already.
+/// The old stream is dropped when its successor is full already.
 #[test]
-fn the_drop_of_a_stream_that_was_taken_over_let_its_successor_sleep() {
+fn a_full_successor_is_woken_by_an_ack_after_the_old_stream_is_dropped() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(2));
     let mut old = waiting(&queue, &clock);
@@ -115,10 +115,10 @@ fn the_drop_of_a_stream_that_was_taken_over_let_its_successor_sleep() {
 
 /// ```text
 /// s         0       1       2       ...    30
-/// stream    0 takes 1 takes 2 takes        0's lease ends: it alone has a place again
+/// stream    0 takes 1 takes 2 takes        0's lease ends: it alone has capacity
 /// ```
 #[test]
-fn a_lease_that_ended_woke_all_full_streams() {
+fn the_end_of_a_lease_wakes_only_the_stream_that_has_capacity_again() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
@@ -144,9 +144,9 @@ fn a_lease_that_ended_woke_all_full_streams() {
     assert_eq!(streams[first].data(), "x");
 }
 
-/// The one that keeps the time goes; another full one must.
+/// The timekeeper is dropped; another full stream must keep the time.
 #[test]
-fn full_streams_keep_the_time_also_when_one_of_them_goes() {
+fn full_streams_keep_the_time_when_one_of_them_is_dropped() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1).grace(secs(60)));
     let mut streams: Vec<_> = (0..4).map(|_| waiting(&queue, &clock)).collect();
@@ -168,7 +168,7 @@ fn full_streams_keep_the_time_also_when_one_of_them_goes() {
     assert_eq!(clock.next_deadline(), None);
 }
 
-/// Its tick is gone with its end, and so must its part be in keeping the time.
+/// It has no tick after its end, so it must not remain the timekeeper.
 #[test]
 fn a_full_stream_that_ends_by_age_keeps_no_time() {
     let clock = FakeClock::new();
@@ -190,9 +190,9 @@ fn a_full_stream_that_ends_by_age_keeps_no_time() {
     assert_eq!(other.data(), "a");
 }
 
-/// Full of messages, not of comments.
+/// Comments do not count as in flight.
 #[test]
-fn a_full_stream_still_takes_comments() {
+fn a_full_stream_sends_comments() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
@@ -205,7 +205,7 @@ fn a_full_stream_still_takes_comments() {
 }
 
 #[test]
-fn a_full_stream_still_gets_comments() {
+fn a_full_stream_is_woken_for_a_comment() {
     let clock = FakeClock::new();
     let lease = Lease::new(secs(30));
     let queue = builder(&clock).at_least_once(lease).build();

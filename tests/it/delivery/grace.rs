@@ -1,4 +1,4 @@
-//! What a dropped stream had waits for its client.
+//! What was in flight to a dropped stream waits for its client.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn the_grace_does_not_make_a_lease_longer() {
 }
 
 #[test]
-fn an_orphan_can_be_confirmed_given_back_and_extended() {
+fn an_orphan_can_be_acked_nacked_and_extended() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -73,7 +73,7 @@ fn an_orphan_can_be_confirmed_given_back_and_extended() {
 }
 
 #[test]
-fn after_the_grace_there_is_nothing_to_come_back_to() {
+fn after_the_grace_a_client_takes_nothing_over() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -84,7 +84,7 @@ fn after_the_grace_there_is_nothing_to_come_back_to() {
     let mut stream = resumed(&queue, &clock, "e-1");
     assert_eq!(counts(&queue), (2, 0, 0, 0));
     assert_eq!(stream.data(), "a,b");
-    // Nor to what was handed out anew: the id may be the first client's.
+    // Nor what was redelivered: the id may be the first client's.
     let mut again = resumed(&queue, &clock, "e-1");
     again.assert_pending();
     assert_eq!(counts(&queue), (0, 2, 0, 0));
@@ -92,7 +92,7 @@ fn after_the_grace_there_is_nothing_to_come_back_to() {
 }
 
 #[test]
-fn a_client_that_is_gone_again_before_it_was_sent_anything_loses_nothing() {
+fn a_client_that_disconnects_before_anything_is_sent_loses_nothing() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);

@@ -12,7 +12,7 @@ use crate::support::queue::{
 use crate::support::{Task, secs};
 
 #[test]
-fn an_id_of_its_own_is_refused_while_the_queue_answers_for_it() {
+fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(1));
     let refused = || {
@@ -43,7 +43,7 @@ fn an_id_of_its_own_is_refused_while_the_queue_answers_for_it() {
 }
 
 #[test]
-fn a_duplicate_in_line_leaves_its_place_to_the_next() {
+fn a_duplicate_in_line_passes_its_capacity_to_the_next() {
     let clock = FakeClock::new();
     let builder = builder(&clock).capacity(1);
     let queue = builder.at_least_once(lease()).build();
@@ -64,7 +64,7 @@ fn a_duplicate_in_line_leaves_its_place_to_the_next() {
 }
 
 #[test]
-fn an_expired_message_that_nobody_had_looked_at_held_its_id() {
+fn an_expired_message_frees_its_id_before_any_poll() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let brief = Message::from(with_own_id("mine")).expires_after(secs(1));
@@ -125,7 +125,7 @@ fn ids_of_any_other_shape_go_through() {
 }
 
 #[test]
-fn ids_that_could_not_come_back_are_refused() {
+fn ids_that_no_client_could_send_back_are_refused() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let refused = queue.push(with_own_id("")).unwrap_err();
@@ -153,7 +153,7 @@ fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
         let id = message.id().to_owned();
         assert_eq!(new.push(message).unwrap().id(), id);
     }
-    assert_eq!(new.push("next").unwrap().id(), "e-5", "behind the highest");
+    assert_eq!(new.push("next").unwrap().id(), "e-5", "after the highest");
     assert_eq!(drain_data(&new), "b,c,x,next");
     for id in ["e-2", "e-3", "mine", "e-5"] {
         assert_eq!(new.ack(id), Ok(()), "{id}");
@@ -176,9 +176,9 @@ fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
     assert_eq!(queue.take_remaining().len(), 1);
 }
 
-/// It was given back for longer than it is valid.
+/// Its nack delays it beyond its expiry.
 #[test]
-fn the_parts_of_a_message_that_is_delayed_beyond_its_expiry_can_be_put_together() {
+fn a_message_that_is_delayed_beyond_its_expiry_can_be_rebuilt_from_its_parts() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(60)));
     let id = queue
@@ -199,9 +199,9 @@ fn the_parts_of_a_message_that_is_delayed_beyond_its_expiry_can_be_put_together(
     assert_eq!(again, Ok(taken));
 }
 
-/// The same, pushed as it is: it is of no use to anybody after its expiry.
+/// As above, but pushed as it is.
 #[test]
-fn a_message_that_comes_back_delayed_beyond_its_expiry_expires_when_it_did_before() {
+fn a_message_that_is_pushed_again_with_a_delay_beyond_its_expiry_keeps_its_expiry() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(60)));
     let id = queue
@@ -217,7 +217,7 @@ fn a_message_that_comes_back_delayed_beyond_its_expiry_expires_when_it_did_befor
     assert_eq!((queue.stats().expired, queue.stats().depth), (1, 0));
 }
 
-/// One with that id was confirmed, and another was pushed and handed to somebody else.
+/// A message with that id was confirmed, and another was pushed and sent to a second client.
 #[test]
 fn an_own_id_that_two_clients_were_handed_takes_nothing_over() {
     let clock = FakeClock::new();
@@ -232,18 +232,18 @@ fn an_own_id_that_two_clients_were_handed_takes_nothing_over() {
     assert_eq!(two.data(), "second");
     queue.push("third").unwrap();
     assert_eq!(two.data(), "third");
-    // The first client comes back: it has not seen what followed the first job.
+    // The first client resumes: it has not seen what followed the first job.
     drop(one);
     let mut back = resumed(&queue, &clock, "job");
     queue.push("fourth").unwrap();
     assert_eq!(
         back.data(),
         "fourth",
-        "the third job is with the second client"
+        "the third job is in flight to the second client"
     );
 }
 
-/// The dead letter begins anew, but its id was seen before.
+/// The dead letter starts afresh, but its id was seen before.
 #[test]
 fn the_id_of_a_dead_letter_that_another_client_gets_takes_nothing_over() {
     let clock = FakeClock::new();
@@ -258,7 +258,7 @@ fn the_id_of_a_dead_letter_that_another_client_gets_takes_nothing_over() {
     queue.push(letter).unwrap();
     assert_eq!(two.data(), "a");
     let _back = resumed(&queue, &clock, "e-1");
-    // It is still with the second client, and waits for no grace when that leaves.
+    // It is still in flight to the second client, without a grace.
     queue.push("b").unwrap();
     queue.push("c").unwrap();
     assert_eq!(two.data(), "b", "it has one in flight, and may have two");

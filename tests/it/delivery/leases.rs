@@ -29,10 +29,10 @@ fn a_lease_lasts_until_the_nanosecond_before_its_end() {
 
 /// ```text
 /// s    0            1           30             31
-///      a, b taken   c taken     a, b back      c back
+///      a, b taken   c taken     a, b queued    c queued
 /// ```
 #[test]
-fn what_comes_back_stands_where_it_stood() {
+fn a_requeued_message_keeps_its_place_in_the_order() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
@@ -66,13 +66,13 @@ fn the_lease_of_a_redelivery_is_a_new_one() {
 }
 
 #[test]
-fn a_waiting_stream_looks_when_a_lease_ends_and_no_sooner() {
+fn a_waiting_stream_is_woken_when_a_lease_ends_and_no_sooner() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("a").unwrap();
     assert_eq!(streams[0].data(), "a");
-    // For a second, one of them sees that the stream that was woken polls.
+    // For a second, one of them checks that the stream that was woken polls.
     for _ in 0..2 {
         streams.iter_mut().for_each(Task::assert_pending);
         clock.advance(secs(1));
@@ -159,7 +159,7 @@ fn leases_of_no_time_and_of_all_time_are_leases() {
 }
 
 #[test]
-fn a_job_that_was_not_sent_is_not_tried() {
+fn a_job_that_was_not_sent_counts_no_attempt() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(30)).max_attempts(3));
     push_all(&queue, &["slow", "next"]);

@@ -27,7 +27,7 @@ fn all_in_order(queue: &Queue) {
 }
 
 #[test]
-fn a_hundred_thousand_whose_streams_all_drop_are_back_in_order() {
+fn a_hundred_thousand_messages_of_dropped_streams_are_requeued_in_order() {
     let clock = FakeClock::new();
     let queue = many(&clock);
     let mut streams = Vec::new();
@@ -45,14 +45,14 @@ fn a_hundred_thousand_whose_streams_all_drop_are_back_in_order() {
 }
 
 #[test]
-fn a_hundred_thousand_whose_leases_all_end_are_back_in_order() {
+fn a_hundred_thousand_messages_whose_leases_end_are_requeued_in_order() {
     let clock = FakeClock::new();
     let queue = many(&clock);
     all_in_order(&queue);
     clock.advance(secs(30));
     all_in_order(&queue);
     clock.advance(secs(30));
-    // Each call takes some of them back.
+    // Each call requeues some of them.
     while queue.stats().in_flight > 0 {}
     assert_eq!(counts(&queue), (0, 0, MANY, 0));
     assert_eq!(queue.take_dead_letters().len(), MANY);

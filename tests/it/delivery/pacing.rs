@@ -12,7 +12,7 @@ use crate::support::{secs, settled};
 /// ack                        at 25
 /// ```
 #[test]
-fn a_ticked_stream_that_is_full_goes_on_at_its_tick() {
+fn a_full_ticked_stream_continues_at_its_tick() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(600)).max_in_flight(1));
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
@@ -31,9 +31,9 @@ fn a_ticked_stream_that_is_full_goes_on_at_its_tick() {
     assert_eq!(stream.data(), "b");
 }
 
-/// The full one must not promise to look.
+/// No message may be reserved for the full stream.
 #[test]
-fn a_ticked_stream_that_is_full_leaves_the_rest_to_others() {
+fn a_full_ticked_stream_leaves_the_rest_to_others() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(600)).max_in_flight(1));
     let mut full = settled(quiet_stream(&queue, &clock).every(secs(10)));
@@ -76,7 +76,7 @@ fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
 }
 
 #[test]
-fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
+fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -96,7 +96,7 @@ fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
 ///      a      nacked, armed     a
 /// ```
 #[test]
-fn a_spaced_stream_gets_what_came_back_after_its_gap() {
+fn a_spaced_stream_sends_a_requeued_message_after_its_gap() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = settled(quiet_stream(&queue, &clock).spaced(secs(20)));

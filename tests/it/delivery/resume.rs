@@ -11,7 +11,7 @@ use crate::support::queue::{
 use crate::support::{Task, secs, settled};
 
 #[test]
-fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest_first() {
+fn a_client_that_resumes_confirms_what_it_saw_and_gets_the_rest_first() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -25,7 +25,7 @@ fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest_first() {
     assert_eq!(counts(&queue), (1, 2, 0, 2));
     assert_eq!(stream.data(), "c,d,past");
     assert_eq!(queue.stats().redelivered, 2);
-    // The grace of before is over, and the leases are new.
+    // The grace of the dropped stream is over, and the leases are new.
     clock.advance(secs(29));
     assert_eq!(counts(&queue), (0, 3, 0, 2));
     clock.advance(secs(1));
@@ -34,7 +34,7 @@ fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest_first() {
 }
 
 #[test]
-fn what_is_owed_goes_within_the_limits_of_a_chunk() {
+fn redelivered_messages_keep_to_the_limits_of_a_chunk() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -65,7 +65,7 @@ fn the_last_id_confirms_all_and_leaves_nothing_to_send() {
     assert_eq!(stream.data(), "b");
 }
 
-/// Another stream's messages are none of this client's business, whatever their numbers.
+/// Whatever the numbers of its messages.
 #[test]
 fn an_id_confirms_nothing_of_another_stream() {
     let clock = FakeClock::new();
@@ -80,7 +80,7 @@ fn an_id_confirms_nothing_of_another_stream() {
     assert_eq!(queue.ack("e-1"), Ok(()));
 }
 
-/// What is confirmed is not in the order of numbers, but of handing out.
+/// A last event ID confirms messages in the order in which they were handed out, not of their numbers.
 #[test]
 fn up_to_an_id_means_in_the_order_of_handing_out() {
     let clock = FakeClock::new();
@@ -116,11 +116,11 @@ fn an_id_that_is_not_in_flight_confirms_nothing() {
     assert_eq!(stream.data(), "c");
     drop(stream);
     clock.advance(secs(5));
-    assert_eq!(drain_data(&queue), "c", "late, and not lost");
+    assert_eq!(drain_data(&queue), "c", "it is late, not lost");
 }
 
 #[test]
-fn what_was_taken_without_a_stream_is_nobodys_to_take_over() {
+fn no_client_takes_over_what_was_taken_without_a_stream() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
@@ -130,7 +130,7 @@ fn what_was_taken_without_a_stream_is_nobodys_to_take_over() {
 }
 
 #[test]
-fn coming_back_twice_with_the_same_id_is_the_same_as_once() {
+fn resuming_twice_after_one_id_is_the_same_as_once() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -150,7 +150,7 @@ fn coming_back_twice_with_the_same_id_is_the_same_as_once() {
 
 /// The server has not noticed yet that the client is gone.
 #[test]
-fn a_stream_that_still_lives_begins_anew_when_it_is_taken_over() {
+fn a_live_stream_that_is_taken_over_starts_afresh() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut old = waiting(&queue, &clock);
@@ -162,12 +162,16 @@ fn a_stream_that_still_lives_begins_anew_when_it_is_taken_over() {
     assert_eq!(new.data(), "b");
     drop(old);
     clock.advance(secs(5));
-    assert_eq!(counts(&queue), (1, 1, 0, 1), "what is taken over stays");
+    assert_eq!(
+        counts(&queue),
+        (1, 1, 0, 1),
+        "what is taken over stays in flight"
+    );
     assert_eq!(new.data(), "c");
 }
 
 #[test]
-fn a_client_that_came_back_late_confirmed_what_only_another_had() {
+fn a_client_that_resumes_late_confirms_nothing_of_another_client() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut late = waiting(&queue, &clock);
@@ -189,7 +193,7 @@ fn a_client_that_came_back_late_confirmed_what_only_another_had() {
 }
 
 #[test]
-fn what_is_confirmed_while_it_is_owed_is_not_sent_again() {
+fn what_is_confirmed_before_its_redelivery_is_not_sent_again() {
     let clock = FakeClock::new();
     let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -206,7 +210,7 @@ fn what_is_confirmed_while_it_is_owed_is_not_sent_again() {
 }
 
 #[test]
-fn a_client_that_saw_more_than_one_hold_of_the_lock_confirms_saw_it_all() {
+fn a_client_confirms_any_number_of_messages_by_its_last_id() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1000));
     let stream = quiet_stream(&queue, &clock).max_messages(1000);
@@ -229,7 +233,7 @@ fn a_client_that_saw_more_than_one_hold_of_the_lock_confirms_saw_it_all() {
 }
 
 #[test]
-fn coming_back_confirms_nothing_unless_the_queue_says_so() {
+fn resuming_confirms_nothing_when_acks_confirm() {
     let clock = FakeClock::new();
     let lease = lease().confirm(Confirm::ByAck);
     let queue = queue_with(&clock, lease);

@@ -27,7 +27,7 @@ impl Server {
         Self::spawn(Command::new(binary(example)), address, flags)
     }
 
-    /// Starts an example that may open no more than so many files.
+    /// Starts an example that may open no more than `files` files.
     pub(crate) fn start_with_files(example: &str, files: u32, flags: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");

@@ -1,5 +1,5 @@
 //! Delivery at least once, against a naive model: random steps, and after each of them every
-//! message is where the model says, in one place.
+//! message is in the one state that the model gives it.
 
 mod checks;
 mod model;
@@ -35,7 +35,7 @@ enum Step {
     Extend(usize, u64),
     Cancel(usize),
     Advance(u64),
-    /// Polls whatever was woken until nothing is.
+    /// Polls the tasks that were woken until none is left.
     Run,
     Bury,
     TakeAll,
@@ -77,7 +77,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_message_is_in_one_place_and_that_is_where_it_belongs(
+    fn each_message_is_in_the_one_state_that_the_model_gives_it(
         steps in steps(),
         drops_oldest: bool,
     ) {
@@ -93,7 +93,7 @@ proptest! {
     }
 }
 
-/// Drains, too: they end when the last lease does, and not before.
+/// A drain ends when the last lease does, and not before.
 #[test]
 fn a_drain_under_random_leases_ends_with_the_last() {
     let clock = FakeClock::new();

@@ -19,7 +19,7 @@ fn a_full_queue_hands_the_message_back() {
 }
 
 #[test]
-fn a_refused_message_comes_back_without_the_id_it_did_not_get() {
+fn a_refused_message_is_returned_without_an_id() {
     let queue = builder(&FakeClock::new()).capacity(1).build();
     queue.push("a").unwrap();
     let back = queue.push("b").unwrap_err().into_message();
@@ -52,7 +52,7 @@ fn a_message_larger_than_the_queue_is_too_large_at_once() {
         assert_eq!(refused, PushError::TooLarge("bb".into()));
         let mut waits = Task::new(queue.push_when_ready("bb"));
         let std::task::Poll::Ready(Err(refused)) = waits.poll() else {
-            panic!("it waits for what never comes");
+            panic!("the push waits for capacity that never comes");
         };
         assert_eq!(refused, PushError::TooLarge("bb".into()));
         assert_eq!(drain_data(&queue), "a", "nothing was dropped for it");
@@ -75,7 +75,7 @@ fn drop_oldest_drops_from_the_head_and_counts() {
 }
 
 #[test]
-fn drop_oldest_lets_expired_messages_go_before_it_drops_others() {
+fn drop_oldest_removes_expired_messages_before_it_drops_others() {
     let clock = FakeClock::new();
     let queue = builder(&clock)
         .capacity(2)
@@ -92,9 +92,9 @@ fn drop_oldest_lets_expired_messages_go_before_it_drops_others() {
     assert_eq!((stats.expired, stats.dropped), (1, 0));
 }
 
-/// One large message needs the room of a thousand small ones.
+/// One large message needs the capacity of a thousand small ones.
 #[test]
-fn drop_oldest_makes_room_of_any_size() {
+fn drop_oldest_frees_as_much_as_a_large_message_needs() {
     let queue = builder(&FakeClock::new())
         .capacity_bytes(250_000)
         .overflow(Overflow::DropOldest)
@@ -110,7 +110,7 @@ fn drop_oldest_makes_room_of_any_size() {
 }
 
 #[test]
-fn the_cap_on_streams_counts_those_that_live() {
+fn the_limit_on_streams_counts_live_streams() {
     let clock = FakeClock::new();
     let queue = builder(&clock).max_streams(2).build();
     let one = quiet_stream(&queue, &clock);

@@ -8,7 +8,7 @@ use crate::support::queue::{assert_accounted, drain_data, queue};
 use crate::support::secs;
 
 #[test]
-fn cancel_takes_back_due_scheduled_and_never_once() {
+fn a_cancel_withdraws_a_due_or_scheduled_message_once() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let delays = [Duration::ZERO, secs(5), Duration::MAX];
@@ -37,7 +37,7 @@ fn what_was_handed_out_cannot_be_cancelled() {
 }
 
 #[test]
-fn of_many_cancelled_in_the_middle_the_rest_leaves_in_order() {
+fn the_rest_leaves_in_order_when_many_are_cancelled_in_the_middle() {
     let queue = queue(&FakeClock::new());
     for n in 0..500 {
         queue.push(n.to_string()).unwrap();
@@ -51,7 +51,7 @@ fn of_many_cancelled_in_the_middle_the_rest_leaves_in_order() {
 }
 
 #[test]
-fn the_number_of_a_message_with_an_id_of_its_own_cancels_nothing() {
+fn the_number_of_a_message_with_an_own_id_cancels_nothing() {
     let queue = queue(&FakeClock::new());
     queue.push(Event::new("x").id("mine").unwrap()).unwrap();
     assert!(!queue.cancel("e-1"));

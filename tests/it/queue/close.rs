@@ -43,7 +43,7 @@ fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
 }
 
 #[test]
-fn what_remains_can_go_back_into_the_same_queue() {
+fn what_remains_can_be_pushed_into_the_same_queue() {
     let queue = queue(&FakeClock::new());
     push_all(&queue, &["a", "b"]);
     for message in queue.take_remaining() {
@@ -71,7 +71,7 @@ fn what_expired_does_not_remain() {
 }
 
 #[test]
-fn a_closed_queue_hands_the_message_back_and_gives_what_was_due() {
+fn a_closed_queue_hands_the_message_back_and_delivers_what_was_due() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     queue.push("a").unwrap();
@@ -88,7 +88,7 @@ fn a_closed_queue_hands_the_message_back_and_gives_what_was_due() {
 }
 
 #[test]
-fn an_aborted_queue_gives_nothing() {
+fn an_aborted_queue_delivers_nothing() {
     let queue = queue(&FakeClock::new());
     queue.push("a").unwrap();
     queue.close();
@@ -98,7 +98,7 @@ fn an_aborted_queue_gives_nothing() {
 }
 
 #[test]
-fn depth_age_and_streams_are_those_of_the_moment() {
+fn depth_age_and_streams_are_current() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let stream = waiting(&queue, &clock);
@@ -114,7 +114,7 @@ fn depth_age_and_streams_are_those_of_the_moment() {
 }
 
 #[test]
-fn streams_end_once_nobody_can_push_and_all_has_left() {
+fn streams_end_after_the_last_handle_and_the_last_message() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -151,7 +151,7 @@ fn the_last_handle_wakes_every_stream_when_nothing_is_left() {
 }
 
 #[test]
-fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
+fn streams_end_when_the_last_message_expires_after_the_last_handle() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 2].map(|()| waiting(&queue, &clock));
@@ -177,7 +177,7 @@ fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
 /// push:               reads 1 ms, locks: due at 1
 /// ```
 #[test]
-fn a_close_with_an_older_reading_than_the_last_push_gives_its_message() {
+fn a_close_with_an_older_reading_than_the_last_push_delivers_its_message() {
     let clock = FakeClock::new();
     let held_up = Interrupted::new(&clock);
     let queue = Queue::builder().clock(held_up.clone()).build();
@@ -194,7 +194,7 @@ fn a_close_with_an_older_reading_than_the_last_push_gives_its_message() {
 }
 
 #[test]
-fn a_message_that_never_falls_due_keeps_no_stream_open_once_nobody_can_push() {
+fn a_message_that_never_falls_due_keeps_no_stream_open_after_the_last_handle() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);

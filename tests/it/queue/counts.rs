@@ -22,7 +22,7 @@ fn one_is_dead(clock: &Interrupted) -> Queue {
     queue
 }
 
-/// Another thread takes the rest and pushes, while this one takes the dead letters.
+/// Another thread takes all other messages and pushes, while this one takes the dead letters.
 #[test]
 fn the_capacity_holds_while_two_threads_take_what_there_is() {
     let clock = Interrupted::default();
@@ -68,7 +68,7 @@ struct Random {
     streams: Vec<QueueStream>,
     /// Ids that were pushed, the newest last.
     ids: Vec<String>,
-    /// Messages that were taken out, and go in again.
+    /// Messages that were taken out, to be pushed again.
     back: Vec<Message>,
 }
 
@@ -161,7 +161,7 @@ impl Random {
         }
     }
 
-    /// Whatever the id stands for, and whether or not it is in flight.
+    /// Acks, nacks, cancels or extends the message of a recent id, in flight or not.
     fn settle_one(&mut self) {
         let recent = self.ids.len().min(30);
         let at = self.ids.len() - 1 - self.index(recent);
@@ -186,7 +186,7 @@ impl Random {
     }
 }
 
-/// Own ids, messages that come back, dead letters, cancels, drops, streams that come and go.
+/// Own ids, messages that are pushed again, dead letters, cancels, drops, streams that come and go.
 #[test]
 fn the_bounds_hold_whatever_happens_and_all_is_free_at_the_end() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {

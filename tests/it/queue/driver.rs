@@ -1,4 +1,4 @@
-//! Who keeps a queue's time: a driver, the streams, a producer; and the signal for dead letters.
+//! What keeps a queue's time: a driver, the streams, a producer; and the signal for dead letters.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -202,7 +202,7 @@ fn dead_letters_have_a_signal() {
     assert_eq!(taken.len(), 1);
     assert_eq!(queue.stats().dead, 0);
 
-    // The end of the other lease is seen by whoever keeps the time.
+    // The timekeeper sees the end of the other lease.
     let mut letters = Task::new(queue.dead_letters());
     assert!(letters.poll().is_pending());
     let mut driver = Task::new(queue.drive(clock.ticker()));

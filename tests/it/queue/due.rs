@@ -34,7 +34,7 @@ fn a_message_leaves_until_the_nanosecond_before_it_expires() {
 }
 
 #[test]
-fn what_expired_is_let_go_wherever_it_stands() {
+fn expired_messages_are_removed_wherever_they_stand() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     for (data, ttl) in [("a", 9), ("b", 1), ("c", 9), ("d", 1)] {
@@ -56,7 +56,7 @@ fn what_expired_is_let_go_wherever_it_stands() {
 }
 
 #[test]
-fn more_expired_messages_than_one_hold_of_the_lock_lets_go_hide_nothing() {
+fn a_message_is_found_beyond_any_number_of_expired_ones() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     for _ in 0..1000 {
@@ -84,7 +84,7 @@ fn a_message_that_expires_at_once_is_never_delivered() {
 }
 
 #[test]
-fn the_longest_delays_and_times_to_live_overflow_nowhere() {
+fn the_longest_delays_and_lifetimes_do_not_overflow() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     clock.jump(Duration::MAX);

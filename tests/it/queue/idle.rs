@@ -1,4 +1,4 @@
-//! What idle streams and a queue that is polled by hand cost: nothing.
+//! Idle streams and streams that are polled by hand cost no wake-up.
 
 use sse_queue::{FakeClock, KeepAlive, Message, Queue};
 
@@ -6,7 +6,7 @@ use crate::support::queue::{queue, quiet_stream, waiting};
 use crate::support::{Task, ms, secs, settled};
 
 #[test]
-fn an_idle_queue_wakes_nobody() {
+fn an_idle_queue_wakes_no_stream() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let off = |queue: &Queue| quiet_stream(queue, &clock).keep_alive(KeepAlive::off());
@@ -39,7 +39,7 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     assert_eq!(clock.wakes(), 0);
     assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 0);
 
-    // With keep-alive, that and no more.
+    // With keep-alive, one wake-up a period and no more.
     streams.truncate(10);
     let mut streams: Vec<_> = streams
         .into_iter()
@@ -61,9 +61,9 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     assert_eq!(clock.wakes() - before, 10 * 240);
 }
 
-/// A stream that is read by hand neither keeps a waker nor is counted on.
+/// A stream that is polled by hand leaves no waker and is not relied on.
 #[test]
-fn polling_by_hand_takes_nobodys_wake_up() {
+fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut by_hand = quiet_stream(&queue, &clock);

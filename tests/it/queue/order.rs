@@ -40,7 +40,7 @@ fn ties_go_by_arrival_across_producers_and_kinds() {
 }
 
 /// ```text
-/// slow:  reads 0 ms ................ locks: comes second, is due second
+/// slow:  reads 0 ms ................ locks second: due second
 /// fast:             reads 5 ms, locks
 /// ```
 #[test]

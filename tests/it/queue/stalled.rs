@@ -1,4 +1,4 @@
-//! Streams and drivers that do not poll, though they were woken: how long the others wait.
+//! Streams and drivers that are woken and not polled: how long the others wait.
 
 use sse_queue::{Event, FakeClock, Lease, Message};
 
@@ -227,7 +227,7 @@ fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
 }
 
 #[test]
-fn a_ticked_stream_that_does_not_come_back_holds_up_the_others_for_a_second() {
+fn a_ticked_stream_that_is_not_polled_at_its_tick_holds_up_the_others_for_a_second() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stalled = Task::new(quiet_stream(&queue, &clock).every(secs(10)));

@@ -53,7 +53,7 @@ fn an_earlier_message_arms_again() {
 /// due                       x, cancelled   y
 /// ```
 #[test]
-fn a_timekeeper_that_looked_at_an_empty_queue_slept_through_the_next_message() {
+fn a_timekeeper_that_found_an_empty_queue_arms_for_the_next_message() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -73,10 +73,10 @@ fn a_timekeeper_that_looked_at_an_empty_queue_slept_through_the_next_message() {
 /// ```text
 /// s        0       1           2
 /// x        push    cancelled
-/// y                push        due: who waits knows of it
+/// y                push        due: the stream is armed for it
 /// ```
 #[test]
-fn a_timekeeper_whose_message_went_away_misses_the_next_no_more() {
+fn a_timekeeper_that_wakes_for_a_cancelled_message_arms_for_the_next() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -93,7 +93,7 @@ fn a_timekeeper_whose_message_went_away_misses_the_next_no_more() {
     assert_eq!(stream.data(), "y");
 }
 
-/// Once dropped, once parked, once slow: the time is kept by another each time.
+/// The timekeeper is dropped, then parked, then slow: another replaces it each time.
 #[test]
 fn the_timekeepers_role_moves_on() {
     let clock = FakeClock::new();
@@ -112,7 +112,7 @@ fn the_timekeepers_role_moves_on() {
     second.assert_pending();
     assert_eq!(clock.next_deadline(), Some(secs(5)));
 
-    // It takes something and comes last for a minute; the other waits.
+    // It takes a message and is last in line for a minute; the other waits.
     queue.push("now").unwrap();
     second.assert_sends("now");
     let mut fourth = waiting(&queue, &clock);

@@ -1,5 +1,5 @@
-//! What waits at a queue (streams, producers, drivers, drains, waits for dead letters) is woken for
-//! what it waits for, when time passes or when the queue ends.
+//! Streams, producers, drivers, drains and waits for dead letters are woken for
+//! what they wait for, when time passes or when the queue ends.
 
 use std::task::Poll;
 
@@ -69,7 +69,7 @@ fn a_drain_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
     assert!(drain.poll().is_ready());
 }
 
-/// The `Clock` jumps past the end of the lease; the ticker goes on as before.
+/// The `Clock` jumps past the end of the lease; the ticker does not.
 #[test]
 fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
     let clock = FakeClock::new();
@@ -85,7 +85,7 @@ fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
 }
 
 #[test]
-fn a_producer_with_a_ticker_gets_the_capacity_of_what_came_back_and_expires() {
+fn a_producer_with_a_ticker_gets_the_capacity_of_a_requeued_message_that_expires() {
     let clock = FakeClock::new();
     let queue = builder(&clock).capacity(1).at_least_once(long()).build();
     let brief = Message::from("brief").expires_after(secs(10));
@@ -121,14 +121,14 @@ fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
     assert_eq!(dead.len(), 1);
 }
 
-/// Counts those that were woken, and finds each of them ready; polls nothing else.
+/// Removes the tasks that were woken, each of which must be ready; returns their number.
 fn ended<T>(tasks: &mut Vec<T>, mut is_woken: impl FnMut(&mut T) -> bool) -> usize {
     let before = tasks.len();
     tasks.retain_mut(|task| !is_woken(task));
     before - tasks.len()
 }
 
-/// More of each kind than one call wakes: each that is woken wakes more.
+/// More tasks of each kind than one call wakes: each that is woken wakes more.
 #[test]
 fn an_abort_ends_all_that_waits_in_a_crowd() {
     let clock = FakeClock::new();

@@ -7,7 +7,7 @@ use crate::support::queue::{QueueStream, builder, drain_data, queue, quiet_strea
 use crate::support::{Task, ms, pass, run, secs, settled};
 
 #[test]
-fn one_message_wakes_one_of_many_the_longest_waiting_and_the_first_a_timekeeper_too() {
+fn a_message_wakes_the_longest_waiting_stream_and_the_first_message_a_timekeeper_too() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
@@ -17,7 +17,7 @@ fn one_message_wakes_one_of_many_the_longest_waiting_and_the_first_a_timekeeper_
         let of = |at| usize::from(at == expected || (at == 9 && turn == 0));
         assert_eq!(wakes, (0..10).map(of).collect::<Vec<_>>());
         if turn == 0 {
-            // It leaves the message to the one that was woken for it.
+            // It leaves the message to the stream that was woken for it.
             streams[9].assert_pending();
         }
         streams[expected].assert_sends("x");
@@ -35,7 +35,7 @@ fn a_burst_wakes_as_many_streams_as_it_takes() {
     assert_eq!(
         streams.each_ref().map(Task::wakes),
         [1, 0, 0, 1],
-        "one takes all; the last keeps the time"
+        "one takes all; the last is a timekeeper"
     );
     for n in 16..20 {
         queue.push(n.to_string()).unwrap();
@@ -97,7 +97,7 @@ fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
 }
 
 #[test]
-fn a_woken_stream_that_others_were_faster_than_wakes_nobody() {
+fn a_woken_stream_that_finds_its_message_taken_wakes_no_other() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
@@ -111,13 +111,13 @@ fn a_woken_stream_that_others_were_faster_than_wakes_nobody() {
     assert_eq!(
         streams.each_ref().map(Task::wakes),
         [0, 1, 0],
-        "the first stands at the end of the line now"
+        "the first is at the end of the line now"
     );
 }
 
-/// The message in hand is not lost, and the others are woken.
+/// The message that is being pushed is not lost, and the other streams are woken.
 #[test]
-fn a_waker_that_panics_harms_nobody_else() {
+fn a_waker_that_panics_harms_no_other_stream() {
     struct Panics;
 
     impl std::task::Wake for Panics {
@@ -181,7 +181,7 @@ fn a_driver_of_an_idle_queue_arms_nothing() {
     assert_eq!(driver.wakes(), 0);
 }
 
-/// Two workers of one job each: both are busy, both are free, a hundred times at one moment.
+/// Two workers of one job each are both busy, then both free, a hundred times at one moment.
 #[test]
 fn workers_that_are_busy_in_turns_are_woken_once_a_job() {
     let clock = FakeClock::new();
@@ -235,7 +235,7 @@ fn a_flow_over_busy_streams_costs_one_extra_wake_a_second() {
     struct Busy {
         task: Task<QueueStream>,
         until: u32,
-        /// It polls when it is free again, woken or not.
+        /// When it is free again, and polls whether it was woken or not.
         comes_back: bool,
     }
 

@@ -1,4 +1,4 @@
-//! What a queue holds and counts, as a plain map: every question is answered by a look at all of it.
+//! What a queue holds and counts, as a plain map: every question is answered by a search of all of it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -45,7 +45,7 @@ impl Held {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// It comes back from a stream: to its position, or to the dead letters.
+    /// Its lease or grace ends: it is requeued, or dead.
     fn come_back(&mut self) {
         self.at = if self.attempts >= ATTEMPTS {
             At::Dead
@@ -127,7 +127,7 @@ impl Model {
                 } => {
                     let is_left = grace.filter(|_| !is_extended);
                     let has_ended = until <= now || is_left.is_some_and(|grace| grace <= now);
-                    // What nobody is at work on expires like what is queued.
+                    // What is in flight to no client expires like what is queued.
                     if has_expired && (has_ended || grace.is_some()) {
                         return false;
                     }
@@ -238,7 +238,7 @@ impl Model {
         };
     }
 
-    /// The stream is gone.
+    /// The stream is dropped.
     pub fn orphan(&mut self, name: u64, now: SystemTime) {
         for held in self.held.values_mut() {
             if let At::InFlight { to, grace, .. } = &mut held.at
@@ -284,7 +284,7 @@ impl Model {
         self.counts.withdrawn += 1;
     }
 
-    /// The dead letters are taken, so many.
+    /// All dead letters are taken, of which there are `count`.
     pub fn take_dead(&mut self, count: usize) {
         let dead = self.numbers(|at| *at == At::Dead);
         assert_eq!(dead.len(), count, "all dead letters");
@@ -293,7 +293,7 @@ impl Model {
         }
     }
 
-    /// The rest is taken, so much.
+    /// All that remains is taken: `count` messages.
     pub fn take_remaining(&mut self, count: usize) {
         assert_eq!(self.held.len(), count, "all that remains");
         self.held.clear();

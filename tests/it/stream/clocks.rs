@@ -47,7 +47,7 @@ fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
 }
 
 #[test]
-fn a_jump_over_a_due_time_is_seen_at_the_next_look() {
+fn a_jump_over_a_due_time_is_noticed_at_the_next_poll() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -58,7 +58,7 @@ fn a_jump_over_a_due_time_is_seen_at_the_next_look() {
     assert_eq!(stream.data(), "x,y");
 }
 
-/// Runs at a part of the ticker's pace: a tick that is armed for a due time comes too early.
+/// Runs slower than the ticker: a tick that is armed for a due time comes too early.
 struct Slower {
     clock: FakeClock,
     percent: u32,
@@ -73,7 +73,7 @@ impl Clock for Slower {
 }
 
 #[test]
-fn a_clock_behind_its_ticker_makes_messages_late_and_never_spins() {
+fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
     for percent in [99, 90, 50, 10] {
         for ticked in [false, true] {
             let clock = FakeClock::new();
@@ -108,7 +108,7 @@ fn a_clock_behind_its_ticker_makes_messages_late_and_never_spins() {
 }
 
 #[test]
-fn a_clock_that_stands_still_costs_few_looks() {
+fn a_clock_that_stands_still_costs_few_polls() {
     let clock = FakeClock::new();
     let looks = Arc::new(AtomicUsize::new(0));
     let queue = Queue::builder()

@@ -35,7 +35,7 @@ impl Source for Numbers {
 }
 
 #[test]
-fn a_source_of_ones_own_runs_at_every_pacing() {
+fn a_custom_source_works_at_every_pacing() {
     fn stream(clock: &FakeClock, numbers: u32) -> EventStream<Numbers, FakeTicker> {
         let source = Numbers(0..numbers);
         EventStream::new(source, clock.ticker()).first_bytes(false)
@@ -61,7 +61,7 @@ fn a_source_of_ones_own_runs_at_every_pacing() {
     ticked.assert_ended();
 }
 
-/// What a broker's client knows, by the letter of [`Source`].
+/// The state of a broker's client that implements [`Source`] as documented.
 #[derive(Default)]
 struct Broker {
     due: VecDeque<&'static str>,
@@ -139,7 +139,7 @@ fn client(clock: &FakeClock) -> (Client, EventStream<Client, FakeTicker>) {
 }
 
 #[test]
-fn a_source_that_parks_by_the_letter_is_heard_on_every_pacing() {
+fn a_source_that_parks_as_documented_works_at_every_pacing() {
     for pacing in [0, 1, 2] {
         let clock = FakeClock::new();
         let (client, stream) = client(&clock);
@@ -197,7 +197,7 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
 }
 
 #[test]
-fn the_beginning_of_the_end_lifts_a_gap() {
+fn a_source_that_is_closing_ends_the_gap() {
     let clock = FakeClock::new();
     let (client, stream) = client(&clock);
     let mut stream = Task::new(stream.spaced(secs(60)));
@@ -239,7 +239,7 @@ fn next_ready_leaves_no_waker_at_any_pacing() {
 /// next_ready   x     x   x            x
 /// ```
 #[test]
-fn a_deadline_that_another_dealt_with_puts_no_later_one_off() {
+fn a_deadline_that_another_has_served_delays_no_later_one() {
     let half = Duration::from_micros(500);
     for count in (4000..4700_u32).step_by(97) {
         let clock = FakeClock::new();

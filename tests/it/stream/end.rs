@@ -9,9 +9,9 @@ use super::PACINGS;
 use crate::support::queue::{push_all, queue, quiet_stream, waiting};
 use crate::support::{Task, parser, secs, settled};
 
-/// Whether it waits, is parked, or has promised to take at its tick: it is woken and ends at once.
+/// Whether it waits, is parked, or has a message reserved until its tick: it is woken and ends at once.
 #[test]
-fn close_ends_a_stream_at_once_at_every_pacing() {
+fn a_close_ends_a_stream_at_once_at_every_pacing() {
     for pacing in PACINGS {
         let clock = FakeClock::new();
         let queue = queue(&clock);
@@ -45,7 +45,7 @@ fn close_ends_a_stream_at_once_at_every_pacing() {
 }
 
 #[test]
-fn abort_ends_a_stream_at_once_at_every_pacing_and_gives_nothing() {
+fn an_abort_ends_a_stream_at_once_at_every_pacing_and_sends_nothing() {
     for pacing in PACINGS {
         for close_first in [false, true] {
             let clock = FakeClock::new();
@@ -80,7 +80,7 @@ fn a_stream_of_a_closed_queue_ends_after_its_first_bytes() {
 }
 
 #[test]
-fn all_streams_are_told_of_the_end_once() {
+fn every_stream_is_woken_for_the_end_once() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 10].map(|()| waiting(&queue, &clock));
@@ -120,7 +120,7 @@ fn ages_lie_between_80_and_100_percent_and_differ() {
         let some = ends
             .iter()
             .any(|end| secs(low) <= *end && *end <= secs(high));
-        assert!(some, "spread over all of it");
+        assert!(some, "spread over the whole range");
     }
     retries.sort_unstable();
     retries.dedup();

@@ -12,7 +12,7 @@ use sse_queue::{Event, EventStream, FakeClock, KeepAlive, Start, Topic};
 use crate::support::queue::{queue, quiet_stream};
 use crate::support::{Task, ms, parser, secs, settled};
 
-/// Gives what it is told to, and never wakes more than it must.
+/// Yields the events that a test gives it, and wakes no more than it must.
 #[derive(Default)]
 struct Feed {
     events: VecDeque<&'static str>,
@@ -58,7 +58,7 @@ impl Stream for Fed {
 }
 
 #[test]
-fn a_stream_of_events_runs_at_every_pacing() {
+fn a_stream_of_events_works_at_every_pacing() {
     for pacing in ["at once", "spaced", "every"] {
         let clock = FakeClock::new();
         let fed = Fed::default();
@@ -102,7 +102,7 @@ fn events(count: usize) -> (impl Stream<Item = Event> + Unpin, Arc<AtomicUsize>)
 }
 
 #[test]
-fn an_event_that_was_taken_ahead_goes_out_before_the_end_by_age() {
+fn an_event_that_was_read_ahead_is_sent_before_the_end_by_age() {
     let clock = FakeClock::new();
     let (events, taken) = events(10);
     let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);

@@ -127,7 +127,7 @@ fn a_message_due_between_two_ticks_waits_for_the_second() {
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     queue.push(Message::from("b").after(ms(1500))).unwrap();
     stream.assert_pending();
-    assert_eq!(clock.advance_to_next(), Some(ms(1500)), "it looks for all");
+    assert_eq!(clock.advance_to_next(), Some(ms(1500)), "it keeps the time");
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(500)));
     assert_eq!(stream.data(), "b");
@@ -161,9 +161,9 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
     assert_eq!(sent, 4);
 }
 
-/// What a stream has promised to take at its tick it takes, however large the messages are.
+/// A stream takes at its tick what was reserved for it, however large the messages are.
 #[test]
-fn a_tick_gives_its_whole_batch_in_as_many_chunks_as_it_takes() {
+fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams =

@@ -64,7 +64,7 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
 }
 
 #[test]
-fn no_sign_of_life_while_data_flows() {
+fn no_keep_alive_is_sent_while_data_flows() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(2)));
@@ -81,7 +81,7 @@ fn no_sign_of_life_while_data_flows() {
 /// sent   a     :      :       b
 /// ```
 #[test]
-fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
+fn a_stream_in_a_long_gap_or_before_a_far_tick_sends_keep_alives() {
     for ticked in [false, true] {
         let clock = FakeClock::new();
         let queue = queue(&clock);
@@ -111,7 +111,7 @@ fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
 }
 
 #[test]
-fn a_visible_sign_of_life_is_an_event_without_an_id() {
+fn a_keep_alive_event_has_no_id() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let event = Event::new("1").name("ping").unwrap();

@@ -1,4 +1,4 @@
-//! What a stream makes of its source's answers, and of subscriptions taken as they are.
+//! What a stream does with its source's answers, and streams that are made of subscriptions.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ struct Script {
 }
 
 impl Script {
-    /// Something has come, though perhaps nothing for this stream.
+    /// Whether something has come, though perhaps nothing for this stream.
     fn wake(&mut self, data: Option<&'static str>) {
         self.data = data;
         self.waker.take().unwrap().wake();
@@ -64,7 +64,7 @@ impl Source for Dated {
 /// sent                x                         :
 /// ```
 #[test]
-fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
+fn messages_that_a_stream_does_not_get_do_not_delay_its_keep_alive() {
     for seed in 0..20 {
         let clock = FakeClock::new();
         let script = Arc::new(Mutex::new(Script::default()));
@@ -88,7 +88,11 @@ fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
         };
         assert_eq!(sent, ":\n");
         assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
-        assert_eq!(script.lock().unwrap().asked, 1, "not for each poll");
+        assert_eq!(
+            script.lock().unwrap().asked,
+            1,
+            "it is not asked for each poll"
+        );
     }
 }
 
@@ -97,7 +101,7 @@ fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
 /// sent   :  to 100 streams  x  to them all  :  spread
 /// ```
 #[test]
-fn a_message_to_a_crowd_brings_no_keep_alives_into_step() {
+fn a_message_to_a_crowd_does_not_synchronize_its_keep_alives() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let mut streams: Vec<_> = (0..100)
@@ -130,7 +134,7 @@ fn events(stream: &mut Task<impl futures_core::Stream<Item = Bytes>>) -> usize {
 }
 
 #[test]
-fn a_stream_of_a_subscription_takes_as_much_as_the_hubs_own() {
+fn a_stream_of_a_subscription_has_the_limits_of_a_stream_of_its_topic() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let own = topic.stream(Start::Oldest, clock.ticker()).unwrap();
@@ -138,7 +142,7 @@ fn a_stream_of_a_subscription_takes_as_much_as_the_hubs_own() {
     let [mut own, mut other] = [own, other].map(|stream| Task::new(stream.first_bytes(false)));
     (0..100).for_each(|n| drop(topic.publish(n.to_string()).unwrap()));
     let taken = events(&mut own);
-    assert!(taken > 16, "not counted");
+    assert!(taken > 16, "it is not limited by count");
     assert_eq!(events(&mut other), taken);
 
     let queue = Queue::builder().clock(clock.clone()).build();

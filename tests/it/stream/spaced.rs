@@ -11,7 +11,7 @@ use crate::support::{ms, settled};
 /// sent   a             b,c                d (40)    e
 /// ```
 #[test]
-fn what_comes_within_the_gap_goes_in_one_chunk_behind_it() {
+fn messages_within_the_gap_go_in_one_chunk_after_it() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = settled(quiet_stream(&queue, &clock).spaced(ms(20)));

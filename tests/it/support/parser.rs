@@ -16,7 +16,7 @@ pub struct Seen {
     pub last_event_id: String,
 }
 
-/// What a client makes of a stream.
+/// What a client reads from a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     pub events: Vec<Seen>,

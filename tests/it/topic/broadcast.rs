@@ -75,7 +75,7 @@ fn a_comment_goes_to_all_and_has_no_id() {
 }
 
 #[test]
-fn only_ids_of_this_topic_and_such_that_cannot_come_back_are_refused() {
+fn only_ids_of_this_topic_and_ids_that_no_client_could_send_back_are_refused() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     for id in ["e-1", "e-d1", "e-0", "e-18446744073709551616"] {
@@ -117,7 +117,7 @@ fn a_client_resumes_exactly_after_a_brokers_id() {
 }
 
 #[test]
-fn what_waited_keeps_its_id_in_a_new_topic_of_the_same_epoch() {
+fn a_scheduled_message_keeps_its_id_in_a_new_topic_of_the_same_epoch() {
     let clock = FakeClock::new();
     let (old, new) = (topic(&clock), topic(&clock));
     for data in ["a", "b"] {
@@ -146,7 +146,7 @@ fn an_empty_last_event_id_is_none() {
 }
 
 #[test]
-fn polling_by_hand_takes_nobodys_wake_up() {
+fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic.publish(later("x", secs(1))).unwrap();
@@ -160,7 +160,7 @@ fn polling_by_hand_takes_nobodys_wake_up() {
 }
 
 #[test]
-fn a_waker_that_panics_takes_nobodys_wake_up() {
+fn a_waker_that_panics_takes_no_wake_up_of_another() {
     struct Panics;
 
     impl std::task::Wake for Panics {
@@ -186,7 +186,7 @@ fn a_waker_that_panics_takes_nobodys_wake_up() {
 }
 
 #[test]
-fn a_refused_message_comes_back_as_it_was() {
+fn a_refused_message_is_returned_unchanged() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_bytes(102).max_scheduled(1).build();
     let large = Message::from("x".repeat(102));
@@ -220,7 +220,7 @@ fn refused_messages_use_up_no_ids() {
 }
 
 #[test]
-fn the_cap_on_streams_is_told_and_freed_by_a_drop() {
+fn the_limit_on_streams_is_reported_and_freed_by_a_drop() {
     let clock = FakeClock::new();
     let topic = builder(&clock).max_streams(2).build();
     let one = quiet_stream(&topic, &clock, Start::Now);

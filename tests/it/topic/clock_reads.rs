@@ -1,4 +1,4 @@
-//! What has to do with time costs nothing to what has not.
+//! How often a topic reads its clock: expiry, age and schedules cost nothing where they do not matter.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +71,7 @@ fn a_delivery_reads_no_clock_whatever_else_the_topic_holds() {
 }
 
 #[test]
-fn a_chunk_in_which_a_message_expires_is_dated_by_each_stream_that_takes_it() {
+fn each_stream_reads_the_clock_for_a_chunk_in_which_a_message_expires() {
     let expiring = || Message::from("m").expires_after(secs(60));
     assert!(reads(Topic::builder(), None, expiring) >= 500);
 }

@@ -68,7 +68,7 @@ fn a_close_wakes_64_streams_and_each_that_ends_the_next_64() {
     assert_eq!(
         woken(&streams),
         200 - BATCH,
-        "those that are dropped hand on, too"
+        "a stream that is dropped passes its wake-up on"
     );
 }
 
@@ -90,7 +90,7 @@ fn a_stream_that_was_yet_to_be_woken_for_two_messages_is_woken_once() {
 ///                 it polls again, and wakes the rest
 /// ```
 #[test]
-fn a_stream_that_waits_while_a_crowd_is_pending_goes_on_after_a_second() {
+fn a_stream_that_waits_while_a_crowd_is_pending_wakes_the_rest_after_a_second() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut streams = crowd(&topic, &clock, 250);

@@ -24,7 +24,7 @@ fn paced(topic: &Topic, clock: &FakeClock, pace: Pace, start: Start) -> Task<Top
 }
 
 #[test]
-fn a_closed_topic_gives_what_was_due_without_pacing_then_the_farewell() {
+fn a_closed_topic_sends_what_was_due_without_pacing_then_the_farewell() {
     for (name, pace) in PACES {
         let clock = FakeClock::new();
         let topic = topic(&clock);
@@ -64,7 +64,7 @@ fn streams_that_are_parked_are_woken_by_the_end() {
 }
 
 #[test]
-fn a_stream_that_waits_behind_its_gap_is_woken_by_the_end_once() {
+fn a_stream_in_its_gap_is_woken_by_the_end_once() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
@@ -80,7 +80,7 @@ fn a_stream_that_waits_behind_its_gap_is_woken_by_the_end_once() {
 }
 
 #[test]
-fn an_aborted_topic_gives_the_farewell_alone() {
+fn an_aborted_topic_sends_the_farewell_alone() {
     for (name, pace) in PACES {
         let clock = FakeClock::new();
         let topic = topic(&clock);
@@ -97,7 +97,7 @@ fn an_aborted_topic_gives_the_farewell_alone() {
 }
 
 #[test]
-fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
+fn a_stream_of_an_aborted_topic_sends_no_gap() {
     for (name, pace) in PACES {
         let clock = FakeClock::new();
         let topic = topic(&clock);
@@ -108,7 +108,7 @@ fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
 }
 
 #[test]
-fn an_abort_behind_a_close_cuts_what_is_left() {
+fn an_abort_after_a_close_discards_what_is_left() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
@@ -120,7 +120,7 @@ fn an_abort_behind_a_close_cuts_what_is_left() {
 }
 
 #[test]
-fn a_stream_on_a_grid_that_has_a_gap_to_tell_is_woken_by_the_end() {
+fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
     for end in [Topic::close, Topic::abort] {
         let clock = FakeClock::new();
         let topic = topic(&clock);
@@ -144,7 +144,7 @@ fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
 }
 
 #[test]
-fn a_closed_topic_takes_nothing_in_any_more() {
+fn a_closed_topic_refuses_messages() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic.publish(later("x", secs(1))).unwrap();
@@ -215,7 +215,7 @@ fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
 }
 
 #[test]
-fn what_is_withdrawn_lets_streams_end_that_only_waited_for_it() {
+fn withdrawing_the_last_scheduled_message_lets_streams_end() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);

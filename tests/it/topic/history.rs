@@ -40,10 +40,10 @@ fn history_is_exact_by_messages_bytes_and_age() {
 /// s        0            10      60     71
 /// due                   x
 /// kept                  |--------------|
-/// looked                               here
+/// polled                               here
 /// ```
 #[test]
-fn the_age_counts_from_the_due_time_however_late_somebody_looks() {
+fn the_age_counts_from_the_due_time_however_late_the_next_call_is() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_age(secs(60)).build();
     topic.publish(later("x", secs(10))).unwrap();

@@ -11,7 +11,7 @@ use sse_queue::{FakeClock, FakeTicker, KeepAlive, Message, Start, Ticker, Topic}
 use crate::support::topic::{TopicStream, publish_all, topic};
 use crate::support::{Task, ms, secs, settled};
 
-/// A stream with the usual keep-alive that waits.
+/// A stream with the default keep-alive that has been polled and waits.
 fn lively_task(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
     let stream = topic.stream(Start::Now, ticks.ticker()).unwrap();
     settled(stream.first_bytes(false))
@@ -24,7 +24,7 @@ fn send(topic: &Topic, streams: &mut [Task<TopicStream>], data: &str) {
     }
 }
 
-/// The next keep-alive comes after so many seconds, or up to a tenth of 15 s before.
+/// The next keep-alive comes after `wait` seconds, or up to a tenth of 15 s earlier.
 #[track_caller]
 fn assert_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait: u64) {
     for _ in 2..wait {
@@ -43,7 +43,7 @@ fn assert_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait
 /// sent      a b c d         :        :
 /// ```
 #[test]
-fn a_sign_of_life_comes_a_whole_period_after_the_last_message() {
+fn a_keep_alive_comes_a_whole_period_after_the_last_message() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut streams = [(); 3].map(|()| lively_task(&topic, &clock));
@@ -59,7 +59,7 @@ fn a_sign_of_life_comes_a_whole_period_after_the_last_message() {
 }
 
 #[test]
-fn none_comes_while_messages_do() {
+fn no_keep_alive_comes_while_messages_do() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut streams = [(); 2].map(|()| lively_task(&topic, &clock));
@@ -87,7 +87,7 @@ fn a_stream_that_is_polled_late_counts_from_when_it_was_woken() {
     assert_alive_after(&clock, &mut stream, 5);
 }
 
-/// The same where another stream has read the chunk before, and the topic was used since.
+/// As above, where another stream has read the chunk before, and the topic was used since.
 #[test]
 fn a_stream_that_shares_a_chunk_late_counts_from_when_it_was_woken() {
     let clock = FakeClock::new();
@@ -173,9 +173,9 @@ fn a_stream_with_gaps_counts_from_when_it_was_polled() {
     assert_alive_after(&clock, &mut stream, 15);
 }
 
-/// Nobody gets those that the topic publishes and that expire at once.
+/// No stream gets messages that expire at once.
 #[test]
-fn messages_that_expire_unread_do_not_put_the_sign_of_life_off() {
+fn messages_that_expire_unread_do_not_delay_the_keep_alive() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = [lively_task(&topic, &clock)];

@@ -1,4 +1,4 @@
-//! Streams that keep up share what the first of them has read, and wait without asking again.
+//! Streams that keep up share what the first of them has read, and register early for the next.
 
 use sse_queue::{FakeClock, Message, Start, Topic};
 
@@ -145,7 +145,7 @@ fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
     assert_eq!(spaced.data(), "n,o,p,q");
 }
 
-/// The same for streams with gaps, which are over each time.
+/// As [`in_step`], for streams with gaps, which are over each time.
 fn in_step_spaced(
     topic: &Topic,
     clock: &FakeClock,
@@ -164,7 +164,7 @@ fn in_step_spaced(
 }
 
 #[test]
-fn a_stream_whose_gap_is_over_hears_of_the_end_once() {
+fn a_stream_whose_gap_is_over_is_woken_for_the_end_once() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let stream = || quiet_stream(&topic, &clock, Start::Now);

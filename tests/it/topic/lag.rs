@@ -8,7 +8,7 @@ use crate::support::topic::{
 use crate::support::{secs, settled};
 
 #[test]
-fn a_stream_that_fell_behind_is_told_and_goes_on_with_the_oldest() {
+fn a_stream_that_lags_sends_a_gap_and_continues_with_the_oldest() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     let mut stream = waiting(&topic, &clock);
@@ -21,7 +21,7 @@ fn a_stream_that_fell_behind_is_told_and_goes_on_with_the_oldest() {
 }
 
 #[test]
-fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
+fn a_stream_that_lags_by_exactly_the_history_misses_nothing() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     let mut stream = waiting(&topic, &clock);
@@ -31,7 +31,7 @@ fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
 }
 
 #[test]
-fn a_stream_that_is_to_end_when_it_lags_ends_and_resumes_with_the_count() {
+fn a_stream_that_ends_when_it_lags_resumes_with_the_count() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     let stream = quiet_stream(&topic, &clock, Start::Now).lag(Lag::End);
@@ -63,7 +63,7 @@ fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
 }
 
 #[test]
-fn messages_that_left_by_age_are_told_too() {
+fn messages_evicted_by_age_count_in_the_gap() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_age(secs(5)).build();
     let mut stream = waiting(&topic, &clock);

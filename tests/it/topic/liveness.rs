@@ -53,7 +53,11 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
     clock.advance(secs(1));
     topic.publish(later("y", secs(60))).unwrap();
     for (stream, wakes) in streams.iter_mut().zip(woken) {
-        assert_eq!(stream.wakes(), 1 - wakes, "the others are asked");
+        assert_eq!(
+            stream.wakes(),
+            1 - wakes,
+            "the other streams are woken instead"
+        );
         if wakes == 0 {
             stream.assert_pending();
         }
@@ -62,7 +66,7 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
     assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 1);
 }
 
-/// All have read what was there, and wait without having asked since.
+/// All have read what was there, and have registered their wakers as they did.
 #[test]
 fn streams_that_keep_up_keep_the_time() {
     let clock = FakeClock::new();

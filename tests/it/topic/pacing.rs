@@ -98,7 +98,7 @@ fn a_burst_on_a_grid_whose_rest_expired_is_over() {
 /// b                            b     sent
 /// ```
 #[test]
-fn a_tick_that_came_to_nothing_leaves_the_grid_as_it_is() {
+fn a_tick_that_sends_nothing_keeps_the_grid() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));

@@ -146,7 +146,11 @@ fn a_scheduled_id_can_be_resumed_from_while_its_message_is_kept() {
     assert_eq!(replay(&topic, after("e-d1")), "b");
     assert_eq!(replay(&topic, after("e-1")), "x,b");
     publish_all(&topic, &["c"]);
-    assert_eq!(replay(&topic, after("e-d1")), "b,c", "left of the oldest");
+    assert_eq!(
+        replay(&topic, after("e-d1")),
+        "b,c",
+        "from the oldest that is left"
+    );
     publish_all(&topic, &["d"]);
     assert_eq!(resume("e-d1"), gap(None, GapCause::Evicted));
 }
@@ -162,7 +166,11 @@ fn an_own_id_used_again_is_the_newest_message() {
     publish_all(&topic, &["4", "5"]);
     assert_eq!(replay(&topic, after("same")), "4,5");
     publish_all(&topic, &["6"]);
-    assert_eq!(replay(&topic, after("same")), "4,5,6", "left of the oldest");
+    assert_eq!(
+        replay(&topic, after("same")),
+        "4,5,6",
+        "from the oldest that is left"
+    );
     publish_all(&topic, &["7"]);
     let resumption = topic.subscribe(after("same")).unwrap().resumption();
     assert_eq!(resumption, gap(None, GapCause::Unknown));
@@ -190,7 +198,7 @@ fn nothing_lies_between_replay_and_live() {
 }
 
 #[test]
-fn what_is_evicted_before_the_first_poll_is_told_as_well() {
+fn what_is_evicted_before_the_first_poll_counts_in_the_gap() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     publish_numbers(&topic, 1..=5);
@@ -202,7 +210,7 @@ fn what_is_evicted_before_the_first_poll_is_told_as_well() {
 }
 
 #[test]
-fn a_gap_has_no_id_so_that_the_place_is_kept() {
+fn a_gap_has_no_id_so_that_the_last_event_id_is_kept() {
     let clock = FakeClock::new();
     let topic = five(&clock);
     let mut stream = reader(&topic, &clock, after("e-1"));

@@ -1,4 +1,4 @@
-//! Which streams of a topic keep its time, and what follows when they read something else first.
+//! Which streams of a topic keep its time, and what happens when they read something else first.
 
 use std::slice;
 
@@ -25,8 +25,8 @@ fn timekeepers_that_take_a_shared_chunk_still_arm_for_an_earlier_message() {
     assert_eq!(pass(&clock, secs(5), &mut streams), ["soon"; 3]);
 }
 
-/// Three streams that wait, of which two are woken to arm for a message, and do not poll: the third
-/// first.
+/// Three streams that wait, of which two were woken to arm for a message and were not polled: the
+/// third comes first.
 fn idle_and_asked(topic: &Topic, clock: &FakeClock) -> (Task<TopicStream>, Vec<Task<TopicStream>>) {
     let mut streams: Vec<_> = (0..3).map(|_| waiting(topic, clock)).collect();
     topic.publish(later("x", secs(5))).unwrap();
@@ -71,7 +71,7 @@ fn streams_that_end_by_their_age_before_they_arm_are_replaced_as_timekeepers() {
     assert_eq!(pass(&clock, ms(4_500), slice::from_mut(&mut idle)), ["x"]);
 }
 
-/// Nobody is left who can publish, and the last scheduled message expires before it enters.
+/// The last handle is gone, and the last scheduled message expires before it enters.
 #[test]
 fn a_stream_that_reads_late_ends_after_the_last_scheduled_message_expired() {
     let clock = FakeClock::new();
@@ -88,7 +88,7 @@ fn a_stream_that_reads_late_ends_after_the_last_scheduled_message_expired() {
     two.assert_ended();
 }
 
-/// The first has no time to keep any more when its message has expired, and its client is slow then.
+/// The first has no time to keep once its message has expired, and is dropped.
 #[test]
 fn the_second_timekeeper_is_the_first_for_the_next_message() {
     let clock = FakeClock::new();

@@ -90,7 +90,7 @@ fn thousands_that_fall_due_at_once_all_enter_in_order() {
 }
 
 #[test]
-fn a_message_that_expired_before_anybody_looked_never_enters() {
+fn a_message_that_expires_before_the_next_call_never_enters() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic
@@ -102,7 +102,7 @@ fn a_message_that_expired_before_anybody_looked_never_enters() {
 }
 
 #[test]
-fn cancelled_messages_never_enter_and_free_their_place() {
+fn cancelled_messages_never_enter_and_free_their_capacity() {
     let clock = FakeClock::new();
     let topic = builder(&clock).max_scheduled(1).build();
     let one = topic.publish(later("x", secs(1))).unwrap();

@@ -64,7 +64,7 @@ fn a_dropped_stream_is_not_woken() {
 }
 
 #[test]
-fn the_last_poll_says_whom_to_wake() {
+fn the_waker_of_the_last_poll_is_woken() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
@@ -76,7 +76,7 @@ fn the_last_poll_says_whom_to_wake() {
 }
 
 #[test]
-fn no_waker_of_a_task_is_kept_that_a_parked_stream_has_left() {
+fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(1)));
@@ -123,7 +123,7 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
 
 /// ```text
 /// s   0         2         5        9
-///     9 told    5 told    5 due    9 due
+///     push 9    push 5    5 due    9 due
 /// ```
 #[test]
 fn an_earlier_message_arms_again() {
@@ -146,7 +146,7 @@ fn an_earlier_message_arms_again() {
 }
 
 #[test]
-fn a_later_message_wakes_nobody() {
+fn a_later_message_wakes_no_stream() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
@@ -172,7 +172,7 @@ fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
 }
 
 #[test]
-fn a_stream_that_parks_hands_the_time_on() {
+fn a_stream_that_parks_is_replaced_as_timekeeper() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic.publish(later("x", secs(5))).unwrap();
@@ -188,7 +188,7 @@ fn a_stream_that_parks_hands_the_time_on() {
 
 /// ```text
 /// s         0    1      5        6
-/// keeper    arms        looks
+/// keeper    arms        wakes
 ///                cancel          y published, due at 7
 /// ```
 #[test]
@@ -204,7 +204,7 @@ fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
     stream.wakes();
 
     topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to be told of the due time");
+    assert_eq!(stream.wakes(), 1, "to arm for the due time");
     stream.assert_pending();
     clock.advance(secs(2));
     assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
@@ -223,7 +223,7 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
     stream.assert_pending();
     stream.wakes();
     topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to be told of the due time");
+    assert_eq!(stream.wakes(), 1, "to arm for the due time");
     stream.assert_pending();
     clock.advance(secs(2));
     assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
@@ -250,9 +250,9 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
     assert_eq!(slow.data(), "x");
 }
 
-/// The keeper's client does not read: its keep-alive is taken, and it is not polled again.
+/// The timekeeper's client does not read: the stream sends a keep-alive and is not polled again.
 #[test]
-fn a_stream_that_gave_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
+fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let keep_alive = KeepAlive::every(secs(1));

@@ -24,7 +24,7 @@ impl Run {
             Step::Nack(_, delay) => self.queue.nack(&message.id, secs(delay)),
             Step::Extend(_, by) => self.queue.extend_lease(&message.id, secs(by)),
             _ => {
-                // What has expired can be cancelled until somebody has looked.
+                // What has expired can be cancelled until the queue is brought up to date.
                 let _ = self.queue.stats();
                 let can_be = message.place == Place::Queued;
                 assert_eq!(self.queue.cancel(&message.id), can_be);
@@ -138,6 +138,6 @@ impl Run {
             self.step(Step::Run);
             self.step(Step::Advance(1));
         }
-        panic!("something stays");
+        panic!("a message is left");
     }
 }

@@ -1,4 +1,4 @@
-//! Where each message is, as a plain list.
+//! The state of each message, as a plain list.
 
 use sse_queue::{AckError, Reason};
 
@@ -24,7 +24,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Queued,
-    /// With whom, until when, as the how many-th that was handed out; whether it is owed.
+    /// With its holder, its deadline and its position in the order of handing out.
     InFlight {
         holder: Option<usize>,
         until: u64,
@@ -52,7 +52,7 @@ pub struct Modelled {
     pub place: Place,
 }
 
-/// To whom it was handed.
+/// What holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
     Nobody,
@@ -60,12 +60,12 @@ pub enum Client {
     Several,
 }
 
-/// Those who hold: a stream, or nobody any more until the grace ends.
+/// A stream that holds messages, or held them and was dropped, until the grace ends.
 #[derive(Debug)]
 pub struct Holder {
     pub stream: Option<usize>,
     pub grace: u64,
-    /// Of the messages that have left it, the one that was handed out last, and as the how many-th.
+    /// Of the messages that have left it, the one that was handed out last, and its position.
     pub departed: Option<(usize, usize)>,
 }
 
@@ -84,7 +84,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whatever ends by itself up to now.
+    /// Ends the leases, graces and messages whose time is over.
     pub fn pass(&mut self) {
         let (mut back, mut gone) = (Vec::new(), Vec::new());
         for (at, message) in self.messages.iter_mut().enumerate() {
@@ -101,7 +101,7 @@ impl Model {
                     let holder = holder.map(|holder| &self.holders[holder]);
                     let orphaned = holder.filter(|holder| holder.stream.is_none());
                     let is_over = orphaned.is_some_and(|holder| holder.grace <= self.now);
-                    // What was over first counts, however late the step.
+                    // What ended first counts, however late the step.
                     let expired_first =
                         orphaned.is_some_and(|holder| message.expires <= holder.grace);
                     if expired_first && has_expired {
@@ -134,7 +134,7 @@ impl Model {
         }
     }
 
-    /// Notes that a message leaves the one that holds it.
+    /// Notes that a message leaves its holder.
     pub fn depart(&mut self, at: usize) {
         let message = &self.messages[at];
         if let Place::InFlight {
@@ -221,7 +221,7 @@ impl Model {
         })
     }
 
-    /// What a stream, or somebody without one, is given now: the data.
+    /// The data of what a stream, or a poll of the queue itself, gets now.
     pub fn take(&mut self, holder: Option<usize>, most: usize) -> Vec<String> {
         let mut chunk = Vec::new();
         loop {
@@ -282,7 +282,7 @@ impl Model {
         }
     }
 
-    /// Whose client saw this message last, and as the how many-th it was handed out.
+    /// The holder whose client saw this message last, and its position in the order of handing out.
     pub fn client_of(&self, at: usize) -> Option<(usize, usize)> {
         let message = &self.messages[at];
         if let Place::InFlight { holder, nth, .. } = message.place {
@@ -341,7 +341,7 @@ impl Model {
         };
     }
 
-    /// Why a message cannot be confirmed, given back or extended.
+    /// Why a message cannot be acked, nacked or extended.
     pub fn refusal(&self, at: usize) -> Option<AckError> {
         let message = &self.messages[at];
         match message.place {

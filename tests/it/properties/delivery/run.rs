@@ -18,7 +18,7 @@ pub struct Run {
     pub clock: FakeClock,
     pub queue: Queue,
     pub streams: Vec<Option<Task<QueueStream>>>,
-    /// Whether each was not polled yet, or yielded something then: it is polled again unwoken.
+    /// Whether each was not polled yet, or yielded something: its task polls it again without a wake-up.
     pub yielded: Vec<bool>,
     /// Whether each was woken and not polled since.
     pub woken: Vec<bool>,
@@ -65,7 +65,7 @@ impl Run {
 
     pub fn step(&mut self, step: Step) {
         if let Step::Advance(by) = step {
-            // To compare is to look: that is left to whoever the tickers wake.
+            // Comparing brings the queue up to date: that is left to the tasks that the tickers wake.
             self.clock.advance(secs(by));
             self.model.now += by;
             return;
@@ -119,7 +119,7 @@ impl Run {
                     };
                     expected.push((message.id.as_str(), message.attempts, reason));
                 }
-                // Those who die in one step have no order among them in the model.
+                // Messages that die in one step have no order among them in the model.
                 let sorted = |mut letters: Vec<(&str, u32, Reason)>| {
                     letters.sort_by_key(|(id, ..)| (*id).to_owned());
                     format!("{letters:?}")
@@ -219,7 +219,7 @@ impl Run {
         };
         let holder = self.model.holder_of(at);
         if taken.is_empty() && leaves_it {
-            // It keeps the time, and leaves what is due to the one that was woken for it.
+            // It keeps the time, and leaves what is due to the stream that was woken for it.
             self.model.take(Some(holder), 0);
             return false;
         }
@@ -246,7 +246,7 @@ impl Run {
         open.any(|(other, _)| self.woken[other])
     }
 
-    /// As an executor does: whoever was woken is polled until it waits.
+    /// As an executor does: polls each task that was woken until it is pending.
     pub fn run(&mut self) {
         loop {
             self.note_wakes();

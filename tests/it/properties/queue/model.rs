@@ -17,7 +17,7 @@ pub struct Entry {
     pub bytes: usize,
 }
 
-/// A list, sorted each time that it is looked at. Every promise is its own few lines.
+/// A list, sorted each time that it is read. Each promise takes a few lines of its own.
 #[derive(Debug, Default)]
 pub struct Naive {
     pub entries: Vec<Entry>,
@@ -51,7 +51,7 @@ impl Naive {
         (0..self.entries.len()).min_by_key(|at| (self.entries[*at].due, self.entries[*at].seq))
     }
 
-    /// The frame's bytes, or `None` where it is refused.
+    /// The frame's bytes, or `None` if the message is refused.
     pub fn push(
         &mut self,
         now: u64,

@@ -24,7 +24,7 @@ pub struct World {
     pub topic: Topic,
     pub model: Model,
     pub restarts: usize,
-    /// What the next message says: no two say the same.
+    /// The data of the next message: no two are the same.
     pub data: u64,
     pub clients: [Client; MOST_CLIENTS],
     pub driver: Option<Driver>,
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// Goes from deadline to deadline, and lets whoever was woken run at each.
+    /// Goes from deadline to deadline, and polls the tasks that were woken at each.
     pub fn advance(&mut self, mut left: Duration) {
         while let Some(by) = self.clock.next_deadline().filter(|by| *by <= left) {
             self.clock.advance(by);
@@ -233,7 +233,7 @@ impl World {
         self.model = Model::new(self.bounds, self.restarts);
     }
 
-    /// Streams give what is left and end, those that nobody holds at once; then a restart.
+    /// Streams send what is left and end, at once unless a slow client holds them; then a restart.
     pub fn end(&mut self, is_abort: bool) {
         self.model.catch_up(self.clock.now());
         if is_abort {
@@ -260,7 +260,7 @@ impl World {
         self.restart();
     }
 
-    /// Polls whoever was woken, until nobody is; then no stream may owe its client anything.
+    /// Polls the tasks that were woken, until none is left; then every client must have seen all.
     pub fn settle(&mut self) {
         let is_woken = |client: &Client| {
             let connection = client.stream.as_ref();

@@ -1,4 +1,4 @@
-//! Streams that wait for their tick with a message promised to them.
+//! Streams that wait for their tick, with a message reserved for them.
 
 use sse_queue::{FakeClock, Message};
 
@@ -11,7 +11,7 @@ use crate::support::{Task, ms, secs, settled};
 /// fast           a    b
 /// ```
 #[test]
-fn a_stream_that_has_promised_does_not_keep_the_time_for_others() {
+fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut slow = settled(quiet_stream(&queue, &clock).every(secs(3600)));
@@ -27,9 +27,9 @@ fn a_stream_that_has_promised_does_not_keep_the_time_for_others() {
     assert_eq!(fast.data(), "b");
 }
 
-/// A promise names a task to wake, and the last poll says which.
+/// It must be woken in the task that polled it last.
 #[test]
-fn a_promised_stream_that_moved_to_another_task_is_woken_there_at_the_end() {
+fn a_stream_with_a_reserved_message_is_woken_in_the_task_that_polled_last() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
@@ -45,11 +45,11 @@ fn a_promised_stream_that_moved_to_another_task_is_woken_there_at_the_end() {
 
 /// ```text
 /// ms           10   20   30   40 ...
-/// keeper      looks for each of them
+/// keeper      wakes for each of them
 /// next_ready    takes each of them first
 /// ```
 #[test]
-fn looks_at_which_others_were_faster_do_not_make_the_next_one_late() {
+fn wake_ups_that_find_nothing_do_not_make_the_next_message_late() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut keeper = waiting(&queue, &clock);
@@ -65,19 +65,19 @@ fn looks_at_which_others_were_faster_do_not_make_the_next_one_late() {
     assert_eq!(keeper.data(), "x");
 }
 
-/// A stream that has promised to take at its tick is dropped before: another is woken at once.
+/// A stream is dropped before its tick: another is woken at once for the message.
 #[test]
-fn a_promise_dies_with_its_stream_and_passes_to_the_next() {
+fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut first = settled(quiet_stream(&queue, &clock).every(secs(60)));
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
-    // It is woken to keep the time, and leaves the message to the one that was woken for it.
+    // It is woken to keep the time, and leaves the message to the stream that was woken for it.
     assert_eq!(second.wakes(), 1);
     second.assert_pending();
     first.assert_pending();
-    assert_eq!(second.wakes(), 0, "the promise is kept");
+    assert_eq!(second.wakes(), 0, "the message is reserved");
     drop(first);
     assert_eq!(second.wakes(), 1);
     assert_eq!(second.data(), "x");
