@@ -82,10 +82,10 @@ fn an_idle_stream_takes_at_most_400_bytes() {
             streams.push(stream);
         }
     });
-    let behind = usize::try_from(held.bytes_current).unwrap() / STREAMS;
+    let in_queue = usize::try_from(held.bytes_current).unwrap() / STREAMS;
     let stream = size_of::<Idle>();
-    println!("{stream} bytes in the stream, {behind} in its queue");
-    assert!(stream + behind <= 400, "{stream} + {behind} bytes");
+    println!("{stream} bytes in the stream, {in_queue} in its queue");
+    assert!(stream + in_queue <= 400, "{stream} + {in_queue} bytes");
 }
 
 /// What a message takes while it is leased, apart from the buffer of its frame.

@@ -141,11 +141,14 @@ fn an_idle_stream_takes_at_most_160_bytes_beside_its_settings_and_ticker() {
     let topic = topic();
     let mut streams: Vec<Idle> = Vec::with_capacity(STREAMS);
     let held = measure(|| streams.extend((0..STREAMS).map(|_| waiting(&topic))));
-    let behind = usize::try_from(held.bytes_current).unwrap() / STREAMS;
+    let in_topic = usize::try_from(held.bytes_current).unwrap() / STREAMS;
     let subscription = size_of::<TopicSubscription>();
-    println!("{subscription} bytes in the subscription, {behind} in its topic");
+    println!("{subscription} bytes in the subscription, {in_topic} in its topic");
     println!("{} bytes in the stream", size_of::<Idle>());
-    assert!(subscription + behind <= 160, "{subscription} + {behind}");
+    assert!(
+        subscription + in_topic <= 160,
+        "{subscription} + {in_topic}"
+    );
 }
 
 #[test]

@@ -101,7 +101,7 @@ async fn the_page_reconnects_by_itself_after_the_server_was_gone() {
     browser
         .wait_for("//*[@id='state' and text()='Reconnecting']")
         .await;
-    browser.send("nobody there").await;
+    browser.send("no server there").await;
     browser
         .wait_for("//*[@id='note' and @data-kind='bad']")
         .await;

@@ -340,7 +340,7 @@ fn the_longest_delay_does_not_overflow() {
     assert_eq!(queue.next_ready(), None);
 }
 
-/// The ids that a queue gives travel in any header.
+/// The ids of a queue are valid in any header.
 #[test]
 fn the_ids_of_a_queue_are_short_and_plain() {
     let queue = Queue::builder().clock(FakeClock::new()).build();

@@ -4,7 +4,7 @@
 //! was woken. Streams come and go, are busy with a chunk, or do not poll for a while. Checked are:
 //!
 //! * at each delivery: the first message that is due goes, to a stream that may have it;
-//! * at each moment: nothing due is later than the queue promises while a healthy stream waits for
+//! * at each moment: nothing due is later than its documentation promises while a healthy stream waits for
 //!   it, a producer does not wait for capacity that is free, nor a wait for a dead letter that is
 //!   there, and the tasks come to rest;
 //! * at the end: the counters are those of the model; a closed queue has ended all streams and
@@ -42,7 +42,7 @@ struct Mode {
     is_paced: bool,
     /// How many streams may stall at a time.
     stalled: usize,
-    /// Streams and the queue are polled by hand as well as by tasks.
+    /// Streams and the queue are polled by hand and by tasks.
     by_hand: bool,
     /// A driver comes and goes.
     has_driver: bool,

@@ -216,6 +216,6 @@ fn a_full_stream_is_woken_for_a_comment() {
     assert_eq!(stream.wakes(), 2);
     assert_eq!(stream.bytes(), ": news\n");
     queue.push("another").unwrap();
-    queue.push(Event::comment("behind it")).unwrap();
+    queue.push(Event::comment("after it")).unwrap();
     stream.assert_pending();
 }

@@ -94,7 +94,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // An error says that it has ended and was waited for.
+        // An error means that it has ended and was waited for.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -37,7 +37,7 @@ enum Step {
     Advance(u64),
     /// Polls the tasks that were woken until none is left.
     Run,
-    Bury,
+    TakeDead,
     TakeAll,
     Close,
 }
@@ -66,7 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<usize>().prop_map(Step::Cancel),
         24 => (1..6_u64).prop_map(Step::Advance),
         40 => Just(Step::Run),
-        4 => Just(Step::Bury),
+        4 => Just(Step::TakeDead),
         1 => Just(Step::TakeAll),
         1 => Just(Step::Close),
     ];
@@ -89,7 +89,7 @@ proptest! {
         for step in steps {
             run.step(step);
         }
-        run.wind_up();
+        run.confirm_all();
     }
 }
 

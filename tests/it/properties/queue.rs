@@ -327,7 +327,7 @@ impl World {
     }
 
     /// Without pacing, nothing due waits, and something is armed no later than the next due time.
-    fn keeps_the_time(&mut self) {
+    fn assert_keeps_the_time(&mut self) {
         let now = self.now();
         if self.is_paced || self.naive.closed.is_some() {
             return;
@@ -341,14 +341,14 @@ impl World {
     }
 
     /// From here on only tasks that were woken are polled. Nothing that is due may be left.
-    fn comes_to_rest(&mut self) {
+    fn assert_comes_to_rest(&mut self) {
         self.run();
         if self.streams.is_empty() {
             self.step(Step::Open(Pace::AtOnce { messages: 16 }));
         }
         self.run();
         for _ in 0..1000 {
-            self.keeps_the_time();
+            self.assert_keeps_the_time();
             if self.clock.advance_to_next().is_none() {
                 break;
             }
@@ -380,7 +380,7 @@ impl World {
 proptest! {
     #![proptest_config(config(1024))]
 
-    /// Whatever is done, in whatever order: the queue gives what the list gives, and then all of it
+    /// Whatever is done, in whatever order: the queue sends what the list gives, and then all of it
     /// when only tasks that were woken are polled.
     #[test]
     fn the_queue_equals_a_sorted_list_and_loses_no_wake_up(
@@ -392,7 +392,7 @@ proptest! {
             world.step(step);
             world.check_stats();
         }
-        world.comes_to_rest();
+        world.assert_comes_to_rest();
         world.check_stats();
     }
 }

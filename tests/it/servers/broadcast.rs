@@ -111,13 +111,13 @@ fn an_id_that_cannot_be_resumed_gives_a_gap(example: &str) {
             r#"{"missed":null,"cause":"malformed"}"#,
         ),
     ];
-    for (id, told) in &cases {
+    for (id, expected) in &cases {
         let mut events = server.connect().subscribe_after(id).events();
         let gap = events.next().unwrap();
         let shown = String::from_utf8_lossy(id);
         assert_eq!(
             (&*gap.event, &*gap.data, &*gap.id),
-            ("gap", *told, ""),
+            ("gap", *expected, ""),
             "{shown}"
         );
         // All that is kept follows it.

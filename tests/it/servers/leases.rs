@@ -243,7 +243,11 @@ fn a_stream_holds_one_unconfirmed_message_by_default(example: &str) {
     let ids = ["a", "b"].map(|text| server.connect().post_text(text).id());
     assert_eq!(events.next().unwrap().id, ids[0]);
     let mut other = server.connect().subscribe().events();
-    assert_eq!(other.next().unwrap().id, ids[1], "to whoever has none");
+    assert_eq!(
+        other.next().unwrap().id,
+        ids[1],
+        "to the client that has none in flight"
+    );
     assert_eq!(server.stats()["in_flight"], 2);
 }
 

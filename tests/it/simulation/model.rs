@@ -46,7 +46,7 @@ impl Held {
     }
 
     /// Its lease or grace ends: it is requeued, or dead.
-    fn come_back(&mut self) {
+    fn requeue(&mut self) {
         self.at = if self.attempts >= ATTEMPTS {
             At::Dead
         } else {
@@ -95,7 +95,7 @@ pub struct Model {
     is_leased: bool,
     held: BTreeMap<u64, Held>,
     next_number: u64,
-    /// Without those that `held` says.
+    /// Removes the messages for which `held` is false.
     counts: Counts,
 }
 
@@ -111,7 +111,7 @@ impl Model {
         }
     }
 
-    /// What time does by itself.
+    /// Ends the leases, graces and messages whose time is over.
     pub fn age(&mut self, now: SystemTime) {
         let before = self.held.len();
         self.held.retain(|_, held| {
@@ -132,7 +132,7 @@ impl Model {
                         return false;
                     }
                     if has_ended {
-                        held.come_back();
+                        held.requeue();
                     }
                     true
                 }
@@ -264,7 +264,7 @@ impl Model {
         if !delay.is_zero() {
             held.due = now + delay;
         }
-        held.come_back();
+        held.requeue();
     }
 
     pub fn extend(&mut self, number: u64, by: Duration) {

@@ -1,11 +1,10 @@
 //! Clocks that jump, and clocks that differ.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use sse_queue::{Clock, FakeClock, Message, Queue};
+use sse_queue::{FakeClock, Message, Queue};
 
+use crate::support::clock::Counting;
 use crate::support::queue::{queue, quiet_stream, waiting};
 use crate::support::{ms, secs, settled};
 
@@ -58,39 +57,20 @@ fn a_jump_over_a_due_time_is_noticed_at_the_next_poll() {
     assert_eq!(stream.data(), "x,y");
 }
 
-/// Runs slower than the ticker: a tick that is armed for a due time comes too early.
-struct Slower {
-    clock: FakeClock,
-    percent: u32,
-    looks: Arc<AtomicUsize>,
-}
-
-impl Clock for Slower {
-    fn now(&self) -> SystemTime {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        SystemTime::UNIX_EPOCH + self.clock.elapsed() / 100 * self.percent
-    }
-}
-
+/// A tick that is armed for a due time comes too early.
 #[test]
 fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
     for percent in [99, 90, 50, 10] {
         for ticked in [false, true] {
             let clock = FakeClock::new();
-            let looks = Arc::new(AtomicUsize::new(0));
-            let queue = Queue::builder()
-                .clock(Slower {
-                    clock: clock.clone(),
-                    percent,
-                    looks: Arc::clone(&looks),
-                })
-                .build();
+            let slower = Counting::new(&clock).percent(percent);
+            let queue = Queue::builder().clock(slower.clone()).build();
             let stream = quiet_stream(&queue, &clock);
             let stream = if ticked { stream.every(ms(7)) } else { stream };
             let mut stream = settled(stream);
             queue.push(Message::from("x").after(ms(1000))).unwrap();
             stream.assert_pending();
-            looks.store(0, Ordering::Relaxed);
+            slower.reads();
             let due = secs(100) / percent;
             while clock.elapsed() < secs(20) {
                 let by = clock.advance_to_next().unwrap();
@@ -101,8 +81,8 @@ fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
             }
             let late = clock.elapsed().checked_sub(due).unwrap();
             assert!(late <= ms(1100), "{percent} % {late:?}");
-            let looks = looks.load(Ordering::Relaxed);
-            assert!(looks < 400, "{percent} % {looks}");
+            let reads = slower.reads();
+            assert!(reads < 400, "{percent} % {reads}");
         }
     }
 }
@@ -110,25 +90,19 @@ fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
 #[test]
 fn a_clock_that_stands_still_costs_few_polls() {
     let clock = FakeClock::new();
-    let looks = Arc::new(AtomicUsize::new(0));
-    let queue = Queue::builder()
-        .clock(Slower {
-            clock: clock.clone(),
-            percent: 0,
-            looks: Arc::clone(&looks),
-        })
-        .build();
+    let still = Counting::new(&clock).percent(0);
+    let queue = Queue::builder().clock(still.clone()).build();
     let mut stream = waiting(&queue, &clock);
     let brief = Duration::from_nanos(1);
     queue.push(Message::from("x").after(brief)).unwrap();
     stream.assert_pending();
-    looks.store(0, Ordering::Relaxed);
+    still.reads();
     while clock.elapsed() < secs(3600) {
         assert!(clock.advance_to_next().is_some());
         stream.assert_pending();
     }
     // About one a second.
-    assert!(looks.load(Ordering::Relaxed) < 4_000);
+    assert!(still.reads() < 4_000);
 }
 
 #[test]

@@ -24,7 +24,7 @@ struct Feed {
 struct Fed(Arc<Mutex<Feed>>);
 
 impl Fed {
-    fn give(&self, data: &'static str) {
+    fn send(&self, data: &'static str) {
         let mut feed = self.0.lock().unwrap();
         feed.events.push_back(data);
         if let Some(waker) = feed.waker.take() {
@@ -71,7 +71,7 @@ fn a_stream_of_events_works_at_every_pacing() {
         };
         let mut stream = settled(stream);
         for data in ["a", "b"] {
-            fed.give(data);
+            fed.send(data);
         }
         assert_eq!(stream.wakes(), 1, "{pacing}");
         if pacing == "every" {
@@ -80,7 +80,7 @@ fn a_stream_of_events_works_at_every_pacing() {
         }
         assert_eq!(stream.data(), "a,b", "{pacing}");
         stream.assert_pending();
-        fed.give("c");
+        fed.send("c");
         fed.end();
         if pacing != "at once" {
             stream.assert_pending();

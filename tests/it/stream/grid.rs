@@ -97,7 +97,7 @@ fn a_chunk_ends_before_the_frame_that_does_not_fit() {
     stream.assert_pending();
 }
 
-/// A tick that finds nothing due is not armed: the grid alone wakes nobody.
+/// A tick that finds nothing due is not armed: the grid alone causes no wake-up.
 #[test]
 fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
     let clock = FakeClock::new();

@@ -1,5 +1,6 @@
-//! Clocks that do more than tell the time.
+//! Clocks that are interrupted, run slowly, or count their readings.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -43,5 +44,40 @@ impl Clock for Interrupted {
             None => {}
         }
         now
+    }
+}
+
+/// A clock that counts its readings, and may run slower than its ticker.
+#[derive(Clone)]
+pub struct Counting {
+    clock: FakeClock,
+    percent: u32,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    pub fn new(clock: &FakeClock) -> Self {
+        Self {
+            clock: clock.clone(),
+            percent: 100,
+            reads: Arc::default(),
+        }
+    }
+
+    /// Runs at a part of the ticker's pace.
+    pub fn percent(self, percent: u32) -> Self {
+        Self { percent, ..self }
+    }
+
+    /// How often it was read since the last call.
+    pub fn reads(&self) -> usize {
+        self.reads.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Clock for Counting {
+    fn now(&self) -> SystemTime {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        SystemTime::UNIX_EPOCH + self.clock.elapsed() * self.percent / 100
     }
 }

@@ -1,37 +1,16 @@
 //! How often a topic reads its clock: expiry, age and schedules cost nothing where they do not matter.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
+use sse_queue::{FakeClock, Message, Topic, TopicBuilder};
 
-use sse_queue::{Clock, FakeClock, Message, Topic, TopicBuilder};
-
+use crate::support::clock::Counting;
 use crate::support::secs;
 use crate::support::topic::{later, publish_all, topic, waiting};
-
-/// Counts how often it is read.
-#[derive(Clone)]
-struct Counting {
-    clock: FakeClock,
-    reads: Arc<AtomicUsize>,
-}
-
-impl Clock for Counting {
-    fn now(&self) -> SystemTime {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        self.clock.now()
-    }
-}
 
 /// How often the clock is read for ten messages to fifty streams.
 fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Message) -> usize {
     let clock = FakeClock::new();
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counting = Counting {
-        clock: clock.clone(),
-        reads: Arc::clone(&reads),
-    };
-    let topic = builder.clock(counting).build();
+    let counting = Counting::new(&clock);
+    let topic = builder.clock(counting.clone()).build();
     if let Some(held) = held {
         topic.publish(held).unwrap();
     }
@@ -43,9 +22,9 @@ fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Mes
         }
     };
     (0..3).for_each(|_| round());
-    let before = reads.load(Ordering::Relaxed);
+    counting.reads();
     (0..10).for_each(|_| round());
-    reads.load(Ordering::Relaxed) - before
+    counting.reads()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Streams that fall behind.
+//! Streams that lag.
 
 use sse_queue::{Event, FakeClock, GapCause, Lag, Start};
 

@@ -89,8 +89,8 @@ fn last_event_ids_are_read_as_the_table_says() {
         assert_eq!(stream.inner.resumption(), *resumption, "{name}");
         if let Resumption::Gap { missed, cause } = resumption {
             let missed = missed.map_or("null".into(), |missed| missed.to_string());
-            let told = format!("{{\"missed\":{missed},\"cause\":\"{cause}\"}}");
-            assert_eq!(stream.data(), told, "{name}");
+            let sent = format!("{{\"missed\":{missed},\"cause\":\"{cause}\"}}");
+            assert_eq!(stream.data(), sent, "{name}");
         }
         assert_eq!(stream.drain_data(), *seen, "{name}");
     }

@@ -114,8 +114,8 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
         .position(|stream| stream.wakes() == 1)
         .unwrap();
     assert_eq!(streams[keeper].data(), "x");
-    for (place, stream) in streams.iter_mut().enumerate() {
-        if place != keeper {
+    for (at, stream) in streams.iter_mut().enumerate() {
+        if at != keeper {
             assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
         }
     }

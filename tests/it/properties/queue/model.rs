@@ -42,7 +42,7 @@ impl Naive {
         self.expired += (before - self.entries.len()) as u64;
     }
 
-    pub fn has_room(&self, bytes: usize) -> bool {
+    pub fn has_capacity(&self, bytes: usize) -> bool {
         let held: usize = self.entries.iter().map(|entry| entry.bytes).sum();
         self.entries.len() < MESSAGES && held + bytes <= BYTES
     }
@@ -67,10 +67,10 @@ impl Naive {
         if self.closed.is_some() {
             return false;
         }
-        if !self.has_room(bytes) {
+        if !self.has_capacity(bytes) {
             self.expire(now);
         }
-        while !self.has_room(bytes) {
+        while !self.has_capacity(bytes) {
             if overflow == Overflow::Reject {
                 return false;
             }

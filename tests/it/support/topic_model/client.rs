@@ -119,7 +119,7 @@ impl Connection {
     }
 
     #[track_caller]
-    pub fn owes_nothing(&mut self, model: &Model, now: SystemTime) {
+    pub fn assert_up_to_date(&mut self, model: &Model, now: SystemTime) {
         self.pass_expired(model, now);
         self.may_pass(model, now);
         assert_eq!(self.position, model.next(), "messages are there");
@@ -130,7 +130,7 @@ impl Connection {
             return;
         }
         assert!(model.is_closed);
-        self.owes_nothing(model, now);
+        self.assert_up_to_date(model, now);
     }
 }
 

@@ -8,7 +8,7 @@ use super::world::MOST_CLIENTS;
 
 pub const OWN_IDS: [&str; 3] = ["x", "y", "z"];
 
-/// What bounds a topic's history: all are small, so that streams fall behind.
+/// What bounds a topic's history: all are small, so that streams lag.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub messages: u64,
@@ -46,7 +46,7 @@ pub enum Operation {
     Advance(Duration),
     /// A driver starts, or is dropped.
     Drive,
-    /// All streams break off, and another topic takes the place of this one.
+    /// All streams break off, and a new topic replaces this one.
     Restart,
     Close,
     Abort,

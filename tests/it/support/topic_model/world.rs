@@ -244,10 +244,10 @@ impl World {
         self.model.is_closed = true;
         self.model.is_aborted = is_abort;
         self.settle();
-        for place in 0..MOST_CLIENTS {
-            while let Some(connection) = &mut self.clients[place].stream {
-                assert!(connection.is_held, "{place} was not woken by the end");
-                self.poll(place);
+        for at in 0..MOST_CLIENTS {
+            while let Some(connection) = &mut self.clients[at].stream {
+                assert!(connection.is_held, "{at} was not woken by the end");
+                self.poll(at);
             }
         }
         assert!(self.driver.is_none(), "it ends with the topic");
@@ -268,26 +268,26 @@ impl World {
         };
         loop {
             let is_driven = self.poll_driver();
-            if let Some(place) = self.clients.iter().position(is_woken) {
-                self.poll(place);
+            if let Some(at) = self.clients.iter().position(is_woken) {
+                self.poll(at);
             } else if !is_driven {
                 break;
             }
         }
-        for place in 0..MOST_CLIENTS {
-            let Some(connection) = &mut self.clients[place].stream else {
+        for at in 0..MOST_CLIENTS {
+            let Some(connection) = &mut self.clients[at].stream else {
                 continue;
             };
             if connection.how.pace == Pace::Immediate && !connection.is_held {
                 self.model.catch_up(self.clock.now());
-                connection.owes_nothing(&self.model, self.clock.now());
+                connection.assert_up_to_date(&self.model, self.clock.now());
             }
         }
     }
 
-    pub fn poll(&mut self, place: usize) {
+    pub fn poll(&mut self, at: usize) {
         let now = self.clock.now();
-        let Client { stream, last_seen } = &mut self.clients[place];
+        let Client { stream, last_seen } = &mut self.clients[at];
         let Some(connection) = stream else {
             return;
         };
