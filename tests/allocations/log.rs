@@ -1,4 +1,4 @@
-//! What a topic's history holds in memory, counted after each step, to what it may.
+//! What a topic's history holds in memory, counted after each step, against its bound.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use sse_queue::{
     TopicSubscription,
 };
 
-/// Of frames, whole.
+/// The bound in bytes of whole frames.
 const FRAMES: [usize; 5] = [30, 256, 20_000, 33_000, 63_000];
 const BOUNDS: [usize; 3] = [2_000, 40_000, 600_000];
 
@@ -23,7 +23,7 @@ enum Reading {
 
 const READINGS: [Reading; 3] = [Reading::Never, Reading::OneByOne, Reading::InBulk];
 
-/// A topic, and what it has come to hold since it was made.
+/// A topic, and the bytes that it has allocated since it was made.
 struct Held {
     clock: FakeClock,
     topic: Topic,
@@ -137,7 +137,7 @@ fn a_history_of_mixed_frames_holds_no_more() {
 }
 
 #[test]
-fn ids_that_events_bring_are_within_the_bound() {
+fn own_ids_are_within_the_bound() {
     for bound in BOUNDS {
         for id_len in [6, 40, 500] {
             for reading in READINGS {
@@ -295,7 +295,7 @@ impl Rng {
 }
 
 /// A history after 30 000 messages, of which some expire, age, wait, are cancelled or bring an id;
-/// which of these is up to `kind`.
+/// `kind` decides which of these.
 fn mixed(clock: &FakeClock, bound: u64, kind: u64, mut rng: Rng) -> Topic {
     let builder = Topic::builder().clock(clock.clone()).epoch("e").unwrap();
     let messages = [50, 100_000][rng.below(2)];

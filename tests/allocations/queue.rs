@@ -11,7 +11,7 @@ use sse_queue::{
     Event, EventError, EventStream, FakeClock, Lease, Queue, QueueSubscription, Ticker,
 };
 
-/// A ticker of no size that never ticks: what is left is the library's.
+/// A ticker of no size that never ticks: all that is counted is the library's.
 struct Never;
 
 impl Ticker for Never {
@@ -82,10 +82,10 @@ fn an_idle_stream_takes_at_most_400_bytes() {
             streams.push(stream);
         }
     });
-    let behind = usize::try_from(held.bytes_current).unwrap() / STREAMS;
+    let in_queue = usize::try_from(held.bytes_current).unwrap() / STREAMS;
     let stream = size_of::<Idle>();
-    println!("{stream} bytes in the stream, {behind} in its queue");
-    assert!(stream + behind <= 400, "{stream} + {behind} bytes");
+    println!("{stream} bytes in the stream, {in_queue} in its queue");
+    assert!(stream + in_queue <= 400, "{stream} + {in_queue} bytes");
 }
 
 /// What a message takes while it is leased, apart from the buffer of its frame.
@@ -133,7 +133,7 @@ fn a_lease_takes_two_allocations_beside_the_frames_own() {
     };
     (0..1_000).for_each(|_| pass());
     let passing = measure(|| (0..1_000).for_each(|_| pass()));
-    // The count of those who share the frame, and the lease; and one block of the history of acks.
+    // The count of the frame's owners, and the lease; and one block of the history of acks.
     assert!(passing.count_total <= 3_001, "{}", passing.count_total);
     assert!(passing.count_current <= 1);
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use sse_queue::{EventStream, FakeClock, Message, Start, Ticker, Topic, TopicSubscription};
 
-/// A ticker of no size that never ticks: what is left is the library's.
+/// A ticker of no size that never ticks: all that is counted is the library's.
 struct Never;
 
 impl Ticker for Never {
@@ -55,7 +55,7 @@ fn publish(topic: &Topic, data: &str) -> AllocationInfo {
 /// One buffer for the message, and once in 64 messages four for the block: the bytes of all, where
 /// each ends, and once it is full the header that shares them and the list of its pieces.
 #[test]
-fn a_publish_that_nobody_reads_allocates_its_own_buffer_and_a_64th_of_a_block() {
+fn a_publish_without_readers_allocates_its_own_buffer_and_a_64th_of_a_block() {
     let topic = topic();
     let data = "x".repeat(150);
     for _ in 0..5_000 {
@@ -141,15 +141,18 @@ fn an_idle_stream_takes_at_most_160_bytes_beside_its_settings_and_ticker() {
     let topic = topic();
     let mut streams: Vec<Idle> = Vec::with_capacity(STREAMS);
     let held = measure(|| streams.extend((0..STREAMS).map(|_| waiting(&topic))));
-    let behind = usize::try_from(held.bytes_current).unwrap() / STREAMS;
+    let in_topic = usize::try_from(held.bytes_current).unwrap() / STREAMS;
     let subscription = size_of::<TopicSubscription>();
-    println!("{subscription} bytes in the subscription, {behind} in its topic");
+    println!("{subscription} bytes in the subscription, {in_topic} in its topic");
     println!("{} bytes in the stream", size_of::<Idle>());
-    assert!(subscription + behind <= 160, "{subscription} + {behind}");
+    assert!(
+        subscription + in_topic <= 160,
+        "{subscription} + {in_topic}"
+    );
 }
 
 #[test]
-fn a_topic_gives_back_what_ten_thousand_streams_took() {
+fn a_topic_frees_what_ten_thousand_streams_allocated() {
     let topic = topic();
     let warm: Vec<_> = (0..STREAMS).map(|_| waiting(&topic)).collect();
     topic.publish("x").unwrap();

@@ -19,7 +19,7 @@ fn server(flags: &[&str]) -> Server {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn a_message_that_the_page_sends_comes_back_to_it() {
+async fn the_page_receives_the_message_that_it_sends() {
     let (server, browser) = (server(&[]), Browser::start().await);
     browser.open(&server).await;
 
@@ -53,7 +53,7 @@ async fn events_are_shown_under_names_that_were_typed_or_sent() {
     let (server, browser) = (server(&[]), Browser::start().await);
     browser.open(&server).await;
 
-    // Also under the names of the browser's own events.
+    // Even under the names of the browser's own events.
     for name in ["price", "open", "error"] {
         browser.fill("name", name).await;
         browser.send("sent").await;
@@ -90,7 +90,7 @@ async fn the_page_works_with_the_keyboard_alone() {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn the_page_comes_back_by_itself_after_the_server_was_gone() {
+async fn the_page_reconnects_by_itself_after_the_server_was_gone() {
     let (first, browser) = (server(&[]), Browser::start().await);
     browser.open(&first).await;
     browser.send("before").await;
@@ -101,7 +101,7 @@ async fn the_page_comes_back_by_itself_after_the_server_was_gone() {
     browser
         .wait_for("//*[@id='state' and text()='Reconnecting']")
         .await;
-    browser.send("nobody there").await;
+    browser.send("no server there").await;
     browser
         .wait_for("//*[@id='note' and @data-kind='bad']")
         .await;
@@ -130,7 +130,7 @@ async fn two_tabs_go_on_and_show_the_gap_after_a_restart() {
         browser.wait_for_event("message", "before").await;
     }
 
-    // Nobody listens on the port in between: both tabs have to notice, and to try again.
+    // No server listens on the port in between: both tabs must notice, and try again.
     let address = first.address().to_string();
     drop(first);
     for tab in &tabs {
@@ -156,7 +156,7 @@ async fn two_tabs_go_on_and_show_the_gap_after_a_restart() {
             gap.text().await.unwrap(),
             "An unknown number of messages is missing: the server was restarted."
         );
-        // Nothing came twice.
+        // Nothing arrived twice.
         browser.wait_for("//*[@id='received' and text()='2']").await;
     }
     assert_eq!(second.stats()["gaps"], 2);
@@ -172,7 +172,7 @@ async fn messages_are_acked_and_given_back_by_button() {
     browser.send("job").await;
     let nack = browser.wait_for(&button("Nack")).await;
     nack.click().await.unwrap();
-    // It comes again.
+    // It is redelivered.
     browser.wait_for("//*[@id='received' and text()='2']").await;
     browser.wait_for("//li[2]//*[text()='Given back']").await;
     browser

@@ -1,4 +1,4 @@
-//! What other encoders get wrong, and what is hard: as two clients' parsers read it.
+//! What other encoders get wrong, and what is hard, as the parsers of two clients read it.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -10,7 +10,8 @@ use futures_util::stream::{self, StreamExt};
 use sse_queue::{Event, EventError, FakeClock, Field, KeepAlive, Message, Queue};
 
 use crate::support::parser::{Seen, parse};
-use crate::support::{bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{ms, secs, settled};
 
 /// The event as the client sees it: name, data, id.
 fn seen(event: Event) -> (String, String, String) {
@@ -46,9 +47,9 @@ fn refused<T: std::fmt::Debug>(result: Result<T, EventError>, field: Field, at: 
     assert_eq!((error.field(), error.at()), (field, Some(at)));
 }
 
-// The field: each name says what it is that somebody does wrong.
+// What other crates get wrong: each name states what is right.
 
-/// axum 0.8 gives an empty line in between.
+/// axum 0.8 writes an empty line in between.
 #[test]
 fn crlf_makes_no_empty_line() {
     assert_eq!(arrives("a\r\nb"), "a\nb");
@@ -86,21 +87,21 @@ fn a_field_that_is_set_twice_keeps_its_last_value() {
 fn a_keep_alive_of_the_longest_duration_is_none() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(Duration::MAX));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(Duration::MAX));
     let _stream = settled(stream);
     assert_eq!(clock.next_deadline(), None);
 }
 
-/// axum's body goes on behind an error.
+/// axum's body continues after an error.
 #[test]
-fn nothing_comes_behind_the_end() {
+fn nothing_comes_after_the_end() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.abort();
-    stream.is_over();
+    stream.assert_ended();
     clock.advance(secs(100));
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// warp, poem, viz, async-sse, trillium-sse and ohkami let data, names and ids inject.
@@ -121,7 +122,7 @@ fn no_field_injects_another() {
     }
 }
 
-/// better-sse and others let these through as well.
+/// better-sse and others let these through.
 #[test]
 fn ids_with_nul_are_refused() {
     refused(Event::new("x").id("a\0"), Field::Id, 1);
@@ -161,25 +162,24 @@ fn a_cr_is_a_line_end_not_nothing() {
 fn keep_alive_does_not_outlive_the_source() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(secs(1)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(1)));
     let mut stream = settled(stream);
     drop(queue);
-    stream.is_over();
+    stream.assert_ended();
     assert_eq!(clock.next_deadline(), None);
 }
 
-/// actix-web-lab's comes on a fixed period from the start, also while data flows.
+/// actix-web-lab's comes at a fixed period from the start, even while data flows.
 #[test]
 fn keep_alive_does_not_come_while_data_flows() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(ms(1500)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(ms(1500)));
     let mut stream = settled(stream);
     for _ in 0..10 {
         clock.advance(secs(1));
         queue.push("x").unwrap();
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
     }
     clock.advance(ms(1500));
     assert_eq!(stream.bytes(), ":\n");
@@ -209,17 +209,17 @@ fn nothing_but_lf_ends_a_line_on_the_wire() {
 
 /// sse-stream's timer reads the machine's clock.
 #[test]
-fn nothing_happens_but_by_the_tests_clock() {
+fn nothing_happens_until_the_clock_of_the_test_advances() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     queue.push(Message::from("x").after(secs(3600))).unwrap();
     let mut stream = waiting(&queue, &clock);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(3600));
     assert_eq!(stream.data(), "x");
 }
 
-// What is hard.
+// Hard cases.
 
 #[test]
 fn hard_data_arrives_with_lf_for_each_line_end() {
@@ -306,7 +306,7 @@ fn an_empty_id_resets_and_no_id_keeps() {
 }
 
 #[test]
-fn a_name_or_an_id_without_data_is_refused_for_nobody_would_hear_it() {
+fn a_name_or_an_id_without_data_is_refused() {
     for bare in [Event::comment("x"), Event::reconnection_time(secs(1))] {
         for result in [bare.clone().name("n"), bare.clone().id("7")] {
             assert!(matches!(result, Err(EventError::NoData { .. })));
@@ -340,7 +340,7 @@ fn the_longest_delay_does_not_overflow() {
     assert_eq!(queue.next_ready(), None);
 }
 
-/// The ids that a queue gives travel in any header.
+/// The ids of a queue are valid in any header.
 #[test]
 fn the_ids_of_a_queue_are_short_and_plain() {
     let queue = Queue::builder().clock(FakeClock::new()).build();

@@ -1,4 +1,4 @@
-//! Which file may know which: a file uses only lower layers. Files are named by their paths.
+//! The layers of `src`: a file uses only lower layers. Files are named by their paths.
 
 mod files;
 
@@ -123,9 +123,7 @@ fn layer(file: &str) -> Result<u8, String> {
     let names =
         names.flat_map(|(layer, names)| names.iter().map(|name| (name.len(), *layer, name)));
     let found = names.filter(|(.., name)| is_or_is_in(file, name)).max();
-    found.map_or(Err(format!("{file} stands in no layer")), |found| {
-        Ok(found.1)
-    })
+    found.map_or(Err(format!("{file} is in no layer")), |found| Ok(found.1))
 }
 
 fn is_pure(file: &str) -> bool {
@@ -210,12 +208,8 @@ fn every_pure_file_exists() {
 #[test]
 fn a_planted_import_is_found() {
     for (user, code, fault) in [
-        (
-            "event",
-            "use crate::encode::A;",
-            "encode stands in no layer",
-        ),
-        ("news", "", "news stands in no layer"),
+        ("event", "use crate::encode::A;", "encode is in no layer"),
+        ("news", "", "news is in no layer"),
         ("event", "use crate::queue::Queue;", "event uses queue"),
         ("ordered", "crate::queue::Queue", "ordered uses queue"),
         ("queue/lease", "use super::Queue;", "queue/lease uses queue"),

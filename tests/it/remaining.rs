@@ -10,13 +10,11 @@ use sse_queue::{
     Remaining, RemainingError, Topic,
 };
 
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
+use crate::support::secs;
 
 const DUE: SystemTime = SystemTime::UNIX_EPOCH;
 
-/// As it comes back from a store that keeps each part in a column of its own.
+/// The message as a store returns it that keeps each part in a column of its own.
 fn through_a_store(message: &Remaining) -> Remaining {
     let frame = message.frame().to_vec();
     let (id, due, expires) = (message.id().to_owned(), message.due(), message.expires());
@@ -76,7 +74,7 @@ proptest! {
 
         let epoch = if has_the_same_epoch { "old" } else { "new" };
         let new = builder(&clock, epoch).at_least_once(lease()).build();
-        // A comment takes a number anew: it comes after all that bring theirs.
+        // A comment gets a new number, so it comes after all messages that keep theirs.
         let is_comment = |message: &Remaining| message.frame().starts_with(b":");
         let (comments, mut kept): (Vec<_>, Vec<_>) = taken.into_iter().partition(is_comment);
         for message in kept.iter().chain(&comments) {

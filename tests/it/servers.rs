@@ -1,4 +1,4 @@
-//! Both example servers, driven from outside: what they answer, and how they bear clients that
+//! Both example servers, driven from outside: what they answer, and how they cope with clients that
 //! are slow, broken or gone.
 
 use crate::outside::server::Server;

@@ -4,7 +4,7 @@
 //! was woken. Streams come and go, are busy with a chunk, or do not poll for a while. Checked are:
 //!
 //! * at each delivery: the first message that is due goes, to a stream that may have it;
-//! * at each moment: nothing due is later than the queue promises while a healthy stream waits for
+//! * at each moment: nothing due is later than its documentation promises while a healthy stream waits for
 //!   it, a producer does not wait for capacity that is free, nor a wait for a dead letter that is
 //!   there, and the tasks come to rest;
 //! * at the end: the counters are those of the model; a closed queue has ended all streams and
@@ -40,9 +40,9 @@ struct Mode {
     in_flight: Option<usize>,
     /// Some streams are ticked or spaced.
     is_paced: bool,
-    /// So many streams may stall at a time.
+    /// How many streams may stall at a time.
     stalled: usize,
-    /// Streams and the queue are polled by hand, too.
+    /// Streams and the queue are polled by hand and by tasks.
     by_hand: bool,
     /// A driver comes and goes.
     has_driver: bool,
@@ -81,7 +81,7 @@ fn simulate_steps(steps: u64, mode: fn(u64) -> Mode) {
     assert!(failed.is_empty(), "seeds {failed:?} failed");
 }
 
-/// Every third queue is often full, every third never.
+/// A third of the queues is often full, a third never.
 fn some(seed: u64) -> Mode {
     Mode {
         capacity: [2, 8, 200][usize::try_from(seed % 3).unwrap()],

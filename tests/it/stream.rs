@@ -6,12 +6,13 @@ mod end;
 mod events;
 mod grid;
 mod keep_alive;
-mod promises;
+mod reservations;
 mod sources;
 mod spaced;
 mod types;
 
-use crate::support::{QueueStream, secs};
+use crate::support::queue::QueueStream;
+use crate::support::secs;
 
 type Pacing = fn(QueueStream) -> QueueStream;
 

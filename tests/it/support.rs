@@ -1,4 +1,5 @@
-//! What the tests of streams share: a connection that counts its wake-ups, and a client's parser.
+//! What the tests of streams share: a task that counts its wake-ups, and queues and topics on a clock
+//! that the tests move.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::{EventStream, FakeClock, FakeTicker, Queue, QueueBuilder, QueueSubscription};
+use sse_queue::FakeClock;
 
+pub mod clock;
 pub mod parser;
+pub mod queue;
+pub mod topic;
 pub mod topic_model;
-
-pub type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -24,12 +26,12 @@ pub const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Counts how often it was woken.
+/// A waker that counts how often it was woken.
 #[derive(Default)]
 pub struct Count(AtomicUsize);
 
 impl Count {
-    /// How often since the last call.
+    /// How often it was woken since the last call.
     pub fn take(&self) -> usize {
         self.0.swap(0, Ordering::Relaxed)
     }
@@ -58,7 +60,7 @@ impl<F> Task<F> {
         }
     }
 
-    /// As if it moved to another task: the next poll comes with another waker.
+    /// Moves to another task: the next poll passes another waker.
     pub fn move_to_another_task(&mut self) {
         self.count = Arc::new(Count::default());
         self.waker = Waker::from(Arc::clone(&self.count));
@@ -88,7 +90,7 @@ impl<F: Stream<Item = Bytes>> Task<F> {
         self.inner.as_mut().poll_next(&mut cx)
     }
 
-    /// The bytes that are there.
+    /// The chunk that is ready.
     #[track_caller]
     pub fn bytes(&mut self) -> String {
         match self.poll_next() {
@@ -97,78 +99,88 @@ impl<F: Stream<Item = Bytes>> Task<F> {
         }
     }
 
-    /// The data of all events in the chunk that is there, with commas between.
+    /// The data of all events in the chunk that is ready, with commas between.
     #[track_caller]
     pub fn data(&mut self) -> String {
-        let events = parser::parse(self.bytes().as_bytes()).events;
-        let data: Vec<_> = events.into_iter().map(|event| event.data).collect();
-        data.join(",")
+        data_of(self.bytes().as_bytes()).join(",")
+    }
+
+    /// The data of all events in all chunks that are ready, with commas between.
+    pub fn drain_data(&mut self) -> String {
+        let mut all = Vec::new();
+        while let Poll::Ready(Some(chunk)) = self.poll_next() {
+            all.extend(data_of(&chunk));
+        }
+        all.join(",")
+    }
+
+    /// Sends what is ready, which must be `data` in one chunk, and waits again.
+    #[track_caller]
+    pub fn assert_sends(&mut self, data: &str) {
+        assert_eq!(self.data(), data);
+        self.assert_pending();
     }
 
     #[track_caller]
-    pub fn is_pending(&mut self) {
+    pub fn assert_pending(&mut self) {
         let poll = self.poll_next();
         assert!(poll.is_pending(), "{poll:?}");
     }
 
     #[track_caller]
-    pub fn is_over(&mut self) {
+    pub fn assert_ended(&mut self) {
         assert_eq!(self.poll_next(), Poll::Ready(None));
         assert_eq!(self.poll_next(), Poll::Ready(None), "for good");
     }
 }
 
-pub fn builder(clock: &FakeClock) -> QueueBuilder {
-    Queue::builder().clock(clock.clone()).epoch("e").unwrap()
-}
-
-pub fn queue(clock: &FakeClock) -> Queue {
-    builder(clock).build()
-}
-
-/// A stream that yields nothing but messages.
-pub fn bare(queue: &Queue, clock: &FakeClock) -> QueueStream {
-    queue
-        .stream(clock.ticker())
-        .unwrap()
-        .first_bytes(false)
-        .keep_alive(sse_queue::KeepAlive::off())
-}
-
-/// Such a stream, with a waker, that has been polled and waits.
-#[track_caller]
-pub fn waiting(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
-    settled(bare(queue, clock))
+/// The data of each event in `bytes`.
+pub fn data_of(bytes: &[u8]) -> Vec<String> {
+    let events = parser::parse(bytes).events;
+    events.into_iter().map(|event| event.data).collect()
 }
 
 /// The stream with a waker, polled once and found pending.
 #[track_caller]
 pub fn settled<F: Stream<Item = Bytes>>(stream: F) -> Task<F> {
     let mut task = Task::new(stream);
-    task.is_pending();
+    task.assert_pending();
     task
 }
 
-/// Polls the streams that were woken until none is; returns how many chunks they got.
-pub fn run(streams: &mut [Task<QueueStream>]) -> usize {
-    let mut chunks = 0;
-    while let Some(task) = streams.iter_mut().find(|task| task.wakes() > 0) {
-        while task.poll_next().is_ready() {
-            chunks += 1;
+/// Polls the streams that were woken until none is; returns the data of each chunk that they sent.
+pub fn run<S: Stream<Item = Bytes>>(streams: &mut [Task<S>]) -> Vec<String> {
+    let mut sent = Vec::new();
+    for _ in 0..100_000 {
+        let Some(task) = streams.iter_mut().find(|task| task.wakes() > 0) else {
+            return sent;
+        };
+        while let Poll::Ready(Some(chunk)) = task.poll_next() {
+            sent.push(data_of(&chunk).join(","));
         }
     }
-    chunks
+    panic!("the streams wake one another for ever");
 }
 
 /// Lets time pass up to each deadline, and [runs](run) the streams there.
-pub fn pass(clock: &FakeClock, time: Duration, streams: &mut [Task<QueueStream>]) -> usize {
+pub fn pass<S: Stream<Item = Bytes>>(
+    clock: &FakeClock,
+    time: Duration,
+    streams: &mut [Task<S>],
+) -> Vec<String> {
+    let mut sent = Vec::new();
+    at_each_deadline(clock, time, || sent.extend(run(streams)));
+    sent
+}
+
+/// Calls `work` now, and at each deadline until `time` has passed.
+pub fn at_each_deadline(clock: &FakeClock, time: Duration, mut work: impl FnMut()) {
     let end = clock.elapsed() + time;
-    let mut chunks = run(streams);
+    work();
     while clock.elapsed() < end {
         let left = end.saturating_sub(clock.elapsed());
         let next = clock.next_deadline().unwrap_or(left);
         clock.advance(next.max(ms(1)).min(left));
-        chunks += run(streams);
+        work();
     }
-    chunks
 }

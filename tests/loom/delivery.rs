@@ -24,7 +24,7 @@ fn lease() -> Lease {
     lease.confirm(Confirm::ByResume)
 }
 
-/// A queue with a message in flight to nobody.
+/// A queue with a message in flight to no stream.
 fn taken(clock: &FakeClock) -> Queue {
     let queue = queue(clock);
     queue.push("x").unwrap();
@@ -80,7 +80,7 @@ fn an_ack_at_the_end_of_the_lease_confirms_the_message_or_is_refused() {
         });
         let acked = queue.ack("e-1");
         let again = takes.join().unwrap();
-        // A redelivery that was taken may be confirmed as well.
+        // A redelivery that was taken may be confirmed too.
         assert!(acked.is_ok() || again);
         assert_eq!(queue.stats().confirmed, u64::from(acked.is_ok()));
         assert_accounted(&queue);

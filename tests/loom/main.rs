@@ -5,7 +5,7 @@
 //!     cargo test --release --target-dir target/loom --test loom
 //! ```
 //!
-//! A task that nobody wakes is a deadlock, and loom reports it.
+//! A task that is never woken is a deadlock, and loom reports it.
 
 #![cfg(loom)]
 #![allow(

@@ -3,7 +3,7 @@
 //! Planted mistakes show that these models can fail: `settle` left out when a stream is dropped (red
 //! are `a_dropped_stream_…` and `a_stream_takes_over_…`), checking and registering as two holds of
 //! the lock, a ticket that leaves the line without passing its capacity on, an end that is announced
-//! to nobody, a timekeeper's role that is not handed on.
+//! to nobody, a timekeeper's role that is not passed on.
 
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -93,7 +93,7 @@ fn a_close_reaches_a_ticked_stream() {
     });
 }
 
-/// Two wait for one ticket each; one of them gives up; the other gets in.
+/// Two producers wait; one of them gives up; the other gets in.
 #[test]
 fn freed_capacity_reaches_the_producer_that_still_waits() {
     loom::model(|| {

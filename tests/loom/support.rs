@@ -141,7 +141,7 @@ pub fn next<S: Source + Unpin>(stream: &mut EventStream<S, FakeTicker>) -> Optio
 /// As [`next`]; time passes whenever something is armed and the task has nothing to do.
 ///
 /// The thread that polls must advance the clock: where another thread advances it between a reading
-/// and the arming that follows from it, the stream arms too late. Real time goes on; a test's does not.
+/// and the arming that follows from it, the stream arms too late. Real time never stops; a test's does.
 pub fn next_in_time<S: Source + Unpin>(
     stream: &mut EventStream<S, FakeTicker>,
     clock: &FakeClock,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::outside::server::Server;
 
-/// A page that hangs is to fail its test. Nothing is measured by it.
+/// A page that hangs must fail its test. Nothing is measured by it.
 pub const HANG: Duration = Duration::from_secs(60);
 
 /// A browser of its own.

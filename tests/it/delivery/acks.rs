@@ -4,35 +4,36 @@ use std::time::Duration;
 
 use sse_queue::{AckError, Event, FakeClock, Lease, Message, Overflow};
 
-use super::{adds_up, lease, own, places, push_all, rest, usual};
-use crate::support::{Task, builder, secs, waiting};
+use super::{counts, lease, leased_queue, with_own_id};
+use crate::support::queue::{assert_leases_accounted, builder, drain_data, push_all, waiting};
+use crate::support::{Task, secs};
 
 #[test]
 fn what_is_handed_out_is_in_flight_until_it_is_confirmed() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push("x").unwrap();
-    assert_eq!(places(&queue), (1, 0, 0, 0));
+    assert_eq!(counts(&queue), (1, 0, 0, 0));
     assert_eq!(stream.data(), "x");
-    assert_eq!(places(&queue), (0, 1, 0, 0));
-    stream.is_pending();
+    assert_eq!(counts(&queue), (0, 1, 0, 0));
+    stream.assert_pending();
     assert_eq!(queue.ack("e-1"), Ok(()));
-    assert_eq!(places(&queue), (0, 0, 0, 1));
+    assert_eq!(counts(&queue), (0, 0, 0, 1));
     clock.advance(secs(60));
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(queue.stats().redelivered, 0);
     assert_eq!(queue.stats().bytes, 0);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn what_is_confirmed_may_be_confirmed_again_and_nothing_else() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue.push("a").unwrap();
-    queue.push(own("mine")).unwrap();
-    assert_eq!(rest(&queue), "a,x");
+    queue.push(with_own_id("mine")).unwrap();
+    assert_eq!(drain_data(&queue), "a,x");
     for id in ["e-1", "mine"] {
         for _ in 0..3 {
             assert_eq!(queue.ack(id), Ok(()));
@@ -46,13 +47,13 @@ fn what_is_confirmed_may_be_confirmed_again_and_nothing_else() {
 #[test]
 fn what_was_never_handed_out_is_unknown() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue.push("queued").unwrap();
     queue
         .push(Message::from("scheduled").after(secs(9)))
         .unwrap();
     queue.push("cancelled").unwrap();
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     assert!(queue.cancel("e-3"));
     let ids = [
         "e-1", "e-2", "e-3", "mine", "e-0", "e-9", "f-1", "", "e-1 ", "e-01",
@@ -66,7 +67,7 @@ fn what_was_never_handed_out_is_unknown() {
             "{id}"
         );
     }
-    assert_eq!(places(&queue), (3, 0, 0, 0));
+    assert_eq!(counts(&queue), (3, 0, 0, 0));
 }
 
 #[test]
@@ -81,11 +82,11 @@ fn a_queue_that_delivers_at_most_once_has_nothing_in_flight() {
     assert!(queue.take_dead_letters().is_empty());
     assert!(Task::new(queue.drain(clock.ticker())).poll().is_ready());
     assert_eq!(queue.stats().confirmed, 0);
-    queue.push(own("mine")).unwrap();
-    assert!(queue.push(own("mine")).is_ok(), "ids may repeat");
+    queue.push(with_own_id("mine")).unwrap();
+    assert!(queue.push(with_own_id("mine")).is_ok(), "ids may repeat");
 }
 
-/// Came back, dead, taken, cancelled, dropped, expired: each was in flight once.
+/// Messages that were requeued, dead, taken, cancelled, dropped or expired: each was in flight once.
 #[test]
 fn what_is_not_in_flight_any_more_is_stale() {
     let clock = FakeClock::new();
@@ -95,8 +96,8 @@ fn what_is_not_in_flight_any_more_is_stale() {
     push_all(&queue, &["dropped"]);
     queue.push(brief).unwrap();
     push_all(&queue, &["dead", "cancelled", "back"]);
-    queue.push(own("mine")).unwrap();
-    assert_eq!(rest(&queue), "dropped,expires,dead,cancelled,back,x");
+    queue.push(with_own_id("mine")).unwrap();
+    assert_eq!(drain_data(&queue), "dropped,expires,dead,cancelled,back,x");
     clock.advance(secs(30));
     let is_stale = |id: &str| {
         assert_eq!(queue.ack(id), Err(AckError::Stale), "{id}");
@@ -124,47 +125,47 @@ fn what_is_not_in_flight_any_more_is_stale() {
     are_stale();
     assert_eq!(queue.take_dead_letters().len(), 1);
     are_stale();
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn a_comment_has_no_id_to_confirm_and_goes_once() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     let note = queue.push(Event::comment("note")).unwrap();
     queue.push("x").unwrap();
     assert_eq!(stream.bytes(), ": note\nid: e-2\ndata: x\n\n");
-    assert_eq!(places(&queue), (0, 1, 0, 1));
+    assert_eq!(counts(&queue), (0, 1, 0, 1));
     assert_eq!(queue.ack(note.id()), Err(AckError::Unknown));
     drop(stream);
     clock.advance(secs(30));
-    assert_eq!(rest(&queue), "x");
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), "x");
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn the_number_of_a_message_with_an_id_of_its_own_confirmed_it() {
+fn a_message_with_an_own_id_is_not_confirmed_by_its_number() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
-    queue.push(own("mine")).unwrap();
+    let queue = leased_queue(&clock);
+    queue.push(with_own_id("mine")).unwrap();
     assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
     assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
     assert_eq!(queue.extend_lease("e-1", secs(1)), Err(AckError::Unknown));
     clock.advance(secs(30));
-    assert_eq!(places(&queue), (1, 0, 0, 0));
+    assert_eq!(counts(&queue), (1, 0, 0, 0));
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
     assert!(queue.next_ready().is_some());
     assert_eq!(queue.ack("mine"), Ok(()));
 }
 
 #[test]
-fn what_was_taken_back_was_unknown_to_an_ack() {
+fn an_ack_of_a_message_that_was_taken_back_is_stale() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     push_all(&queue, &["d"]);
     for _ in 0..3 {
         assert!(queue.next_ready().is_some());
@@ -175,20 +176,20 @@ fn what_was_taken_back_was_unknown_to_an_ack() {
         assert_eq!(queue.ack(id), Err(AckError::Stale), "{id}");
     }
     assert_eq!(queue.ack("e-4"), Err(AckError::Unknown));
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn a_repeated_ack_confirms_nothing_else() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
-    assert!(queue.push(own("e-2")).is_err());
+    let queue = leased_queue(&clock);
+    assert!(queue.push(with_own_id("e-2")).is_err());
     push_all(&queue, &["a", "b"]);
-    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(drain_data(&queue), "a,b");
     for _ in 0..3 {
         assert_eq!(queue.ack("e-2"), Ok(()));
     }
-    assert_eq!(places(&queue), (0, 1, 0, 1));
+    assert_eq!(counts(&queue), (0, 1, 0, 1));
 }
 
 #[test]
@@ -208,44 +209,42 @@ fn acks_in_any_order_may_be_repeated() {
 }
 
 #[test]
-fn a_nack_without_delay_puts_it_back_to_its_place() {
+fn a_nack_without_delay_requeues_the_message_in_its_order() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(rest(&queue), "a,b,c");
+    assert_eq!(drain_data(&queue), "a,b,c");
     clock.advance(secs(1));
     queue.push("d").unwrap();
     for id in ["e-3", "e-1"] {
         queue.nack(id, Duration::ZERO).unwrap();
     }
-    assert_eq!(rest(&queue), "a,c,d");
+    assert_eq!(drain_data(&queue), "a,c,d");
     assert_eq!(queue.stats().redelivered, 2);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 /// ```text
 /// s    0                1            2
-///      a back, due: 2   b is due     a is due
+///      a nacked, due: 2 b is due     a is due
 /// ```
 #[test]
 fn a_nack_with_delay_makes_it_due_then() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     queue.push(Message::from("b").after(secs(1))).unwrap();
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     queue.nack("e-1", secs(2)).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
-    assert_eq!(stream.data(), "b");
-    stream.is_pending();
+    stream.assert_sends("b");
     stream.wakes();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "a");
     queue.nack("e-1", Duration::MAX).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(queue.take_remaining()[1].due(), None, "never");
 }

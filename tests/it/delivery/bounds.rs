@@ -2,8 +2,9 @@
 
 use sse_queue::{FakeClock, Overflow, PushError, Queue};
 
-use super::{adds_up, lease, places, push_all, rest};
-use crate::support::{Task, bare, builder, secs};
+use super::{counts, lease};
+use crate::support::queue::{assert_leases_accounted, builder, drain_data, push_all, quiet_stream};
+use crate::support::{Task, secs};
 
 #[test]
 fn what_is_in_flight_or_dead_counts_against_the_bounds() {
@@ -12,16 +13,16 @@ fn what_is_in_flight_or_dead_counts_against_the_bounds() {
         let builder = builder(&clock).capacity(2).overflow(overflow);
         let queue = builder.at_least_once(lease().max_attempts(1)).build();
         push_all(&queue, &["a", "b"]);
-        assert_eq!(rest(&queue), "a,b");
+        assert_eq!(drain_data(&queue), "a,b");
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         queue.nack("e-1", secs(0)).unwrap();
-        assert_eq!(places(&queue), (0, 1, 1, 0));
+        assert_eq!(counts(&queue), (0, 1, 1, 0));
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert_eq!(queue.stats().bytes, 2 * (17 + 192));
         assert_eq!(queue.take_dead_letters().len(), 1);
         queue.push("c").unwrap();
         assert_eq!(queue.stats().dropped, 0);
-        adds_up(&queue);
+        assert_leases_accounted(&queue);
     }
 }
 
@@ -31,17 +32,17 @@ fn drop_oldest_drops_what_waits_and_not_what_is_in_flight() {
     let builder = builder(&clock).capacity(2).overflow(Overflow::DropOldest);
     let queue = builder.at_least_once(lease()).build();
     push_all(&queue, &["a"]);
-    assert_eq!(rest(&queue), "a");
+    assert_eq!(drain_data(&queue), "a");
     push_all(&queue, &["b", "c", "d"]);
-    assert_eq!(places(&queue), (1, 1, 0, 0));
+    assert_eq!(counts(&queue), (1, 1, 0, 0));
     assert_eq!(queue.stats().dropped, 2);
     clock.advance(secs(30));
-    assert_eq!(rest(&queue), "a,d");
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), "a,d");
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn who_waits_for_room_is_woken_by_whatever_makes_it() {
+fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
     let ways: [fn(&Queue, &FakeClock); 4] = [
         |queue, _| queue.ack("e-1").unwrap(),
         |queue, _| {
@@ -49,7 +50,7 @@ fn who_waits_for_room_is_woken_by_whatever_makes_it() {
             assert_eq!(queue.take_dead_letters().len(), 1);
         },
         |queue, clock| {
-            drop(Task::new(bare(queue, clock)));
+            drop(Task::new(quiet_stream(queue, clock)));
             clock.advance(secs(30));
             assert_eq!(queue.take_dead_letters().len(), 1);
         },
@@ -67,17 +68,17 @@ fn who_waits_for_room_is_woken_by_whatever_makes_it() {
             way(&queue, &clock);
             assert_eq!(push.wakes(), 1, "{n}");
             assert!(push.poll().is_ready());
-            assert_eq!(rest(&queue), "b");
+            assert_eq!(drain_data(&queue), "b");
         }
     }
 }
 
 /// ```text
 /// s    0           30
-///      a is out    a is back, and may be dropped: b has room
+///      a in flight a requeued: not dropped for b
 /// ```
 #[test]
-fn what_came_back_is_not_dropped_for_another() {
+fn a_requeued_message_is_not_dropped_for_another() {
     let clock = FakeClock::new();
     let builder = builder(&clock).capacity(1).at_least_once(lease());
     let queue = builder.overflow(Overflow::DropOldest).build();
@@ -89,24 +90,24 @@ fn what_came_back_is_not_dropped_for_another() {
     assert_eq!((queue.stats().in_flight, queue.stats().depth), (0, 1));
     assert_eq!(push.wakes(), 0);
     assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
-    assert_eq!(rest(&queue), "a");
+    assert_eq!(drain_data(&queue), "a");
     queue.ack("e-1").unwrap();
     assert_eq!(push.wakes(), 1);
     assert!(push.poll().is_ready());
-    assert_eq!(rest(&queue), "b");
+    assert_eq!(drain_data(&queue), "b");
     assert_eq!(queue.stats().dropped, 0);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 /// A frame is `id: e-1`, `data: a` and a blank line: 17 bytes.
 #[test]
-fn a_push_that_was_refused_had_dropped_what_was_there() {
+fn a_refused_push_drops_nothing() {
     let clock = FakeClock::new();
     let builder = builder(&clock).capacity_bytes(3 * (17 + 192));
     let builder = builder.at_least_once(lease());
     let queue = builder.overflow(Overflow::DropOldest).build();
     push_all(&queue, &["a", "b"]);
-    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(drain_data(&queue), "a,b");
     queue.push("c").unwrap();
     let large = "L".repeat(2);
     assert!(matches!(
@@ -115,5 +116,5 @@ fn a_push_that_was_refused_had_dropped_what_was_there() {
     ));
     assert_eq!((queue.stats().depth, queue.stats().dropped), (1, 0));
     queue.push("d").unwrap();
-    assert_eq!(rest(&queue), "d");
+    assert_eq!(drain_data(&queue), "d");
 }

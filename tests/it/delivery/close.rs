@@ -2,43 +2,48 @@
 
 use sse_queue::{FakeClock, Message};
 
-use super::{adds_up, lease, lending, places, push_all, rest, usual};
-use crate::support::{Task, bare, secs, waiting};
+use super::{counts, lease, leased_queue, queue_with};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use crate::support::{Task, secs};
 
 #[test]
-fn close_lets_what_is_in_flight_be_confirmed() {
+fn a_closed_queue_confirms_what_is_in_flight() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(stream.data(), "a,b,c");
     queue.close();
-    stream.is_over();
+    stream.assert_ended();
     drop(stream);
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     queue.ack("e-1").unwrap();
     assert_eq!(drain.wakes(), 0, "two are left");
     clock.advance(secs(6));
-    assert_eq!(queue.ack("e-2"), Ok(()), "nobody comes back: no grace");
+    assert_eq!(
+        queue.ack("e-2"),
+        Ok(()),
+        "no client can resume: there is no grace"
+    );
     assert_eq!(drain.wakes(), 0);
     queue.ack("e-3").unwrap();
     assert_eq!(drain.wakes(), 1);
     assert!(drain.poll().is_ready());
     assert!(queue.take_remaining().is_empty());
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(2));
+    let queue = queue_with(&clock, lease().max_attempts(2));
     push_all(&queue, &["dead", "in flight", "back", "queued"]);
     queue.push(Message::from("later").after(secs(9))).unwrap();
     queue
         .push(Message::from("gone").expires_after(secs(1)))
         .unwrap();
-    let mut stream = Task::new(bare(&queue, &clock).max_messages(1));
+    let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1));
     for id in ["e-1", "e-1"] {
         assert_eq!(stream.data(), "dead");
         queue.nack(id, secs(0)).unwrap();
@@ -46,7 +51,7 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     assert_eq!(stream.data(), "in flight");
     assert_eq!(stream.data(), "back");
     queue.nack("e-3", secs(0)).unwrap();
-    assert_eq!(places(&queue), (4, 1, 1, 0));
+    assert_eq!(counts(&queue), (4, 1, 1, 0));
     clock.advance(secs(1));
     queue.close();
     let remaining = queue.take_remaining();
@@ -58,55 +63,53 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     assert_eq!(remaining, expected);
     let stats = queue.stats();
     assert_eq!((stats.withdrawn, stats.expired, stats.bytes), (5, 1, 0));
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn streams_live_on_when_all_was_taken_from_under_them() {
+fn streams_stay_open_when_all_messages_are_taken() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     stream.wakes();
     assert_eq!(queue.take_remaining().len(), 2);
     queue.push("c").unwrap();
-    assert_eq!(stream.wakes(), 1, "it is full no more");
+    assert_eq!(stream.wakes(), 1, "it has capacity again");
     assert_eq!(stream.data(), "c");
     drop(stream);
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "c");
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), "c");
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn close_ends_a_full_stream_and_leaves_the_rest() {
+fn a_close_ends_a_full_stream_and_keeps_the_rest() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     stream.wakes();
     queue.close();
     assert_eq!(stream.wakes(), 1);
-    stream.is_over();
-    assert_eq!(places(&queue), (1, 1, 0, 0));
+    stream.assert_ended();
+    assert_eq!(counts(&queue), (1, 1, 0, 0));
     assert_eq!(queue.take_remaining().len(), 2);
 }
 
 #[test]
 fn an_aborted_queue_still_takes_acks() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(drain_data(&queue), "a,b");
     queue.abort();
     queue.ack("e-1").unwrap();
     clock.advance(secs(30));
     assert_eq!(queue.next_ready(), None);
-    assert_eq!(places(&queue), (1, 0, 0, 1));
+    assert_eq!(counts(&queue), (1, 0, 0, 1));
 }
 
 /// ```text
@@ -116,7 +119,7 @@ fn an_aborted_queue_still_takes_acks() {
 #[test]
 fn streams_outlive_the_last_handle_by_what_is_in_flight() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(2));
+    let queue = queue_with(&clock, lease().max_attempts(2));
     let mut stream = waiting(&queue, &clock);
     let mut other = waiting(&queue, &clock);
     queue.push("a").unwrap();
@@ -124,8 +127,8 @@ fn streams_outlive_the_last_handle_by_what_is_in_flight() {
     drop(queue);
     for again in [true, false] {
         for _ in 0..2 {
-            stream.is_pending();
-            other.is_pending();
+            stream.assert_pending();
+            other.assert_pending();
         }
         clock.advance(secs(30));
         let taker = if stream.wakes() > 0 {
@@ -136,9 +139,9 @@ fn streams_outlive_the_last_handle_by_what_is_in_flight() {
         if again {
             assert_eq!(taker.data(), "a");
         } else {
-            taker.is_over();
+            taker.assert_ended();
         }
     }
-    stream.is_over();
-    other.is_over();
+    stream.assert_ended();
+    other.assert_ended();
 }

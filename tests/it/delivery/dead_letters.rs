@@ -4,21 +4,22 @@ use std::time::SystemTime;
 
 use sse_queue::{FakeClock, Message, Reason};
 
-use super::{adds_up, back, lease, lending, places, push_all, rest};
-use crate::support::{Task, bare, secs, waiting};
+use super::{counts, lease, queue_with, resumed};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use crate::support::{Task, secs};
 
 #[test]
 fn after_its_last_attempt_a_message_is_dead_and_says_why() {
     let reasons = [Reason::LeaseEnded, Reason::Dropped, Reason::Nacked];
     for reason in reasons {
         let clock = FakeClock::new();
-        let queue = lending(&clock, lease().max_attempts(3));
+        let queue = queue_with(&clock, lease().max_attempts(3));
         let start = SystemTime::UNIX_EPOCH;
         let message = Message::from("x").at(start).expires_after(secs(1000));
         queue.push(message).unwrap();
         for attempt in 1..=3 {
             assert_eq!(queue.stats().dead, 0, "{attempt}");
-            let mut stream = Task::new(bare(&queue, &clock));
+            let mut stream = Task::new(quiet_stream(&queue, &clock));
             assert_eq!(stream.data(), "x");
             match reason {
                 Reason::LeaseEnded => clock.advance(secs(30)),
@@ -29,8 +30,8 @@ fn after_its_last_attempt_a_message_is_dead_and_says_why() {
                 }
             }
         }
-        assert_eq!(places(&queue), (0, 0, 1, 0));
-        adds_up(&queue);
+        assert_eq!(counts(&queue), (0, 0, 1, 0));
+        assert_leases_accounted(&queue);
         let letters = queue.take_dead_letters();
         assert_eq!(letters.len(), 1);
         let letter = &letters[0];
@@ -38,7 +39,7 @@ fn after_its_last_attempt_a_message_is_dead_and_says_why() {
         assert_eq!((letter.id(), letter.frame().len()), ("e-1", 17));
         assert_eq!(queue.stats().withdrawn, 1);
         assert_eq!(queue.stats().bytes, 0);
-        adds_up(&queue);
+        assert_leases_accounted(&queue);
 
         queue.push(letters[0].clone()).unwrap();
         let again = queue.take_remaining();
@@ -51,9 +52,9 @@ fn after_its_last_attempt_a_message_is_dead_and_says_why() {
 #[test]
 fn dead_letters_come_in_the_order_of_their_deaths() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(1));
+    let queue = queue_with(&clock, lease().max_attempts(1));
     push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(rest(&queue), "a,b,c");
+    assert_eq!(drain_data(&queue), "a,b,c");
     for id in ["e-2", "e-3", "e-1"] {
         queue.nack(id, secs(0)).unwrap();
     }
@@ -65,29 +66,29 @@ fn dead_letters_come_in_the_order_of_their_deaths() {
 #[test]
 fn a_dead_message_does_not_expire() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(1));
+    let queue = queue_with(&clock, lease().max_attempts(1));
     let brief = Message::from("x").expires_after(secs(1));
     queue.push(brief).unwrap();
-    assert_eq!(rest(&queue), "x");
+    assert_eq!(drain_data(&queue), "x");
     queue.nack("e-1", secs(0)).unwrap();
     clock.advance(secs(60));
     assert_eq!((queue.stats().dead, queue.stats().expired), (1, 0));
 }
 
-/// To be sent again is an attempt.
+/// A redelivery counts as an attempt.
 #[test]
-fn what_a_client_that_comes_back_got_as_often_as_it_may_is_dead() {
+fn a_message_that_a_resuming_client_was_sent_the_last_time_is_dead() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(2));
+    let queue = queue_with(&clock, lease().max_attempts(2));
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(stream.data(), "a,b,c");
-    let mut stream = back(&queue, &clock, "e-1");
+    let mut stream = resumed(&queue, &clock, "e-1");
     assert_eq!(stream.data(), "b,c");
-    let mut stream = back(&queue, &clock, "e-2");
-    stream.is_pending();
+    let mut stream = resumed(&queue, &clock, "e-2");
+    stream.assert_pending();
     let letters = queue.take_dead_letters();
     assert_eq!((letters[0].id(), letters[0].attempts()), ("e-3", 2));
     assert_eq!(letters[0].reason(), Reason::Dropped);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use sse_queue::{FakeClock, Remaining};
 
-use super::{adds_up, back, places, push_all, usual, waiting_for};
+use super::{counts, leased_queue, resumed};
+use crate::support::queue::{assert_leases_accounted, push_all, reader};
 use crate::support::{Task, secs};
 
 #[test]
 fn a_drain_ends_with_the_last_lease_by_its_own_ticker() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
     assert!(queue.next_ready().is_some());
     clock.advance(secs(10));
@@ -26,17 +27,17 @@ fn a_drain_ends_with_the_last_lease_by_its_own_ticker() {
     assert!(drain.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     assert!(drain.poll().is_ready());
-    assert_eq!(places(&queue), (2, 0, 0, 0));
+    assert_eq!(counts(&queue), (2, 0, 0, 0));
     let remaining = queue.take_remaining();
     let attempts: Vec<_> = remaining.iter().map(Remaining::attempts).collect();
     assert_eq!(attempts, [1, 1]);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn all_drains_are_woken_and_each_moves_with_its_task() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue.push("a").unwrap();
     assert!(queue.next_ready().is_some());
     let mut drains = [(); 3].map(|()| Task::new(queue.drain(clock.ticker())));
@@ -49,7 +50,10 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
     assert_eq!(drains.each_ref().map(Task::wakes), [1, 1, 1]);
     queue.push("b").unwrap();
     assert!(queue.next_ready().is_some());
-    assert!(drains[0].poll().is_pending(), "something is in flight anew");
+    assert!(
+        drains[0].poll().is_pending(),
+        "something is in flight again"
+    );
     queue.ack("e-2").unwrap();
     for drain in &mut drains {
         assert!(drain.poll().is_ready());
@@ -57,9 +61,9 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
 }
 
 #[test]
-fn a_drain_slept_on_when_all_was_taken() {
+fn a_drain_ends_when_all_is_taken() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue.push("x").unwrap();
     assert!(queue.next_ready().is_some());
     let mut drain = Task::new(queue.drain(clock.ticker()));
@@ -70,9 +74,9 @@ fn a_drain_slept_on_when_all_was_taken() {
 }
 
 #[test]
-fn a_drain_that_was_dropped_left_its_waker_behind() {
+fn a_drain_that_is_dropped_leaves_no_waker() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue.push("x").unwrap();
     assert!(queue.next_ready().is_some());
     let mut drain = Task::new(queue.drain(clock.ticker()));
@@ -83,16 +87,16 @@ fn a_drain_that_was_dropped_left_its_waker_behind() {
 }
 
 #[test]
-fn a_drain_ends_when_a_client_that_comes_back_confirms_the_last() {
+fn a_drain_ends_when_a_client_that_resumes_confirms_the_last() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue.push("a").unwrap();
-    let mut stream = waiting_for(&queue, &clock);
+    let mut stream = reader(&queue, &clock);
     assert_eq!(stream.data(), "a");
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     drop(stream);
-    let _back = back(&queue, &clock, "e-1");
+    let _back = resumed(&queue, &clock, "e-1");
     assert_eq!(drain.wakes(), 1);
     assert!(drain.poll().is_ready());
 }

@@ -2,72 +2,77 @@
 
 use sse_queue::{AckError, FakeClock, Message};
 
-use super::{adds_up, back, lease, lending, places, rest, usual};
-use crate::support::{ms, secs, waiting};
+use super::{counts, lease, leased_queue, queue_with, resumed};
+use crate::support::queue::{assert_leases_accounted, drain_data, waiting};
+use crate::support::{ms, secs};
 
 #[test]
-fn an_expired_message_that_is_given_back_is_gone() {
+fn an_expired_message_that_is_nacked_is_gone() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(1));
+    let queue = queue_with(&clock, lease().max_attempts(1));
     for _ in 0..2 {
         let brief = Message::from("x").expires_after(secs(1));
         queue.push(brief).unwrap();
     }
-    assert_eq!(rest(&queue), "x,x");
+    assert_eq!(drain_data(&queue), "x,x");
     clock.advance(secs(1));
-    assert_eq!(queue.stats().in_flight, 2, "its client may yet confirm it");
+    assert_eq!(
+        queue.stats().in_flight,
+        2,
+        "its client may still confirm it"
+    );
     queue.nack("e-1", secs(0)).unwrap();
     queue.ack("e-2").unwrap();
-    assert_eq!(places(&queue), (0, 0, 0, 1));
+    assert_eq!(counts(&queue), (0, 0, 0, 1));
     assert_eq!(queue.stats().expired, 1, "and not dead");
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn an_expired_message_whose_lease_ends_is_gone() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     let brief = Message::from("x").expires_after(secs(1));
     queue.push(brief).unwrap();
     assert_eq!(stream.data(), "x");
     clock.advance(secs(30));
-    stream.is_pending();
+    stream.assert_pending();
     let stats = queue.stats();
     assert_eq!((stats.expired, stats.in_flight, stats.bytes), (1, 0, 0));
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn what_expires_after_it_has_come_back_is_never_sent_again() {
+fn a_requeued_message_that_expires_is_never_sent_again() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let brief = Message::from("x").expires_after(secs(40));
     queue.push(brief).unwrap();
-    assert_eq!(rest(&queue), "x");
+    assert_eq!(drain_data(&queue), "x");
     clock.advance(secs(30));
     assert_eq!(queue.stats().depth, 1);
     clock.advance(secs(10));
-    assert_eq!(rest(&queue), "");
+    assert_eq!(drain_data(&queue), "");
     assert_eq!(queue.stats().expired, 1);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn a_client_that_came_back_was_sent_what_had_expired() {
+fn a_client_that_resumes_is_not_sent_what_has_expired() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     let brief = Message::from("brief").expires_after(secs(2));
     queue.push(brief).unwrap();
     queue.push("c").unwrap();
     assert_eq!(stream.data(), "a,brief,c");
-    let mut again = back(&queue, &clock, "e-1");
+    let mut again = resumed(&queue, &clock, "e-1");
     clock.advance(secs(2));
     assert_eq!(again.data(), "c");
     assert_eq!(queue.stats().expired, 1);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 /// ```text
@@ -75,9 +80,9 @@ fn a_client_that_came_back_was_sent_what_had_expired() {
 ///      dropped, orphaned   expires      end of grace
 /// ```
 #[test]
-fn an_orphan_outlived_its_expiry() {
+fn an_orphan_does_not_outlive_its_expiry() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     let brief = Message::from("brief").expires_after(secs(2));
@@ -90,22 +95,22 @@ fn an_orphan_outlived_its_expiry() {
     let stats = queue.stats();
     assert_eq!((stats.in_flight, stats.expired), (1, 1));
     assert_eq!(queue.ack("e-2"), Err(AckError::Stale));
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn what_expired_in_flight_does_not_remain() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     queue
         .push(Message::from("a").expires_after(secs(5)))
         .unwrap();
     queue.push("b").unwrap();
-    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(drain_data(&queue), "a,b");
     clock.advance(secs(10));
     let remaining = queue.take_remaining();
     assert_eq!(remaining.len(), 1);
     assert_eq!(remaining[0].id(), "e-2");
     assert_eq!(queue.stats().expired, 1);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }

@@ -3,18 +3,19 @@
 use sse_queue::{Event, FakeClock, Lease};
 
 use super::{
-    adds_up, back, forget_wakes, lease, lending, push_all, rest_for_seconds, taker, waiting_full,
+    clear_wakes, lease, poll_for_seconds, poll_until_taken, queue_with, resumed,
+    waiting_at_capacity,
 };
-use crate::support::{Task, bare, builder, secs, waiting};
+use crate::support::queue::{assert_leases_accounted, builder, push_all, quiet_stream, waiting};
+use crate::support::{Task, secs};
 
 #[test]
 fn a_full_stream_waits_and_others_go_on() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(2));
+    let queue = queue_with(&clock, lease().max_in_flight(2));
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     push_all(&queue, &["a", "b", "c", "d", "e"]);
-    assert_eq!(streams[0].data(), "a,b");
-    streams[0].is_pending();
+    streams[0].assert_sends("a,b");
     assert_eq!(streams[1].wakes(), 1);
     assert_eq!(streams[1].data(), "c,d");
     assert_eq!(streams[2].wakes(), 1);
@@ -24,18 +25,18 @@ fn a_full_stream_waits_and_others_go_on() {
 #[test]
 fn an_ack_is_for_the_full_stream_and_for_no_other() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     let takers = ["a", "b", "c"].map(|data| {
         queue.push(data).unwrap();
-        taker(&mut streams)
+        poll_until_taken(&mut streams)
     });
     push_all(&queue, &["d", "e", "f"]);
     for (id, taker, data, by_ack) in [
         ("e-2", takers[1], "d", true),
         ("e-1", takers[0], "a", false),
     ] {
-        rest_for_seconds(&mut streams, &clock, 3);
+        poll_for_seconds(&mut streams, &clock, 3);
         if by_ack {
             queue.ack(id).unwrap();
         } else {
@@ -44,13 +45,13 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
         assert!(streams[taker].wakes() > 0);
         for (at, stream) in streams.iter_mut().enumerate() {
             if at != taker {
-                stream.is_pending();
+                stream.assert_pending();
             }
         }
         assert_eq!(streams[taker].data(), data);
     }
-    streams[takers[0]].is_pending();
-    forget_wakes(&streams);
+    streams[takers[0]].assert_pending();
+    clear_wakes(&streams);
     queue.extend_lease("e-1", secs(60)).unwrap();
     assert_eq!(streams[takers[0]].wakes(), 0);
     clock.advance(secs(30));
@@ -61,19 +62,18 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
     }
     let stats = queue.stats();
     assert_eq!((stats.in_flight, stats.depth), (3, 2));
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
-/// It is woken by an ack, and goes before it has looked: nobody else had a place.
+/// It is woken by an ack and dropped before it is polled, and no other stream has capacity.
 #[test]
-fn a_full_stream_that_goes_when_it_has_a_place_loses_nothing() {
+fn a_full_stream_that_is_dropped_when_it_has_capacity_again_loses_nothing() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
-    let mut other = waiting_full(&queue, &clock);
+    stream.assert_sends("a");
+    let mut other = waiting_at_capacity(&queue, &clock);
     queue.ack("e-1").unwrap();
     drop(stream);
     queue.ack("e-2").unwrap();
@@ -85,29 +85,27 @@ fn a_full_stream_that_goes_when_it_has_a_place_loses_nothing() {
 #[test]
 fn a_limit_of_nothing_is_one() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(0).max_attempts(0));
+    let queue = queue_with(&clock, lease().max_in_flight(0).max_attempts(0));
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     queue.nack("e-1", secs(0)).unwrap();
     assert_eq!(queue.stats().dead, 1);
     assert_eq!(stream.data(), "b");
 }
 
-/// The old stream goes when its successor is full already.
+/// The old stream is dropped when its successor is full already.
 #[test]
-fn the_drop_of_a_stream_that_was_taken_over_let_its_successor_sleep() {
+fn a_full_successor_is_woken_by_an_ack_after_the_old_stream_is_dropped() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(2));
+    let queue = queue_with(&clock, lease().max_in_flight(2));
     let mut old = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!(old.data(), "a,b");
-    let mut new = back(&queue, &clock, "e-1");
+    let mut new = resumed(&queue, &clock, "e-1");
     assert_eq!(new.data(), "b");
     push_all(&queue, &["c", "d"]);
-    assert_eq!(new.data(), "c");
-    new.is_pending();
+    new.assert_sends("c");
     new.wakes();
     drop(old);
     queue.ack("e-2").unwrap();
@@ -117,22 +115,22 @@ fn the_drop_of_a_stream_that_was_taken_over_let_its_successor_sleep() {
 
 /// ```text
 /// s         0       1       2       ...    30
-/// stream    0 takes 1 takes 2 takes        0's lease ends: it alone has a place again
+/// stream    0 takes 1 takes 2 takes        0's lease ends: it alone has capacity
 /// ```
 #[test]
-fn a_lease_that_ended_woke_all_full_streams() {
+fn the_end_of_a_lease_wakes_only_the_stream_that_has_capacity_again() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
     let mut takers = Vec::new();
     for _ in 0..10 {
         queue.push("x").unwrap();
-        takers.push(taker(&mut streams));
+        takers.push(poll_until_taken(&mut streams));
         clock.advance(secs(1));
     }
     let first = takers[0];
     queue.push("last").unwrap();
-    rest_for_seconds(&mut streams, &clock, 3);
+    poll_for_seconds(&mut streams, &clock, 3);
     let before = clock.wakes();
     clock.advance_to_next();
     assert_eq!(clock.elapsed(), secs(30));
@@ -140,28 +138,28 @@ fn a_lease_that_ended_woke_all_full_streams() {
     let keeper = streams.iter().position(|stream| stream.wakes() > 0);
     let keeper = keeper.unwrap();
     if keeper != first {
-        streams[keeper].is_pending();
+        streams[keeper].assert_pending();
         assert_eq!(streams[first].wakes(), 1);
     }
     assert_eq!(streams[first].data(), "x");
 }
 
-/// The one that keeps the time goes; another full one must.
+/// The timekeeper is dropped; another full stream must keep the time.
 #[test]
-fn full_streams_keep_the_time_also_when_one_of_them_goes() {
+fn full_streams_keep_the_time_when_one_of_them_is_dropped() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1).grace(secs(60)));
+    let queue = queue_with(&clock, lease().max_in_flight(1).grace(secs(60)));
     let mut streams: Vec<_> = (0..4).map(|_| waiting(&queue, &clock)).collect();
     for _ in 0..4 {
         queue.push("x").unwrap();
-        taker(&mut streams);
+        poll_until_taken(&mut streams);
     }
     queue.push("last").unwrap();
-    rest_for_seconds(&mut streams, &clock, 3);
+    poll_for_seconds(&mut streams, &clock, 3);
     while let Some(stream) = streams.pop() {
         drop(stream);
         for _ in 0..3 {
-            streams.iter_mut().for_each(Task::is_pending);
+            streams.iter_mut().for_each(Task::assert_pending);
         }
         if !streams.is_empty() {
             assert_eq!(clock.next_deadline(), Some(secs(27)));
@@ -170,37 +168,36 @@ fn full_streams_keep_the_time_also_when_one_of_them_goes() {
     assert_eq!(clock.next_deadline(), None);
 }
 
-/// Its tick is gone with its end, and so must its part be in keeping the time.
+/// It has no tick after its end, so it must not remain the timekeeper.
 #[test]
 fn a_full_stream_that_ends_by_age_keeps_no_time() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
-    let mut other = Task::new(bare(&queue, &clock));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
+    let mut other = Task::new(quiet_stream(&queue, &clock));
     queue.push("a").unwrap();
     assert_eq!(other.data(), "a");
-    let aging = bare(&queue, &clock).max_age(secs(10));
+    let aging = quiet_stream(&queue, &clock).max_age(secs(10));
     let mut aging = Task::new(aging);
     push_all(&queue, &["b", "c"]);
     assert_eq!(aging.data(), "b");
-    other.is_pending();
-    aging.is_pending();
+    other.assert_pending();
+    aging.assert_pending();
     clock.advance(secs(10));
     aging.bytes();
-    aging.is_over();
+    aging.assert_ended();
     clock.advance(secs(20));
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "a");
 }
 
-/// Full of messages, not of comments.
+/// Comments do not count as in flight.
 #[test]
-fn a_full_stream_still_takes_comments() {
+fn a_full_stream_sends_comments() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     stream.wakes();
     queue.push(Event::comment("note")).unwrap();
     assert_eq!(stream.wakes(), 1);
@@ -208,18 +205,17 @@ fn a_full_stream_still_takes_comments() {
 }
 
 #[test]
-fn a_full_stream_still_gets_comments() {
+fn a_full_stream_is_woken_for_a_comment() {
     let clock = FakeClock::new();
     let lease = Lease::new(secs(30));
     let queue = builder(&clock).at_least_once(lease).build();
     let mut stream = waiting(&queue, &clock);
     queue.push("job").unwrap();
-    assert_eq!(stream.data(), "job");
-    stream.is_pending();
+    stream.assert_sends("job");
     queue.push(Event::comment("news")).unwrap();
     assert_eq!(stream.wakes(), 2);
     assert_eq!(stream.bytes(), ": news\n");
     queue.push("another").unwrap();
-    queue.push(Event::comment("behind it")).unwrap();
-    stream.is_pending();
+    queue.push(Event::comment("after it")).unwrap();
+    stream.assert_pending();
 }

@@ -1,11 +1,12 @@
-//! What a dropped stream had waits for its client.
+//! What was in flight to a dropped stream waits for its client.
 
 use std::time::Duration;
 
 use sse_queue::{FakeClock, Reason};
 
-use super::{adds_up, back, lease, lending, places, push_all, rest, usual};
-use crate::support::{Task, bare, secs, waiting};
+use super::{counts, lease, leased_queue, queue_with, resumed};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use crate::support::{Task, secs};
 
 /// ```text
 /// s    0            5 - 1 ns     5
@@ -14,22 +15,22 @@ use crate::support::{Task, bare, secs, waiting};
 #[test]
 fn what_a_dropped_stream_had_waits_for_the_grace() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut other = waiting(&queue, &clock);
-    let mut stream = Task::new(bare(&queue, &clock));
+    let mut stream = Task::new(quiet_stream(&queue, &clock));
     push_all(&queue, &["a", "b"]);
     assert_eq!(stream.data(), "a,b");
     queue.ack("e-1").unwrap();
     drop(stream);
-    other.is_pending();
+    other.assert_pending();
     clock.advance(Duration::new(4, 999_999_999));
-    other.is_pending();
-    assert_eq!(places(&queue), (0, 1, 0, 1));
+    other.assert_pending();
+    assert_eq!(counts(&queue), (0, 1, 0, 1));
     other.wakes();
     clock.advance(Duration::from_nanos(1));
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "b");
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 /// ```text
@@ -39,7 +40,7 @@ fn what_a_dropped_stream_had_waits_for_the_grace() {
 #[test]
 fn the_grace_does_not_make_a_lease_longer() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(1));
+    let queue = queue_with(&clock, lease().max_attempts(1));
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     assert_eq!(stream.data(), "a");
@@ -50,9 +51,9 @@ fn the_grace_does_not_make_a_lease_longer() {
 }
 
 #[test]
-fn an_orphan_can_be_confirmed_given_back_and_extended() {
+fn an_orphan_can_be_acked_nacked_and_extended() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(stream.data(), "a,b,c");
@@ -60,46 +61,50 @@ fn an_orphan_can_be_confirmed_given_back_and_extended() {
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert_eq!(queue.nack("e-2", secs(0)), Ok(()));
     assert_eq!(queue.extend_lease("e-3", secs(60)), Ok(()));
-    assert_eq!(rest(&queue), "b");
+    assert_eq!(drain_data(&queue), "b");
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "", "what was extended outlives the grace");
+    assert_eq!(
+        drain_data(&queue),
+        "",
+        "what was extended outlives the grace"
+    );
     assert_eq!(queue.ack("e-3"), Ok(()));
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn after_the_grace_there_is_nothing_to_come_back_to() {
+fn after_the_grace_a_client_takes_nothing_over() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!(stream.data(), "a,b");
     drop(stream);
     clock.advance(secs(5));
-    let mut stream = back(&queue, &clock, "e-1");
-    assert_eq!(places(&queue), (2, 0, 0, 0));
+    let mut stream = resumed(&queue, &clock, "e-1");
+    assert_eq!(counts(&queue), (2, 0, 0, 0));
     assert_eq!(stream.data(), "a,b");
-    // Nor to what was handed out anew: the id may be the first client's.
-    let mut again = back(&queue, &clock, "e-1");
-    again.is_pending();
-    assert_eq!(places(&queue), (0, 2, 0, 0));
-    adds_up(&queue);
+    // Nor what was redelivered: the id may be the first client's.
+    let mut again = resumed(&queue, &clock, "e-1");
+    again.assert_pending();
+    assert_eq!(counts(&queue), (0, 2, 0, 0));
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn a_client_that_is_gone_again_before_it_was_sent_anything_loses_nothing() {
+fn a_client_that_disconnects_before_anything_is_sent_loses_nothing() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(stream.data(), "a,b,c");
     drop(stream);
-    drop(back(&queue, &clock, "e-1"));
-    assert_eq!(places(&queue), (0, 2, 0, 1));
-    let mut stream = back(&queue, &clock, "e-2");
+    drop(resumed(&queue, &clock, "e-1"));
+    assert_eq!(counts(&queue), (0, 2, 0, 1));
+    let mut stream = resumed(&queue, &clock, "e-2");
     assert_eq!(stream.data(), "c", "another id of the same stream");
     drop(stream);
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "c");
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), "c");
+    assert_leases_accounted(&queue);
 }

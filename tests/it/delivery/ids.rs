@@ -3,52 +3,53 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use sse_queue::{
-    AckError, Event, FakeClock, KeepAlive, LastEventId, Lease, Message, PushError, Queue, Remaining,
-};
+use sse_queue::{AckError, Event, FakeClock, LastEventId, Lease, Message, PushError, Remaining};
 
-use super::{adds_up, lease, lending, own, push_all, rest, usual};
-use crate::support::{QueueStream, Task, builder, secs};
+use super::{lease, leased_queue, queue_with, resumed, with_own_id};
+use crate::support::queue::{
+    assert_leases_accounted, builder, drain_data, push_all, queue, quiet_stream, reader,
+};
+use crate::support::{Task, secs};
 
 #[test]
-fn an_id_of_its_own_is_refused_while_the_queue_answers_for_it() {
+fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(1));
+    let queue = queue_with(&clock, lease().max_attempts(1));
     let refused = || {
-        let refused = queue.push(own("mine")).unwrap_err();
+        let refused = queue.push(with_own_id("mine")).unwrap_err();
         assert!(matches!(refused, PushError::DuplicateId(_)));
-        assert_eq!(refused.into_message(), own("mine").into());
-        let mut waits = Task::new(queue.push_when_ready(own("mine")));
+        assert_eq!(refused.into_message(), with_own_id("mine").into());
+        let mut waits = Task::new(queue.push_when_ready(with_own_id("mine")));
         assert!(matches!(
             waits.poll(),
             Poll::Ready(Err(PushError::DuplicateId(_)))
         ));
     };
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     refused();
     assert!(queue.next_ready().is_some());
     refused();
     queue.nack("mine", secs(0)).unwrap();
     refused();
     assert_eq!(queue.take_dead_letters().len(), 1);
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     assert!(queue.cancel("mine"));
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     assert!(queue.next_ready().is_some());
     queue.ack("mine").unwrap();
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     assert_eq!(queue.ack("mine"), Err(AckError::Unknown), "not yet");
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn a_duplicate_in_line_leaves_its_place_to_the_next() {
+fn a_duplicate_in_line_passes_its_capacity_to_the_next() {
     let clock = FakeClock::new();
     let builder = builder(&clock).capacity(1);
     let queue = builder.at_least_once(lease()).build();
     queue.push("a").unwrap();
-    let mut first = Task::new(queue.push_when_ready(own("mine")));
-    let mut second = Task::new(queue.push_when_ready(own("mine")));
+    let mut first = Task::new(queue.push_when_ready(with_own_id("mine")));
+    let mut second = Task::new(queue.push_when_ready(with_own_id("mine")));
     let mut third = Task::new(queue.push_when_ready("b"));
     assert!(first.poll().is_pending());
     assert!(second.poll().is_pending());
@@ -63,21 +64,26 @@ fn a_duplicate_in_line_leaves_its_place_to_the_next() {
 }
 
 #[test]
-fn an_expired_message_that_nobody_had_looked_at_held_its_id() {
+fn an_expired_message_frees_its_id_before_any_poll() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
-    let brief = Message::from(own("mine")).expires_after(secs(1));
+    let queue = leased_queue(&clock);
+    let brief = Message::from(with_own_id("mine")).expires_after(secs(1));
     queue.push(brief).unwrap();
     clock.advance(secs(1));
-    assert_eq!(queue.push(own("mine")).unwrap().id(), "mine");
-    adds_up(&queue);
+    assert_eq!(queue.push(with_own_id("mine")).unwrap().id(), "mine");
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn no_two_held_messages_have_the_same_id() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_attempts(1));
-    let is_refused = || matches!(queue.push(own("e-2")), Err(PushError::ReservedId(_)));
+    let queue = queue_with(&clock, lease().max_attempts(1));
+    let is_refused = || {
+        matches!(
+            queue.push(with_own_id("e-2")),
+            Err(PushError::ReservedId(_))
+        )
+    };
     assert!(is_refused(), "not given yet");
     queue.push("a").unwrap();
     queue.push("b").unwrap();
@@ -99,7 +105,7 @@ fn no_two_held_messages_have_the_same_id() {
 #[test]
 fn ids_of_any_other_shape_go_through() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     for id in [
         "1795498212020-0",
         "3-12345",
@@ -108,87 +114,73 @@ fn ids_of_any_other_shape_go_through() {
         "e-01",
         "e-x",
     ] {
-        assert_eq!(queue.push(own(id)).unwrap().id(), id);
+        assert_eq!(queue.push(with_own_id(id)).unwrap().id(), id);
         assert!(queue.next_ready().is_some());
         assert_eq!(queue.ack(id), Ok(()), "{id}");
     }
     for id in ["e-0", "e-7", "e-d7", "e-18446744073709551616"] {
-        let refused = queue.push(own(id));
+        let refused = queue.push(with_own_id(id));
         assert!(matches!(refused, Err(PushError::ReservedId(_))), "{id}");
     }
 }
 
 #[test]
-fn ids_that_could_not_come_back_are_refused() {
+fn ids_that_no_client_could_send_back_are_refused() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
-    let refused = queue.push(own("")).unwrap_err();
+    let queue = leased_queue(&clock);
+    let refused = queue.push(with_own_id("")).unwrap_err();
     assert!(matches!(refused, PushError::EmptyId(_)));
     let most = "x".repeat(LastEventId::MAX_LEN);
-    assert_eq!(queue.push(own(&most)).unwrap().id(), most);
-    let refused = queue.push(own(&format!("{most}x"))).unwrap_err();
+    assert_eq!(queue.push(with_own_id(&most)).unwrap().id(), most);
+    let refused = queue.push(with_own_id(&format!("{most}x"))).unwrap_err();
     assert!(matches!(refused, PushError::IdTooLong(_)));
-    assert_eq!(refused.into_message(), own(&format!("{most}x")).into());
+    assert_eq!(
+        refused.into_message(),
+        with_own_id(&format!("{most}x")).into()
+    );
 }
 
 #[test]
 fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
     let clock = FakeClock::new();
-    let old = usual(&clock);
+    let old = leased_queue(&clock);
     push_all(&old, &["a", "b", "c"]);
-    old.push(own("mine")).unwrap();
+    old.push(with_own_id("mine")).unwrap();
     assert!(old.next_ready().is_some());
     old.ack("e-1").unwrap();
-    let new = usual(&clock);
+    let new = leased_queue(&clock);
     for message in old.take_remaining() {
         let id = message.id().to_owned();
         assert_eq!(new.push(message).unwrap().id(), id);
     }
-    assert_eq!(new.push("next").unwrap().id(), "e-5", "behind the highest");
-    assert_eq!(rest(&new), "b,c,x,next");
+    assert_eq!(new.push("next").unwrap().id(), "e-5", "after the highest");
+    assert_eq!(drain_data(&new), "b,c,x,next");
     for id in ["e-2", "e-3", "mine", "e-5"] {
         assert_eq!(new.ack(id), Ok(()), "{id}");
     }
     assert_eq!(new.stats().confirmed, 4);
 }
 
-fn jobs(clock: &FakeClock, lease: Lease) -> Queue {
-    crate::support::builder(clock).at_least_once(lease).build()
-}
-
-fn worker(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
-    Task::new(crate::support::bare(queue, clock))
-}
-
-fn come_back(queue: &Queue, clock: &FakeClock, id: &str) -> Task<QueueStream> {
-    let stream = queue
-        .stream_after(&LastEventId::new(id), clock.ticker())
-        .unwrap();
-    Task::new(stream.first_bytes(false).keep_alive(KeepAlive::off()))
-}
-
 /// It falls due while a stream reads the others, in more than one chunk.
 #[test]
 fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
     let clock = FakeClock::new();
-    let queue = crate::support::queue(&clock);
-    for data in ["a", "b"] {
-        queue.push(data).unwrap();
-    }
+    let queue = queue(&clock);
+    push_all(&queue, &["a", "b"]);
     queue.push(Message::from("late").after(secs(1))).unwrap();
     queue.close();
     clock.advance(secs(2));
-    let mut stream = Task::new(crate::support::bare(&queue, &clock).max_messages(1));
+    let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1));
     assert_eq!([stream.data(), stream.data()], ["a", "b"]);
-    stream.is_over();
+    stream.assert_ended();
     assert_eq!(queue.take_remaining().len(), 1);
 }
 
-/// It was given back for longer than it is valid.
+/// Its nack delays it beyond its expiry.
 #[test]
-fn the_parts_of_a_message_that_is_delayed_beyond_its_expiry_can_be_put_together() {
+fn a_message_that_is_delayed_beyond_its_expiry_can_be_rebuilt_from_its_parts() {
     let clock = FakeClock::new();
-    let queue = jobs(&clock, Lease::new(secs(60)));
+    let queue = queue_with(&clock, Lease::new(secs(60)));
     let id = queue
         .push(Message::from("x").expires_after(secs(5)))
         .unwrap()
@@ -207,11 +199,11 @@ fn the_parts_of_a_message_that_is_delayed_beyond_its_expiry_can_be_put_together(
     assert_eq!(again, Ok(taken));
 }
 
-/// The same, pushed as it is: it is of no use to anybody after its expiry.
+/// As above, but pushed as it is.
 #[test]
-fn a_message_that_comes_back_delayed_beyond_its_expiry_expires_when_it_did_before() {
+fn a_message_that_is_pushed_again_with_a_delay_beyond_its_expiry_keeps_its_expiry() {
     let clock = FakeClock::new();
-    let queue = jobs(&clock, Lease::new(secs(60)));
+    let queue = queue_with(&clock, Lease::new(secs(60)));
     let id = queue
         .push(Message::from("x").expires_after(secs(5)))
         .unwrap()
@@ -225,13 +217,13 @@ fn a_message_that_comes_back_delayed_beyond_its_expiry_expires_when_it_did_befor
     assert_eq!((queue.stats().expired, queue.stats().depth), (1, 0));
 }
 
-/// One with that id was confirmed, and another was pushed and handed to somebody else.
+/// A message with that id was confirmed, and another was pushed and sent to a second client.
 #[test]
 fn an_own_id_that_two_clients_were_handed_takes_nothing_over() {
     let clock = FakeClock::new();
-    let queue = jobs(&clock, Lease::new(secs(60)).max_in_flight(2));
+    let queue = queue_with(&clock, Lease::new(secs(60)).max_in_flight(2));
     let job = |data: &str| Event::new(data).id("job").unwrap();
-    let (mut one, mut two) = (worker(&queue, &clock), worker(&queue, &clock));
+    let (mut one, mut two) = (reader(&queue, &clock), reader(&queue, &clock));
     queue.push(job("first")).unwrap();
     queue.push("other").unwrap();
     assert_eq!(one.data(), "first,other");
@@ -240,24 +232,24 @@ fn an_own_id_that_two_clients_were_handed_takes_nothing_over() {
     assert_eq!(two.data(), "second");
     queue.push("third").unwrap();
     assert_eq!(two.data(), "third");
-    // The first client comes back: it has not seen what followed the first job.
+    // The first client resumes: it has not seen what followed the first job.
     drop(one);
-    let mut back = come_back(&queue, &clock, "job");
+    let mut back = resumed(&queue, &clock, "job");
     queue.push("fourth").unwrap();
     assert_eq!(
         back.data(),
         "fourth",
-        "the third job is with the second client"
+        "the third job is in flight to the second client"
     );
 }
 
-/// The dead letter begins anew, but its id was seen before.
+/// The dead letter starts afresh, but its id was seen before.
 #[test]
 fn the_id_of_a_dead_letter_that_another_client_gets_takes_nothing_over() {
     let clock = FakeClock::new();
     let lease = Lease::new(secs(60)).max_attempts(1).max_in_flight(2);
-    let queue = jobs(&clock, lease);
-    let (mut one, mut two) = (worker(&queue, &clock), worker(&queue, &clock));
+    let queue = queue_with(&clock, lease);
+    let (mut one, mut two) = (reader(&queue, &clock), reader(&queue, &clock));
     queue.push("a").unwrap();
     assert_eq!(one.data(), "a");
     queue.nack("e-1", Duration::ZERO).unwrap();
@@ -265,8 +257,8 @@ fn the_id_of_a_dead_letter_that_another_client_gets_takes_nothing_over() {
     let letter = queue.take_dead_letters().remove(0);
     queue.push(letter).unwrap();
     assert_eq!(two.data(), "a");
-    let _back = come_back(&queue, &clock, "e-1");
-    // It is still with the second client, and waits for no grace when that leaves.
+    let _back = resumed(&queue, &clock, "e-1");
+    // It is still in flight to the second client, without a grace.
     queue.push("b").unwrap();
     queue.push("c").unwrap();
     assert_eq!(two.data(), "b", "it has one in flight, and may have two");

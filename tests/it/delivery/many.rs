@@ -2,8 +2,9 @@
 
 use sse_queue::{FakeClock, Queue};
 
-use super::{adds_up, lease, places};
-use crate::support::{Task, bare, builder, secs};
+use super::{counts, lease};
+use crate::support::queue::{assert_leases_accounted, builder, quiet_stream};
+use crate::support::{Task, secs};
 
 const MANY: usize = 100_000;
 
@@ -26,34 +27,34 @@ fn all_in_order(queue: &Queue) {
 }
 
 #[test]
-fn a_hundred_thousand_whose_streams_all_drop_are_back_in_order() {
+fn a_hundred_thousand_messages_of_dropped_streams_are_requeued_in_order() {
     let clock = FakeClock::new();
     let queue = many(&clock);
     let mut streams = Vec::new();
     while queue.stats().depth > 0 {
-        let mut stream = Task::new(bare(&queue, &clock).max_messages(1000));
+        let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1000));
         while stream.poll_next().is_ready() {}
         streams.push(stream);
     }
-    assert_eq!(places(&queue), (0, MANY, 0, 0));
+    assert_eq!(counts(&queue), (0, MANY, 0, 0));
     assert_eq!(streams.len(), 100);
     drop(streams);
     clock.advance(secs(5));
     all_in_order(&queue);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn a_hundred_thousand_whose_leases_all_end_are_back_in_order() {
+fn a_hundred_thousand_messages_whose_leases_end_are_requeued_in_order() {
     let clock = FakeClock::new();
     let queue = many(&clock);
     all_in_order(&queue);
     clock.advance(secs(30));
     all_in_order(&queue);
     clock.advance(secs(30));
-    // Each call takes some of them back.
+    // Each call requeues some of them.
     while queue.stats().in_flight > 0 {}
-    assert_eq!(places(&queue), (0, 0, MANY, 0));
+    assert_eq!(counts(&queue), (0, 0, MANY, 0));
     assert_eq!(queue.take_dead_letters().len(), MANY);
-    adds_up(&queue);
+    assert_leases_accounted(&queue);
 }

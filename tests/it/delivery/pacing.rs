@@ -2,8 +2,9 @@
 
 use sse_queue::{FakeClock, LastEventId, Lease};
 
-use super::{lending, push_all, usual};
-use crate::support::{bare, secs, settled, waiting};
+use super::{leased_queue, queue_with};
+use crate::support::queue::{push_all, quiet_stream, waiting};
+use crate::support::{secs, settled};
 
 /// ```text
 /// s    0       10      20               30
@@ -11,46 +12,43 @@ use crate::support::{bare, secs, settled, waiting};
 /// ack                        at 25
 /// ```
 #[test]
-fn a_ticked_stream_that_is_full_goes_on_at_its_tick() {
+fn a_full_ticked_stream_continues_at_its_tick() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, Lease::new(secs(600)).max_in_flight(1));
-    let mut stream = settled(bare(&queue, &clock).every(secs(10)));
+    let queue = queue_with(&clock, Lease::new(secs(600)).max_in_flight(1));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
     push_all(&queue, &["a", "b"]);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(10));
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     clock.advance(secs(15));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     queue.ack("e-1").unwrap();
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(5));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "b");
 }
 
-/// The full one must not promise to look.
+/// No message may be reserved for the full stream.
 #[test]
-fn a_ticked_stream_that_is_full_leaves_the_rest_to_others() {
+fn a_full_ticked_stream_leaves_the_rest_to_others() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, Lease::new(secs(600)).max_in_flight(1));
-    let mut full = settled(bare(&queue, &clock).every(secs(10)));
-    let mut other = settled(bare(&queue, &clock).every(secs(10)));
+    let queue = queue_with(&clock, Lease::new(secs(600)).max_in_flight(1));
+    let mut full = settled(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut other = settled(quiet_stream(&queue, &clock).every(secs(10)));
     push_all(&queue, &["a", "b", "c"]);
-    full.is_pending();
-    other.is_pending();
+    full.assert_pending();
+    other.assert_pending();
     clock.advance(secs(10));
-    assert_eq!(full.data(), "a");
-    full.is_pending();
-    assert_eq!(other.data(), "b");
-    other.is_pending();
+    full.assert_sends("a");
+    other.assert_sends("b");
     full.wakes();
     other.wakes();
     queue.ack("e-2").unwrap();
     assert_eq!((full.wakes(), other.wakes()), (0, 1));
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(10));
     assert_eq!(other.data(), "c");
 }
@@ -62,16 +60,15 @@ fn a_ticked_stream_that_is_full_leaves_the_rest_to_others() {
 #[test]
 fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, Lease::new(secs(27)).max_in_flight(64));
-    let mut stream = settled(bare(&queue, &clock).every(secs(10)));
+    let queue = queue_with(&clock, Lease::new(secs(27)).max_in_flight(64));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
     clock.advance(secs(7));
     queue.push("a").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(3));
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     clock.advance(secs(27));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     clock.advance(secs(3));
     assert_eq!(stream.wakes(), 1);
@@ -79,9 +76,9 @@ fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
 }
 
 #[test]
-fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
+fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(stream.data(), "a,b,c");
@@ -90,8 +87,7 @@ fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
     let mut stream = settled(stream);
     for data in ["b", "c"] {
         clock.advance(secs(1));
-        assert_eq!(stream.data(), data);
-        stream.is_pending();
+        stream.assert_sends(data);
     }
 }
 
@@ -100,18 +96,17 @@ fn what_is_owed_to_a_ticked_stream_goes_at_its_ticks() {
 ///      a      nacked, armed     a
 /// ```
 #[test]
-fn a_spaced_stream_gets_what_came_back_after_its_gap() {
+fn a_spaced_stream_sends_a_requeued_message_after_its_gap() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
-    let mut stream = settled(bare(&queue, &clock).spaced(secs(20)));
+    let queue = leased_queue(&clock);
+    let mut stream = settled(quiet_stream(&queue, &clock).spaced(secs(20)));
     queue.push("a").unwrap();
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     clock.advance(secs(5));
     stream.wakes();
     queue.nack("e-1", secs(0)).unwrap();
     assert_eq!(stream.wakes(), 1, "to arm for the end of its gap");
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(14));
     assert_eq!(stream.wakes(), 0);
     clock.advance(secs(1));

@@ -4,13 +4,16 @@ use std::time::SystemTime;
 
 use sse_queue::{Confirm, FakeClock, LastEventId, Lease, Message};
 
-use super::{adds_up, back, lease, lending, own, places, push_all, rest, usual, waiting_for};
-use crate::support::{Task, bare, secs, settled, waiting};
+use super::{counts, lease, leased_queue, queue_with, resumed, with_own_id};
+use crate::support::queue::{
+    assert_leases_accounted, drain_data, push_all, quiet_stream, reader, waiting,
+};
+use crate::support::{Task, secs, settled};
 
 #[test]
-fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest_first() {
+fn a_client_that_resumes_confirms_what_it_saw_and_gets_the_rest_first() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c", "d"]);
     assert_eq!(stream.data(), "a,b,c,d");
@@ -18,22 +21,22 @@ fn a_client_that_comes_back_confirms_what_it_saw_and_gets_the_rest_first() {
     clock.advance(secs(4));
     let past = Message::from("past").at(SystemTime::UNIX_EPOCH);
     queue.push(past).unwrap();
-    let mut stream = back(&queue, &clock, "e-2");
-    assert_eq!(places(&queue), (1, 2, 0, 2));
+    let mut stream = resumed(&queue, &clock, "e-2");
+    assert_eq!(counts(&queue), (1, 2, 0, 2));
     assert_eq!(stream.data(), "c,d,past");
     assert_eq!(queue.stats().redelivered, 2);
-    // The grace of before is over, and the leases are new.
+    // The grace of the dropped stream is over, and the leases are new.
     clock.advance(secs(29));
-    assert_eq!(places(&queue), (0, 3, 0, 2));
+    assert_eq!(counts(&queue), (0, 3, 0, 2));
     clock.advance(secs(1));
-    assert_eq!(places(&queue), (3, 0, 0, 2));
-    adds_up(&queue);
+    assert_eq!(counts(&queue), (3, 0, 0, 2));
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn what_is_owed_goes_within_the_limits_of_a_chunk() {
+fn redelivered_messages_keep_to_the_limits_of_a_chunk() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c", "d", "e"]);
     assert_eq!(stream.data(), "a,b,c,d,e");
@@ -48,40 +51,40 @@ fn what_is_owed_goes_within_the_limits_of_a_chunk() {
 #[test]
 fn the_last_id_confirms_all_and_leaves_nothing_to_send() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
-    queue.push(own("mine")).unwrap();
+    queue.push(with_own_id("mine")).unwrap();
     assert_eq!(stream.data(), "a,x");
     drop(stream);
-    let mut stream = back(&queue, &clock, "mine");
-    stream.is_pending();
-    assert_eq!(places(&queue), (0, 0, 0, 2));
+    let mut stream = resumed(&queue, &clock, "mine");
+    stream.assert_pending();
+    assert_eq!(counts(&queue), (0, 0, 0, 2));
     assert_eq!(queue.ack("e-1"), Ok(()));
     queue.push("b").unwrap();
     assert_eq!(stream.data(), "b");
 }
 
-/// Another stream's messages are none of this client's business, whatever their numbers.
+/// Whatever the numbers of its messages.
 #[test]
 fn an_id_confirms_nothing_of_another_stream() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1));
+    let queue = queue_with(&clock, lease().max_in_flight(1));
     let mut one = waiting(&queue, &clock);
     let mut two = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!((one.data(), two.data()), ("a".into(), "b".into()));
     drop(two);
-    drop(back(&queue, &clock, "e-2"));
-    assert_eq!(places(&queue), (0, 1, 0, 1));
+    drop(resumed(&queue, &clock, "e-2"));
+    assert_eq!(counts(&queue), (0, 1, 0, 1));
     assert_eq!(queue.ack("e-1"), Ok(()));
 }
 
-/// What is confirmed is not in the order of numbers, but of handing out.
+/// A last event ID confirms messages in the order in which they were handed out, not of their numbers.
 #[test]
 fn up_to_an_id_means_in_the_order_of_handing_out() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("late").after(secs(1))).unwrap();
     queue.push("b").unwrap();
@@ -89,15 +92,15 @@ fn up_to_an_id_means_in_the_order_of_handing_out() {
     clock.advance(secs(1));
     assert_eq!(stream.data(), "late");
     drop(stream);
-    let mut stream = back(&queue, &clock, "e-2");
-    assert_eq!(places(&queue), (0, 1, 0, 1));
+    let mut stream = resumed(&queue, &clock, "e-2");
+    assert_eq!(counts(&queue), (0, 1, 0, 1));
     assert_eq!(stream.data(), "late");
 }
 
 #[test]
 fn an_id_that_is_not_in_flight_confirms_nothing() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     queue.push(Message::from("later").after(secs(9))).unwrap();
@@ -105,69 +108,72 @@ fn an_id_that_is_not_in_flight_confirms_nothing() {
     queue.ack("e-2").unwrap();
     drop(stream);
     for id in ["e-4", "e-5", "e-0", "f-1", "", "nonsense"] {
-        back(&queue, &clock, id).is_pending();
-        assert_eq!(places(&queue), (1, 2, 0, 1), "{id}");
+        resumed(&queue, &clock, id).assert_pending();
+        assert_eq!(counts(&queue), (1, 2, 0, 1), "{id}");
     }
-    let mut stream = back(&queue, &clock, "e-2");
-    assert_eq!(places(&queue), (1, 1, 0, 2), "it saw what it has acked");
+    let mut stream = resumed(&queue, &clock, "e-2");
+    assert_eq!(counts(&queue), (1, 1, 0, 2), "it saw what it has acked");
     assert_eq!(stream.data(), "c");
     drop(stream);
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "c", "late, and not lost");
+    assert_eq!(drain_data(&queue), "c", "it is late, not lost");
 }
 
 #[test]
-fn what_was_taken_without_a_stream_is_nobodys_to_take_over() {
+fn no_client_takes_over_what_was_taken_without_a_stream() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(rest(&queue), "a,b");
-    back(&queue, &clock, "e-1").is_pending();
-    assert_eq!(places(&queue), (0, 2, 0, 0));
+    assert_eq!(drain_data(&queue), "a,b");
+    resumed(&queue, &clock, "e-1").assert_pending();
+    assert_eq!(counts(&queue), (0, 2, 0, 0));
 }
 
 #[test]
-fn coming_back_twice_with_the_same_id_is_the_same_as_once() {
+fn resuming_twice_after_one_id_is_the_same_as_once() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!(stream.data(), "a,b");
     drop(stream);
-    let mut first = back(&queue, &clock, "e-1");
+    let mut first = resumed(&queue, &clock, "e-1");
     assert_eq!(first.data(), "b");
-    let mut second = back(&queue, &clock, "e-1");
-    first.is_pending();
+    let mut second = resumed(&queue, &clock, "e-1");
+    first.assert_pending();
     assert_eq!(second.data(), "b", "it was lost on the way");
     drop(first);
     clock.advance(secs(5));
-    assert_eq!(places(&queue), (0, 1, 0, 1));
-    adds_up(&queue);
+    assert_eq!(counts(&queue), (0, 1, 0, 1));
+    assert_leases_accounted(&queue);
 }
 
 /// The server has not noticed yet that the client is gone.
 #[test]
-fn a_stream_that_still_lives_begins_anew_when_it_is_taken_over() {
+fn a_live_stream_that_is_taken_over_starts_afresh() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut old = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
-    assert_eq!(old.data(), "a,b");
-    old.is_pending();
-    let mut new = back(&queue, &clock, "e-1");
+    old.assert_sends("a,b");
+    let mut new = resumed(&queue, &clock, "e-1");
     queue.push("c").unwrap();
     assert_eq!(old.data(), "c");
     assert_eq!(new.data(), "b");
     drop(old);
     clock.advance(secs(5));
-    assert_eq!(places(&queue), (1, 1, 0, 1), "what is taken over stays");
+    assert_eq!(
+        counts(&queue),
+        (1, 1, 0, 1),
+        "what is taken over stays in flight"
+    );
     assert_eq!(new.data(), "c");
 }
 
 #[test]
-fn a_client_that_came_back_late_confirmed_what_only_another_had() {
+fn a_client_that_resumes_late_confirms_nothing_of_another_client() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut late = waiting(&queue, &clock);
     push_all(&queue, &["a"]);
     assert_eq!(late.data(), "a");
@@ -179,36 +185,35 @@ fn a_client_that_came_back_late_confirmed_what_only_another_had() {
     assert_eq!(other.data(), "a");
 
     // The first has seen "a", and nothing of "b".
-    back(&queue, &clock, "e-1").is_pending();
+    resumed(&queue, &clock, "e-1").assert_pending();
     drop(other);
     clock.advance(secs(5));
-    assert_eq!(rest(&queue), "a,b");
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), "a,b");
+    assert_leases_accounted(&queue);
 }
 
 #[test]
-fn what_is_confirmed_while_it_is_owed_is_not_sent_again() {
+fn what_is_confirmed_before_its_redelivery_is_not_sent_again() {
     let clock = FakeClock::new();
-    let queue = usual(&clock);
+    let queue = leased_queue(&clock);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c", "d", "e"]);
     assert_eq!(stream.data(), "a,b,c,d,e");
-    let mut stream = back(&queue, &clock, "e-1");
+    let mut stream = resumed(&queue, &clock, "e-1");
     for id in ["e-2", "e-4"] {
         queue.ack(id).unwrap();
     }
     queue.nack("e-5", secs(1)).unwrap();
-    assert_eq!(stream.data(), "c");
-    stream.is_pending();
+    stream.assert_sends("c");
     clock.advance(secs(1));
     assert_eq!(stream.data(), "e");
 }
 
 #[test]
-fn a_client_that_saw_more_than_one_hold_of_the_lock_confirms_saw_it_all() {
+fn a_client_confirms_any_number_of_messages_by_its_last_id() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, lease().max_in_flight(1000));
-    let stream = bare(&queue, &clock).max_messages(1000);
+    let queue = queue_with(&clock, lease().max_in_flight(1000));
+    let stream = quiet_stream(&queue, &clock).max_messages(1000);
     let mut stream = settled(stream);
     for n in 0..1000 {
         queue.push(n.to_string()).unwrap();
@@ -217,8 +222,8 @@ fn a_client_that_saw_more_than_one_hold_of_the_lock_confirms_saw_it_all() {
         stream.data();
     }
     drop(stream);
-    let mut stream = back(&queue, &clock, "e-900");
-    assert_eq!(places(&queue), (0, 100, 0, 900));
+    let mut stream = resumed(&queue, &clock, "e-900");
+    assert_eq!(counts(&queue), (0, 100, 0, 900));
     let rest: Vec<_> = (900..1000).map(|n| n.to_string()).collect();
     let mut sent = Vec::new();
     while sent.len() < 100 {
@@ -228,41 +233,41 @@ fn a_client_that_saw_more_than_one_hold_of_the_lock_confirms_saw_it_all() {
 }
 
 #[test]
-fn coming_back_confirms_nothing_unless_the_queue_says_so() {
+fn resuming_confirms_nothing_when_acks_confirm() {
     let clock = FakeClock::new();
     let lease = lease().confirm(Confirm::ByAck);
-    let queue = lending(&clock, lease);
+    let queue = queue_with(&clock, lease);
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(stream.data(), "a,b,c");
     drop(stream);
     for _ in 0..2 {
-        let mut stream = back(&queue, &clock, "e-2");
+        let mut stream = resumed(&queue, &clock, "e-2");
         assert_eq!(
-            places(&queue),
+            counts(&queue),
             (0, 3, 0, 0),
             "what it has seen stays leased"
         );
         assert_eq!(stream.data(), "c", "what it has not seen comes again");
     }
     queue.ack("e-2").unwrap();
-    let mut stream = back(&queue, &clock, "e-2");
+    let mut stream = resumed(&queue, &clock, "e-2");
     assert_eq!(stream.data(), "c", "it has acked what it saw last");
     queue.ack("e-1").unwrap();
     queue.ack("e-3").unwrap();
-    stream.is_pending();
-    adds_up(&queue);
+    stream.assert_pending();
+    assert_leases_accounted(&queue);
 }
 
 #[test]
 fn a_client_that_acks_each_gets_the_one_that_was_lost_on_the_way() {
     let clock = FakeClock::new();
-    let queue = lending(&clock, Lease::new(secs(30)));
+    let queue = queue_with(&clock, Lease::new(secs(30)));
     push_all(&queue, &["a", "b"]);
-    let mut stream = waiting_for(&queue, &clock);
+    let mut stream = reader(&queue, &clock);
     assert_eq!(stream.data(), "a");
     queue.ack("e-1").unwrap();
     assert_eq!(stream.data(), "b");
     drop(stream);
-    assert_eq!(back(&queue, &clock, "e-1").data(), "b");
+    assert_eq!(resumed(&queue, &clock, "e-1").data(), "b");
 }

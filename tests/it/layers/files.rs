@@ -91,7 +91,7 @@ pub fn words_of(code: &str) -> Vec<&str> {
     words
 }
 
-/// Calls `found` with each path that starts with `path` and goes on with `words`: `::a::b`,
+/// Calls `found` with each path that starts with `path` and continues with `words`: `::a::b`,
 /// `::{a, b::C}`. Returns the number of words read.
 pub fn paths(words: &[&str], mut path: Vec<String>, found: &mut impl FnMut(&[String])) -> usize {
     let mut at = 0;

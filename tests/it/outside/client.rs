@@ -11,13 +11,13 @@ use serde_json::Value;
 
 pub(crate) use eventsource_stream::Event;
 
-/// A test that hangs is to fail. Nothing is measured by it.
+/// A test that hangs must fail. Nothing is measured by it.
 const HANG: Duration = Duration::from_secs(60);
 
 /// A connection that speaks HTTP/1.1, and stops wherever a test wants it to.
 pub(crate) struct Connection(BufReader<TcpStream>);
 
-/// An answer. Of a stream, the head alone.
+/// An answer; for a stream, its head alone.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -74,7 +74,7 @@ impl Connection {
         self.subscribe_at("/events", None::<&str>)
     }
 
-    /// Opens a stream as a client does that comes back.
+    /// Opens a stream as a client that reconnects.
     pub(crate) fn subscribe_after(self, id: impl AsRef<[u8]>) -> Self {
         self.subscribe_at("/events", Some(id))
     }
@@ -130,8 +130,8 @@ impl Connection {
         self.events_within(usize::MAX)
     }
 
-    /// The events within the next so many bytes. Then the connection is lost: what came of an
-    /// event that was not whole by then is no event.
+    /// The events within the next `bytes` bytes. Then the connection is lost: an event of which only
+    /// a part has arrived is no event.
     pub(crate) fn events_within(mut self, bytes: usize) -> impl Iterator<Item = Event> {
         let mut left = bytes;
         let mut chunks = iter::from_fn(move || {
@@ -151,7 +151,7 @@ impl Connection {
         assert!(self.0.get_ref().peek(&mut [0]).unwrap() > 0);
     }
 
-    /// Whatever comes until the server closes.
+    /// All that comes until the server closes the connection.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();

@@ -27,7 +27,7 @@ impl Server {
         Self::spawn(Command::new(binary(example)), address, flags)
     }
 
-    /// Starts an example that may open no more than so many files.
+    /// Starts an example that may open no more than `files` files.
     pub(crate) fn start_with_files(example: &str, files: u32, flags: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
@@ -94,7 +94,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // An error says that it has ended and was waited for.
+        // An error means that it has ended and was waited for.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,5 +1,5 @@
 //! Delivery at least once, against a naive model: random steps, and after each of them every
-//! message is where the model says, in one place.
+//! message is in the one state that the model gives it.
 
 mod checks;
 mod model;
@@ -13,7 +13,8 @@ use self::run::Run;
 use proptest::collection::vec;
 use sse_queue::{Confirm, FakeClock, Lease, Overflow};
 
-use crate::support::{Task, builder, secs};
+use crate::support::queue::builder;
+use crate::support::{Task, secs};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -34,9 +35,9 @@ enum Step {
     Extend(usize, u64),
     Cancel(usize),
     Advance(u64),
-    /// Polls whatever was woken until nothing is.
+    /// Polls the tasks that were woken until none is left.
     Run,
-    Bury,
+    TakeDead,
     TakeAll,
     Close,
 }
@@ -65,7 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<usize>().prop_map(Step::Cancel),
         24 => (1..6_u64).prop_map(Step::Advance),
         40 => Just(Step::Run),
-        4 => Just(Step::Bury),
+        4 => Just(Step::TakeDead),
         1 => Just(Step::TakeAll),
         1 => Just(Step::Close),
     ];
@@ -76,7 +77,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_message_is_in_one_place_and_that_is_where_it_belongs(
+    fn each_message_is_in_the_one_state_that_the_model_gives_it(
         steps in steps(),
         drops_oldest: bool,
     ) {
@@ -88,11 +89,11 @@ proptest! {
         for step in steps {
             run.step(step);
         }
-        run.wind_up();
+        run.confirm_all();
     }
 }
 
-/// Drains, too: they end when the last lease does, and not before.
+/// A drain ends when the last lease does, and not before.
 #[test]
 fn a_drain_under_random_leases_ends_with_the_last() {
     let clock = FakeClock::new();

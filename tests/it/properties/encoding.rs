@@ -67,7 +67,7 @@ prop_compose! {
     }
 }
 
-/// The events that the published parser makes of the stream in these chunks.
+/// The events that the published parser reads from the stream in these chunks.
 fn published(chunks: Vec<Bytes>) -> Vec<(String, String, String)> {
     let chunks = stream::iter(chunks.into_iter().map(Ok::<_, Infallible>));
     let events = chunks.eventsource().map(Result::unwrap);
@@ -162,7 +162,7 @@ proptest! {
         prop_assert!(ours.events.len() <= 1);
         prop_assert_eq!(&ours, &theirs);
 
-        // What is written to it goes behind its data, and changes nothing else.
+        // What is written to it follows its data, and changes nothing else.
         let mut event = event;
         event.write_str(&more).unwrap();
         let written = parse(&event.encode());

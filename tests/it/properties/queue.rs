@@ -12,7 +12,8 @@ use proptest::collection::vec;
 use sse_queue::{Event, FakeClock, Message, Overflow, PushError, PushWhenReady, Queue};
 
 use crate::support::parser::parse;
-use crate::support::{QueueStream, Task, bare, builder, ms};
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{Task, ms};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -158,7 +159,7 @@ impl World {
                     let push = (delay.unwrap_or(0), ttl, own, data);
                     assert_eq!(pushed.is_ok(), self.naive.push(now, self.overflow, push));
                 } else if self.naive.closed.is_none() {
-                    // Those in line come first; a refused push lets expired messages go all the same.
+                    // Producers in line come first; a refused push still removes expired messages.
                     assert!(matches!(pushed, Err(PushError::Full(_))));
                 }
                 if let Err(refused) = pushed {
@@ -190,7 +191,7 @@ impl World {
                 self.naive.took(now, &taken);
             }
             Step::Open(pace) => {
-                let stream = bare(&self.queue, &self.clock);
+                let stream = quiet_stream(&self.queue, &self.clock);
                 let stream = match pace {
                     Pace::AtOnce { messages } => stream.max_messages(messages),
                     Pace::Spaced(gap) => stream.spaced(ms(gap)),
@@ -257,7 +258,7 @@ impl World {
                 Poll::Ready(None) => {
                     assert!(
                         self.naive.closed.is_some(),
-                        "it ends, and nobody has closed"
+                        "it ends, and the queue is open"
                     );
                     assert!(
                         self.naive.due(now).is_empty(),
@@ -286,7 +287,7 @@ impl World {
         }
     }
 
-    /// An executor: polls whoever was woken, until nobody is.
+    /// An executor: polls the tasks that were woken, until none is left.
     fn run(&mut self) {
         for _ in 0..10_000 {
             if let Some(at) = self.streams.iter().position(|task| task.wakes() > 0) {
@@ -325,13 +326,13 @@ impl World {
         assert_eq!(stats.streams, self.streams.len());
     }
 
-    /// Without pacing, nothing due waits, and somebody looks no later than the next falls due.
-    fn keeps_the_time(&mut self) {
+    /// Without pacing, nothing due waits, and something is armed no later than the next due time.
+    fn assert_keeps_the_time(&mut self) {
         let now = self.now();
         if self.is_paced || self.naive.closed.is_some() {
             return;
         }
-        assert!(self.naive.due(now).is_empty(), "it could have gone");
+        assert!(self.naive.due(now).is_empty(), "it could have been sent");
         let next = self.naive.entries.iter().map(|entry| entry.due).min();
         if let Some(next) = next.filter(|_| self.jumped == 0) {
             let armed = self.clock.next_deadline();
@@ -339,15 +340,15 @@ impl World {
         }
     }
 
-    /// From here on only those are polled who were woken. Nothing may be left lying that is due.
-    fn comes_to_rest(&mut self) {
+    /// From here on only tasks that were woken are polled. Nothing that is due may be left.
+    fn assert_comes_to_rest(&mut self) {
         self.run();
         if self.streams.is_empty() {
             self.step(Step::Open(Pace::AtOnce { messages: 16 }));
         }
         self.run();
         for _ in 0..1000 {
-            self.keeps_the_time();
+            self.assert_keeps_the_time();
             if self.clock.advance_to_next().is_none() {
                 break;
             }
@@ -370,7 +371,7 @@ impl World {
             );
             assert!(
                 self.line.is_empty(),
-                "there is room, and somebody waits for it"
+                "there is capacity, and a producer waits for it"
             );
         }
     }
@@ -379,8 +380,8 @@ impl World {
 proptest! {
     #![proptest_config(config(1024))]
 
-    /// Whatever is done, in which order: the queue gives what the list gives, and then, polling those alone who were
-    /// woken, all of it.
+    /// Whatever is done, in whatever order: the queue sends what the list gives, and then all of it
+    /// when only tasks that were woken are polled.
     #[test]
     fn the_queue_equals_a_sorted_list_and_loses_no_wake_up(
         steps in steps(),
@@ -391,7 +392,7 @@ proptest! {
             world.step(step);
             world.check_stats();
         }
-        world.comes_to_rest();
+        world.assert_comes_to_rest();
         world.check_stats();
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::support::topic_model::{Bounds, Operation, run};
 
 proptest! {
-    /// No gap that is not told, no duplicate, one order for all, no lost wake-up.
+    /// No silent gap, no duplicate, one order for all, no lost wake-up.
     #[test]
     fn a_topic_does_what_its_model_does(
         bounds in any::<[u8; 3]>().prop_map(Bounds::decode),

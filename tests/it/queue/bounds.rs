@@ -2,8 +2,9 @@
 
 use sse_queue::{Event, FakeClock, Message, Overflow, PushError};
 
-use super::{SMALL, adds_up, rest};
-use crate::support::{Task, bare, builder, secs};
+use super::SMALL;
+use crate::support::queue::{assert_accounted, builder, drain_data, push_all, quiet_stream};
+use crate::support::{Task, secs};
 
 #[test]
 fn a_full_queue_hands_the_message_back() {
@@ -18,7 +19,7 @@ fn a_full_queue_hands_the_message_back() {
 }
 
 #[test]
-fn a_refused_message_comes_back_without_the_id_it_did_not_get() {
+fn a_refused_message_is_returned_without_an_id() {
     let queue = builder(&FakeClock::new()).capacity(1).build();
     queue.push("a").unwrap();
     let back = queue.push("b").unwrap_err().into_message();
@@ -37,7 +38,7 @@ fn bytes_are_counted_with_the_id_and_to_the_last_one() {
     queue.push("b").unwrap();
     assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
     assert_eq!(queue.stats().bytes, 2 * SMALL);
-    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(drain_data(&queue), "a,b");
     assert_eq!(queue.stats().bytes, 0);
 }
 
@@ -51,10 +52,10 @@ fn a_message_larger_than_the_queue_is_too_large_at_once() {
         assert_eq!(refused, PushError::TooLarge("bb".into()));
         let mut waits = Task::new(queue.push_when_ready("bb"));
         let std::task::Poll::Ready(Err(refused)) = waits.poll() else {
-            panic!("it waits for what never comes");
+            panic!("the push waits for capacity that never comes");
         };
         assert_eq!(refused, PushError::TooLarge("bb".into()));
-        assert_eq!(rest(&queue), "a", "nothing was dropped for it");
+        assert_eq!(drain_data(&queue), "a", "nothing was dropped for it");
     }
 }
 
@@ -66,17 +67,15 @@ fn drop_oldest_drops_from_the_head_and_counts() {
         .overflow(Overflow::DropOldest)
         .build();
     queue.push(Message::from("later").after(secs(1))).unwrap();
-    for data in ["a", "b", "c", "d"] {
-        queue.push(data).unwrap();
-    }
+    push_all(&queue, &["a", "b", "c", "d"]);
     clock.advance(secs(1));
-    assert_eq!(rest(&queue), "c,d,later");
+    assert_eq!(drain_data(&queue), "c,d,later");
     assert_eq!(queue.stats().dropped, 2);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
-fn drop_oldest_lets_expired_messages_go_before_it_drops_others() {
+fn drop_oldest_removes_expired_messages_before_it_drops_others() {
     let clock = FakeClock::new();
     let queue = builder(&clock)
         .capacity(2)
@@ -88,14 +87,14 @@ fn drop_oldest_lets_expired_messages_go_before_it_drops_others() {
         .unwrap();
     clock.advance(secs(1));
     queue.push("b").unwrap();
-    assert_eq!(rest(&queue), "a,b");
+    assert_eq!(drain_data(&queue), "a,b");
     let stats = queue.stats();
     assert_eq!((stats.expired, stats.dropped), (1, 0));
 }
 
-/// One large message needs the room of a thousand small ones.
+/// One large message needs the capacity of a thousand small ones.
 #[test]
-fn drop_oldest_makes_room_of_any_size() {
+fn drop_oldest_frees_as_much_as_a_large_message_needs() {
     let queue = builder(&FakeClock::new())
         .capacity_bytes(250_000)
         .overflow(Overflow::DropOldest)
@@ -105,17 +104,17 @@ fn drop_oldest_makes_room_of_any_size() {
     }
     let large = "y".repeat(249_780);
     queue.push(large.as_str()).unwrap();
-    assert_eq!(rest(&queue), large);
+    assert_eq!(drain_data(&queue), large);
     assert_eq!(queue.stats().dropped, 1000);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
-fn the_cap_on_streams_counts_those_that_live() {
+fn the_limit_on_streams_counts_live_streams() {
     let clock = FakeClock::new();
     let queue = builder(&clock).max_streams(2).build();
-    let one = bare(&queue, &clock);
-    let _two = bare(&queue, &clock);
+    let one = quiet_stream(&queue, &clock);
+    let _two = quiet_stream(&queue, &clock);
     assert_eq!(queue.stream(clock.ticker()).unwrap_err().limit, 2);
     drop(one);
     assert!(queue.stream(clock.ticker()).is_ok());

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use sse_queue::{Event, FakeClock, Message};
 
-use super::{adds_up, rest};
-use crate::support::{queue, secs};
+use crate::support::queue::{assert_accounted, drain_data, queue};
+use crate::support::secs;
 
 #[test]
-fn cancel_takes_back_due_scheduled_and_never_once() {
+fn a_cancel_withdraws_a_due_or_scheduled_message_once() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let delays = [Duration::ZERO, secs(5), Duration::MAX];
@@ -22,7 +22,7 @@ fn cancel_takes_back_due_scheduled_and_never_once() {
     }
     assert_eq!(queue.stats().withdrawn, 3);
     assert_eq!(queue.stats().bytes, 0);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn what_was_handed_out_cannot_be_cancelled() {
 }
 
 #[test]
-fn of_many_cancelled_in_the_middle_the_rest_leaves_in_order() {
+fn the_rest_leaves_in_order_when_many_are_cancelled_in_the_middle() {
     let queue = queue(&FakeClock::new());
     for n in 0..500 {
         queue.push(n.to_string()).unwrap();
@@ -46,12 +46,12 @@ fn of_many_cancelled_in_the_middle_the_rest_leaves_in_order() {
         assert!(queue.cancel(&format!("e-{}", n + 1)));
     }
     let left: Vec<_> = (0..500).step_by(3).map(|n: u32| n.to_string()).collect();
-    assert_eq!(rest(&queue), left.join(","));
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), left.join(","));
+    assert_accounted(&queue);
 }
 
 #[test]
-fn the_number_of_a_message_with_an_id_of_its_own_cancels_nothing() {
+fn the_number_of_a_message_with_an_own_id_cancels_nothing() {
     let queue = queue(&FakeClock::new());
     queue.push(Event::new("x").id("mine").unwrap()).unwrap();
     assert!(!queue.cancel("e-1"));

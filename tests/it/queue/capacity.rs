@@ -2,8 +2,9 @@
 
 use sse_queue::{FakeClock, Message, Overflow, PushError, Queue};
 
-use super::{SMALL, rest};
-use crate::support::{Task, builder, secs};
+use super::SMALL;
+use crate::support::queue::{builder, drain_data, push_all};
+use crate::support::{Task, secs};
 
 fn full(clock: &FakeClock) -> Queue {
     let queue = builder(clock).capacity(1).build();
@@ -12,7 +13,7 @@ fn full(clock: &FakeClock) -> Queue {
 }
 
 #[test]
-fn those_who_wait_for_room_get_it_in_their_order() {
+fn producers_get_capacity_in_the_order_of_their_line() {
     let queue = full(&FakeClock::new());
     let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
@@ -21,36 +22,43 @@ fn those_who_wait_for_room_get_it_in_their_order() {
     let [first, second] = &mut waits;
     assert!(queue.next_ready().is_some());
     assert_eq!((first.wakes(), second.wakes()), (1, 0));
-    assert!(second.poll().is_pending(), "the room is the first one's");
+    assert!(
+        second.poll().is_pending(),
+        "the capacity is reserved for the first"
+    );
     assert!(first.poll().is_ready());
     assert!(second.poll().is_pending());
     assert!(queue.next_ready().is_some());
     assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_ready());
-    assert_eq!(rest(&queue), "c");
+    assert_eq!(drain_data(&queue), "c");
 }
 
 #[test]
-fn a_plain_push_does_not_overtake_those_who_wait() {
+fn a_plain_push_does_not_overtake_a_waiting_producer() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {
         let clock = FakeClock::new();
         let queue = builder(&clock).capacity(1).overflow(overflow).build();
         queue.push("a").unwrap();
         let mut waits = Task::new(queue.push_when_ready("b"));
         if waits.poll().is_ready() {
-            assert_eq!(overflow, Overflow::DropOldest, "which never waits");
+            assert_eq!(
+                overflow,
+                Overflow::DropOldest,
+                "which never waits for capacity"
+            );
             continue;
         }
         assert!(queue.next_ready().is_some());
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert!(waits.poll().is_ready());
-        assert_eq!(rest(&queue), "b");
+        assert_eq!(drain_data(&queue), "b");
         queue.push("c").unwrap();
     }
 }
 
 #[test]
-fn the_first_in_line_that_is_dropped_leaves_its_room_to_the_next() {
+fn the_first_in_line_passes_its_capacity_on_when_it_is_dropped() {
     let queue = full(&FakeClock::new());
     let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
@@ -60,13 +68,13 @@ fn the_first_in_line_that_is_dropped_leaves_its_room_to_the_next() {
     assert!(queue.next_ready().is_some());
     assert_eq!(first.wakes(), 1);
     drop(first);
-    assert_eq!(second.wakes(), 1, "the wake-up went with it otherwise");
+    assert_eq!(second.wakes(), 1, "its wake-up is passed on");
     assert!(second.poll().is_ready());
-    assert_eq!(rest(&queue), "c");
+    assert_eq!(drain_data(&queue), "c");
 }
 
 #[test]
-fn one_in_the_middle_of_the_line_is_dropped_without_a_trace() {
+fn a_producer_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     let queue = full(&FakeClock::new());
     let mut waits = ["b", "c", "d"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
@@ -79,12 +87,12 @@ fn one_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     assert!(first.poll().is_ready());
     assert!(queue.next_ready().is_some());
     assert!(third.poll().is_ready());
-    assert_eq!(rest(&queue), "d");
+    assert_eq!(drain_data(&queue), "d");
     assert_eq!(queue.stats().pushed, 3);
 }
 
 #[test]
-fn what_is_dropped_before_it_was_polled_never_stood_in_line() {
+fn a_push_that_is_dropped_before_its_first_poll_never_joins_the_line() {
     let queue = full(&FakeClock::new());
     drop(queue.push_when_ready("b"));
     assert!(queue.next_ready().is_some());
@@ -95,9 +103,7 @@ fn what_is_dropped_before_it_was_polled_never_stood_in_line() {
 #[test]
 fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
     let queue = builder(&FakeClock::new()).capacity_bytes(3 * SMALL).build();
-    for data in ["a", "b", "c"] {
-        queue.push(data).unwrap();
-    }
+    push_all(&queue, &["a", "b", "c"]);
     let large = "L".repeat(2 * SMALL);
     let mut waits = [large.as_str(), "d"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
@@ -106,23 +112,24 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
     let [first, second] = &mut waits;
     for _ in 0..3 {
         assert!(first.poll().is_pending());
-        assert!(second.poll().is_pending(), "there is room, but not for it");
+        assert!(
+            second.poll().is_pending(),
+            "there is capacity, but not for it"
+        );
         assert!(queue.next_ready().is_some());
         assert_eq!((first.wakes(), second.wakes()), (1, 0));
     }
     assert!(first.poll().is_ready());
-    assert_eq!(second.wakes(), 1, "it is first now, and looks for itself");
+    assert_eq!(second.wakes(), 1, "it is first now, and checks for itself");
     assert!(second.poll().is_pending());
-    assert_eq!(rest(&queue), large);
+    assert_eq!(drain_data(&queue), large);
     assert!(second.poll().is_ready());
 }
 
 #[test]
-fn room_for_several_is_given_to_all_of_them() {
+fn capacity_for_several_producers_wakes_all_of_them() {
     let queue = builder(&FakeClock::new()).capacity(3).build();
-    for data in ["a", "b", "c"] {
-        queue.push(data).unwrap();
-    }
+    push_all(&queue, &["a", "b", "c"]);
     let mut waits = ["d", "e", "f"].map(|data| Task::new(queue.push_when_ready(data)));
     for task in &mut waits {
         assert!(task.poll().is_pending());
@@ -132,11 +139,11 @@ fn room_for_several_is_given_to_all_of_them() {
         assert_eq!(task.wakes(), 1);
         assert!(task.poll().is_ready());
     }
-    assert_eq!(rest(&queue), "d,e,f");
+    assert_eq!(drain_data(&queue), "d,e,f");
 }
 
 #[test]
-fn close_hands_back_to_all_who_wait_for_room() {
+fn a_close_hands_its_message_back_to_every_waiting_producer() {
     for end in [Queue::close, Queue::abort] {
         let queue = full(&FakeClock::new());
         let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
@@ -153,7 +160,7 @@ fn close_hands_back_to_all_who_wait_for_room() {
 }
 
 #[test]
-fn cancel_and_expiry_make_room_for_those_who_wait() {
+fn a_cancel_and_an_expiry_free_capacity_for_a_waiting_producer() {
     let clock = FakeClock::new();
     let queue = full(&clock);
     let mut waits = Task::new(queue.push_when_ready("b"));
@@ -174,9 +181,9 @@ fn cancel_and_expiry_make_room_for_those_who_wait() {
     assert!(waits.poll().is_ready());
 }
 
-/// Nobody looks at a queue without streams when its messages expire: whoever comes next does.
+/// A queue without streams does not notice that a message expires: the next call does.
 #[test]
-fn a_push_that_finds_others_in_line_lets_expired_messages_go() {
+fn a_push_that_finds_others_in_line_removes_expired_messages() {
     let clock = FakeClock::new();
     let queue = builder(&clock).capacity(1).build();
     let brief = Message::from("x").expires_after(secs(1));

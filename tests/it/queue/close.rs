@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use sse_queue::{Event, FakeClock, Message, PushError, Queue};
 
-use super::{HeldUp, adds_up, rest};
-use crate::support::{Task, builder, ms, queue, secs, waiting};
+use crate::support::clock::Interrupted;
+use crate::support::queue::{assert_accounted, builder, drain_data, push_all, queue, waiting};
+use crate::support::{Task, ms, secs};
 
 #[test]
 fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
@@ -25,7 +26,7 @@ fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
     let start = SystemTime::UNIX_EPOCH;
     assert_eq!(remaining[2].due(), Some(start + secs(2)));
     assert_eq!(remaining[2].expires(), Some(start + secs(4)));
-    adds_up(&old);
+    assert_accounted(&old);
 
     let new = builder(&clock).epoch("new").unwrap().build();
     for message in remaining {
@@ -38,23 +39,21 @@ fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
     assert!(new.cancel("e-3"));
     clock.advance(secs(3));
     assert_eq!(new.next_ready(), None, "expired");
-    adds_up(&new);
+    assert_accounted(&new);
 }
 
 #[test]
-fn what_remains_can_go_back_into_the_same_queue() {
+fn what_remains_can_be_pushed_into_the_same_queue() {
     let queue = queue(&FakeClock::new());
-    for data in ["a", "b"] {
-        queue.push(data).unwrap();
-    }
+    push_all(&queue, &["a", "b"]);
     for message in queue.take_remaining() {
         queue.push(message).unwrap();
     }
     let next = queue.push("c").unwrap();
     assert_eq!(next.id(), "e-5");
     assert!(queue.cancel("e-2"));
-    assert_eq!(rest(&queue), "a,c");
-    adds_up(&queue);
+    assert_eq!(drain_data(&queue), "a,c");
+    assert_accounted(&queue);
 }
 
 #[test]
@@ -68,11 +67,11 @@ fn what_expired_does_not_remain() {
     clock.advance(secs(1));
     assert_eq!(queue.take_remaining().len(), 1);
     assert_eq!(queue.stats().expired, 1);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
-fn a_closed_queue_hands_the_message_back_and_gives_what_was_due() {
+fn a_closed_queue_hands_the_message_back_and_delivers_what_was_due() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     queue.push("a").unwrap();
@@ -81,15 +80,15 @@ fn a_closed_queue_hands_the_message_back_and_gives_what_was_due() {
     assert!(queue.is_closed());
     assert_eq!(queue.push("c"), Err(PushError::Closed("c".into())));
     clock.advance(secs(2));
-    assert_eq!(rest(&queue), "a", "b was not due at the close");
+    assert_eq!(drain_data(&queue), "a", "b was not due at the close");
     queue.close();
-    assert_eq!(rest(&queue), "", "a second close changes nothing");
+    assert_eq!(drain_data(&queue), "", "a second close changes nothing");
     assert_eq!(queue.take_remaining().len(), 1);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
-fn an_aborted_queue_gives_nothing() {
+fn an_aborted_queue_delivers_nothing() {
     let queue = queue(&FakeClock::new());
     queue.push("a").unwrap();
     queue.close();
@@ -99,7 +98,7 @@ fn an_aborted_queue_gives_nothing() {
 }
 
 #[test]
-fn depth_age_and_streams_are_those_of_the_moment() {
+fn depth_age_and_streams_are_current() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let stream = waiting(&queue, &clock);
@@ -115,26 +114,25 @@ fn depth_age_and_streams_are_those_of_the_moment() {
 }
 
 #[test]
-fn streams_end_once_nobody_can_push_and_all_has_left() {
+fn streams_end_after_the_last_handle_and_the_last_message() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(1))).unwrap();
     let other = queue.clone();
     let pending = other.push_when_ready("y");
-    stream.is_pending();
+    stream.assert_pending();
     drop(queue);
     drop(other);
-    stream.is_pending();
+    stream.assert_pending();
     let mut pending = Task::new(pending);
     assert!(pending.poll().is_ready());
-    assert_eq!(stream.data(), "y");
-    stream.is_pending();
+    stream.assert_sends("y");
     drop(pending);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert_eq!(stream.data(), "x");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
@@ -147,13 +145,13 @@ fn the_last_handle_wakes_every_stream_when_nothing_is_left() {
     assert_eq!(streams[0].data(), "x");
     for stream in &mut streams[1..] {
         assert_eq!(stream.wakes(), 1);
-        stream.is_over();
+        stream.assert_ended();
     }
-    streams[0].is_over();
+    streams[0].assert_ended();
 }
 
 #[test]
-fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
+fn streams_end_when_the_last_message_expires_after_the_last_handle() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 2].map(|()| waiting(&queue, &clock));
@@ -165,13 +163,13 @@ fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
         )
         .unwrap();
     for stream in &mut streams {
-        stream.is_pending();
+        stream.assert_pending();
     }
     drop(queue);
     clock.advance(secs(1));
     let woken = streams.iter().position(|stream| stream.wakes() > 0);
-    streams[woken.unwrap()].is_over();
-    streams[1 - woken.unwrap()].is_over();
+    streams[woken.unwrap()].assert_ended();
+    streams[1 - woken.unwrap()].assert_ended();
 }
 
 /// ```text
@@ -179,24 +177,24 @@ fn streams_end_when_the_last_message_expires_behind_the_last_handle() {
 /// push:               reads 1 ms, locks: due at 1
 /// ```
 #[test]
-fn a_close_with_an_older_reading_than_the_last_push_gives_its_message() {
+fn a_close_with_an_older_reading_than_the_last_push_delivers_its_message() {
     let clock = FakeClock::new();
-    let held_up = HeldUp::new(&clock);
+    let held_up = Interrupted::new(&clock);
     let queue = Queue::builder().clock(held_up.clone()).build();
     let mut stream = waiting(&queue, &clock);
     let faster = queue.clone();
-    held_up.at_the_next_reading(move || {
+    held_up.run_after(0, move || {
         clock.advance(ms(1));
         let message = Message::from("x").after(Duration::ZERO);
         faster.push(message).unwrap();
     });
     queue.close();
     assert_eq!(stream.data(), "x");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
-fn a_message_that_never_falls_due_keeps_no_stream_open_once_nobody_can_push() {
+fn a_message_that_never_falls_due_keeps_no_stream_open_after_the_last_handle() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
@@ -204,10 +202,10 @@ fn a_message_that_never_falls_due_keeps_no_stream_open_once_nobody_can_push() {
         .push(Message::from("never").after(Duration::MAX))
         .unwrap();
     queue.push(Message::from("later").after(secs(1))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     drop(queue);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert_eq!(stream.data(), "later");
-    stream.is_over();
+    stream.assert_ended();
 }

@@ -1,47 +1,14 @@
 //! What a queue counts, and what it holds at most, whatever happens to it and however calls meet.
 
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use sse_queue::{Clock, Event, FakeClock, Lease, Message, Overflow, Queue};
+use sse_queue::{Event, FakeClock, Lease, Message, Overflow, Queue};
 
-use crate::support::{QueueStream, bare, builder, ms, secs};
-
-type Work = Box<dyn FnOnce() + Send>;
-
-/// A clock that runs something at one of its next readings: as another thread would between two
-/// parts of a call.
-#[derive(Clone, Default)]
-struct Interrupted {
-    clock: FakeClock,
-    /// After so many readings.
-    work: Arc<Mutex<Option<(usize, Work)>>>,
-}
-
-impl Interrupted {
-    fn run_after(&self, readings: usize, work: impl FnOnce() + Send + 'static) {
-        *self.work.lock().unwrap() = Some((readings, Box::new(work)));
-    }
-
-    fn has_run(&self) -> bool {
-        self.work.lock().unwrap().is_none()
-    }
-}
-
-impl Clock for Interrupted {
-    fn now(&self) -> SystemTime {
-        let now = self.clock.now();
-        let work = self.work.lock().unwrap().take();
-        match work {
-            Some((0, work)) => work(),
-            Some((left, work)) => *self.work.lock().unwrap() = Some((left - 1, work)),
-            None => {}
-        }
-        now
-    }
-}
+use crate::support::clock::Interrupted;
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{ms, secs};
 
 /// A queue of two messages at most, which holds a dead letter.
 fn one_is_dead(clock: &Interrupted) -> Queue {
@@ -55,7 +22,7 @@ fn one_is_dead(clock: &Interrupted) -> Queue {
     queue
 }
 
-/// Another thread takes the rest and pushes, while this one takes the dead letters.
+/// Another thread takes all other messages and pushes, while this one takes the dead letters.
 #[test]
 fn the_capacity_holds_while_two_threads_take_what_there_is() {
     let clock = Interrupted::default();
@@ -101,7 +68,7 @@ struct Random {
     streams: Vec<QueueStream>,
     /// Ids that were pushed, the newest last.
     ids: Vec<String>,
-    /// Messages that were taken out, and go in again.
+    /// Messages that were taken out, to be pushed again.
     back: Vec<Message>,
 }
 
@@ -174,7 +141,7 @@ impl Random {
                 }
             }
             80..95 if self.streams.len() < 4 => {
-                self.streams.push(bare(&self.queue, &self.clock));
+                self.streams.push(quiet_stream(&self.queue, &self.clock));
             }
             95..115 if !self.streams.is_empty() => {
                 let at = self.index(self.streams.len());
@@ -194,7 +161,7 @@ impl Random {
         }
     }
 
-    /// Whatever the id stands for, and whether or not it is in flight.
+    /// Acks, nacks, cancels or extends the message of a recent id, in flight or not.
     fn settle_one(&mut self) {
         let recent = self.ids.len().min(30);
         let at = self.ids.len() - 1 - self.index(recent);
@@ -219,7 +186,7 @@ impl Random {
     }
 }
 
-/// Own ids, messages that come back, dead letters, cancels, drops, streams that come and go.
+/// Own ids, messages that are pushed again, dead letters, cancels, drops, streams that come and go.
 #[test]
 fn the_bounds_hold_whatever_happens_and_all_is_free_at_the_end() {
     for overflow in [Overflow::Reject, Overflow::DropOldest] {

@@ -1,18 +1,19 @@
-//! Who keeps a queue's time: a driver, the streams, a producer; and the signal for dead letters.
+//! What keeps a queue's time: a driver, the streams, a producer; and the signal for dead letters.
 
 use std::task::Poll;
 use std::time::Duration;
 
 use sse_queue::{Event, FakeClock, KeepAlive, Lease, Message, Queue};
 
-use crate::support::{Task, bare, builder, ms, queue, secs, settled};
+use crate::support::queue::{QueueStream, builder, queue, quiet_stream};
+use crate::support::{Task, ms, secs, settled};
 
 fn lease() -> Lease {
     Lease::new(secs(30)).max_attempts(1)
 }
 
-fn quiet(queue: &Queue, clock: &FakeClock) -> Task<crate::support::QueueStream> {
-    settled(bare(queue, clock).keep_alive(KeepAlive::off()))
+fn quiet(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
+    settled(quiet_stream(queue, clock).keep_alive(KeepAlive::off()))
 }
 
 #[test]
@@ -58,11 +59,11 @@ fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
     assert!(driver.poll().is_pending());
     let mut stream = quiet(&queue, &clock);
     queue.push(Message::from("x").after(secs(5))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(stream.wakes(), 0);
     drop(driver);
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     assert_eq!(stream.data(), "x");
 }
@@ -124,7 +125,7 @@ fn a_driver_holds_no_handle() {
     assert!(driver.poll().is_pending());
     assert_eq!(stream.data(), "x");
     assert!(driver.poll().is_ready());
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// A queue that is full of a message which expires in 5 s.
@@ -170,15 +171,14 @@ fn a_stream_that_is_full_gives_a_producer_the_capacity_of_what_expires() {
     let queue = builder(&clock).capacity(2).at_least_once(lease).build();
     let mut stream = quiet(&queue, &clock);
     queue.push("in flight").unwrap();
-    assert_eq!(stream.data(), "in flight");
-    stream.is_pending();
+    stream.assert_sends("in flight");
     let brief = Message::from("brief").expires_after(secs(5));
     queue.push(brief).unwrap();
     let mut push = Task::new(queue.push_when_ready("next"));
     assert!(push.poll().is_pending());
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(push.wakes(), 1);
     assert!(push.poll().is_ready());
 }
@@ -202,7 +202,7 @@ fn dead_letters_have_a_signal() {
     assert_eq!(taken.len(), 1);
     assert_eq!(queue.stats().dead, 0);
 
-    // The end of the other lease is seen by whoever keeps the time.
+    // The timekeeper sees the end of the other lease.
     let mut letters = Task::new(queue.dead_letters());
     assert!(letters.poll().is_pending());
     let mut driver = Task::new(queue.drive(clock.ticker()));
@@ -278,18 +278,17 @@ fn numbers_begin_where_the_builder_says() {
 fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(lease()).build();
-    let stream = bare(&queue, &clock)
+    let stream = quiet_stream(&queue, &clock)
         .every(ms(100))
         .keep_alive(KeepAlive::off());
     let mut stream = settled(stream);
     queue.push("job").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(100));
-    assert_eq!(stream.data(), "job");
-    stream.is_pending();
+    stream.assert_sends("job");
     queue.push(Event::comment("news")).unwrap();
     assert!(stream.wakes() > 0);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(100));
     assert_eq!(stream.bytes(), ": news\n");
 }

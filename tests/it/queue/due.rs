@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sse_queue::{FakeClock, Message};
 
-use super::{adds_up, rest};
-use crate::support::{Task, bare, queue, secs, waiting};
+use crate::support::queue::{assert_accounted, drain_data, queue, quiet_stream, waiting};
+use crate::support::{Task, secs};
 
 #[test]
 fn nothing_leaves_a_nanosecond_before_it_is_due() {
@@ -13,9 +13,9 @@ fn nothing_leaves_a_nanosecond_before_it_is_due() {
     let queue = queue(&clock);
     queue.push(Message::from("x").after(secs(1))).unwrap();
     clock.advance(Duration::new(0, 999_999_999));
-    assert_eq!(rest(&queue), "");
+    assert_eq!(drain_data(&queue), "");
     clock.advance(Duration::from_nanos(1));
-    assert_eq!(rest(&queue), "x");
+    assert_eq!(drain_data(&queue), "x");
 }
 
 #[test]
@@ -25,16 +25,16 @@ fn a_message_leaves_until_the_nanosecond_before_it_expires() {
     let brief = |data| Message::from(data).after(secs(1)).expires_after(secs(1));
     queue.push(brief("a")).unwrap();
     clock.advance(Duration::new(1, 999_999_999));
-    assert_eq!(rest(&queue), "a");
+    assert_eq!(drain_data(&queue), "a");
     queue.push(brief("b")).unwrap();
     clock.advance(secs(2));
-    assert_eq!(rest(&queue), "");
+    assert_eq!(drain_data(&queue), "");
     assert_eq!(queue.stats().expired, 1);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
-fn what_expired_is_let_go_wherever_it_stands() {
+fn expired_messages_are_removed_wherever_they_stand() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     for (data, ttl) in [("a", 9), ("b", 1), ("c", 9), ("d", 1)] {
@@ -48,15 +48,15 @@ fn what_expired_is_let_go_wherever_it_stands() {
     clock.advance(secs(1));
     let stats = queue.stats();
     assert_eq!((stats.depth, stats.expired), (3, 2));
-    assert_eq!(rest(&queue), "a,c");
+    assert_eq!(drain_data(&queue), "a,c");
     clock.advance(secs(9));
     assert_eq!(queue.stats().depth, 0);
     assert_eq!(queue.stats().bytes, 0);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
-fn more_expired_messages_than_one_hold_of_the_lock_lets_go_hide_nothing() {
+fn a_message_is_found_beyond_any_number_of_expired_ones() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     for _ in 0..1000 {
@@ -66,9 +66,9 @@ fn more_expired_messages_than_one_hold_of_the_lock_lets_go_hide_nothing() {
     }
     queue.push("last").unwrap();
     clock.advance(secs(1));
-    assert_eq!(rest(&queue), "last");
+    assert_eq!(drain_data(&queue), "last");
     assert_eq!(queue.stats().expired, 1000);
-    adds_up(&queue);
+    assert_accounted(&queue);
 }
 
 #[test]
@@ -79,12 +79,12 @@ fn a_message_that_expires_at_once_is_never_delivered() {
     queue
         .push(Message::from("x").expires_after(Duration::ZERO))
         .unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(queue.stats().expired, 1);
 }
 
 #[test]
-fn the_longest_delays_and_times_to_live_overflow_nowhere() {
+fn the_longest_delays_and_lifetimes_do_not_overflow() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     clock.jump(Duration::MAX);
@@ -96,9 +96,8 @@ fn the_longest_delays_and_times_to_live_overflow_nowhere() {
     queue
         .push(Message::from("y").expires_after(Duration::MAX))
         .unwrap();
-    let mut stream = Task::new(bare(&queue, &clock));
-    assert_eq!(stream.data(), "y");
-    stream.is_pending();
+    let mut stream = Task::new(quiet_stream(&queue, &clock));
+    stream.assert_sends("y");
     clock.advance(Duration::MAX);
-    stream.is_pending();
+    stream.assert_pending();
 }

@@ -1,14 +1,15 @@
-//! What idle streams and a queue that is polled by hand cost: nothing.
+//! Idle streams and streams that are polled by hand cost no wake-up.
 
 use sse_queue::{FakeClock, KeepAlive, Message, Queue};
 
-use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{Task, ms, secs, settled};
 
 #[test]
-fn an_idle_queue_wakes_nobody() {
+fn an_idle_queue_wakes_no_stream() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let off = |queue: &Queue| bare(queue, &clock).keep_alive(KeepAlive::off());
+    let off = |queue: &Queue| quiet_stream(queue, &clock).keep_alive(KeepAlive::off());
     let mut streams = [(); 3].map(|()| settled(off(&queue)));
     queue.push("x").unwrap();
     for _ in 0..5 {
@@ -28,9 +29,9 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     let queue = queue(&clock);
     let mut streams: Vec<_> = (0..10_000_u64)
         .map(|n| match n % 3 {
-            0 => bare(&queue, &clock),
-            1 => bare(&queue, &clock).spaced(ms(20)),
-            _ => bare(&queue, &clock).every(ms(1 + n)),
+            0 => quiet_stream(&queue, &clock),
+            1 => quiet_stream(&queue, &clock).spaced(ms(20)),
+            _ => quiet_stream(&queue, &clock).every(ms(1 + n)),
         })
         .map(settled)
         .collect();
@@ -38,45 +39,44 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     assert_eq!(clock.wakes(), 0);
     assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 0);
 
-    // With keep-alive, that and no more.
+    // With keep-alive, one wake-up a period and no more.
     streams.truncate(10);
     let mut streams: Vec<_> = streams
         .into_iter()
         .map(|_| {
-            let stream = bare(&queue, &clock).every(ms(10));
+            let stream = quiet_stream(&queue, &clock).every(ms(10));
             settled(stream.keep_alive(KeepAlive::every(secs(15))))
         })
         .collect();
     let before = clock.wakes();
     for _ in 0..240 {
         clock.advance(ms(13_499));
-        streams.iter_mut().for_each(Task::is_pending);
+        streams.iter_mut().for_each(Task::assert_pending);
         clock.advance(ms(1_501));
         for stream in &mut streams {
             assert_eq!(stream.bytes(), ":\n");
-            stream.is_pending();
+            stream.assert_pending();
         }
     }
     assert_eq!(clock.wakes() - before, 10 * 240);
 }
 
-/// A stream that is read by hand neither keeps a waker nor is counted on.
+/// A stream that is polled by hand leaves no waker and is not relied on.
 #[test]
-fn polling_by_hand_takes_nobodys_wake_up() {
+fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut by_hand = bare(&queue, &clock);
+    let mut by_hand = quiet_stream(&queue, &clock);
     assert_eq!(by_hand.next_ready(), None);
-    let mut ticked = bare(&queue, &clock).every(secs(60));
+    let mut ticked = quiet_stream(&queue, &clock).every(secs(60));
     assert_eq!(ticked.next_ready(), None);
     let mut other = waiting(&queue, &clock);
     queue.push("a").unwrap();
     assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "a");
-    other.is_pending();
+    other.assert_sends("a");
     queue.push(Message::from("b").after(secs(1))).unwrap();
     other.wakes();
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(1));
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "b");

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use sse_queue::{FakeClock, Message, Queue};
 
-use super::{HeldUp, rest};
-use crate::support::{ms, queue, secs};
+use crate::support::clock::Interrupted;
+use crate::support::queue::{drain_data, queue};
+use crate::support::{ms, secs};
 
 /// ```text
 /// pushed at 0 s    c: 3 s    a: 1 s    b: 2 s    now
@@ -20,7 +21,7 @@ fn messages_leave_in_the_order_of_their_due_times() {
     queue.push("now").unwrap();
     clock.advance(secs(3));
     queue.push("last").unwrap();
-    assert_eq!(rest(&queue), "now,a,b,c,last");
+    assert_eq!(drain_data(&queue), "now,a,b,c,last");
 }
 
 #[test]
@@ -35,25 +36,25 @@ fn ties_go_by_arrival_across_producers_and_kinds() {
     one.push("c").unwrap();
     two.push(Message::from("d").after(Duration::ZERO)).unwrap();
     one.push("e").unwrap();
-    assert_eq!(rest(&queue), "a,b,c,d,e");
+    assert_eq!(drain_data(&queue), "a,b,c,d,e");
 }
 
 /// ```text
-/// slow:  reads 0 ms ................ locks: comes second, is due second
+/// slow:  reads 0 ms ................ locks second: due second
 /// fast:             reads 5 ms, locks
 /// ```
 #[test]
 fn a_push_whose_reading_of_the_clock_is_older_does_not_go_ahead() {
     let clock = FakeClock::new();
-    let held_up = HeldUp::new(&clock);
+    let held_up = Interrupted::new(&clock);
     let queue = Queue::builder().clock(held_up.clone()).build();
     let (fast, time) = (queue.clone(), clock.clone());
-    held_up.at_the_next_reading(move || {
+    held_up.run_after(0, move || {
         time.advance(ms(5));
         fast.push("fast").unwrap();
     });
     queue.push("slow").unwrap();
-    assert_eq!(rest(&queue), "fast,slow");
+    assert_eq!(drain_data(&queue), "fast,slow");
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn a_message_due_in_the_past_goes_ahead_of_what_fell_due_later() {
     queue
         .push(Message::from("past").at(SystemTime::UNIX_EPOCH + secs(50)))
         .unwrap();
-    assert_eq!(rest(&queue), "past,now");
+    assert_eq!(drain_data(&queue), "past,now");
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn many_threads_push_and_each_message_comes_out_once_in_its_producers_order() {
             });
         }
     });
-    let all = rest(&queue);
+    let all = drain_data(&queue);
     let mut next = [0; 4];
     for message in all.split(',') {
         let (producer, n) = message.split_once(' ').unwrap();

@@ -1,8 +1,9 @@
-//! Streams and drivers that do not poll, though they were woken: how long the others wait.
+//! Streams and drivers that are woken and not polled: how long the others wait.
 
 use sse_queue::{Event, FakeClock, Lease, Message};
 
-use crate::support::{Task, bare, builder, ms, pass, queue, run, secs, waiting};
+use crate::support::queue::{builder, queue, quiet_stream, waiting};
+use crate::support::{Task, ms, pass, run, secs};
 
 #[test]
 fn a_comment_for_a_full_stream_that_stalls_goes_to_another_full_one_within_a_second() {
@@ -13,7 +14,7 @@ fn a_comment_for_a_full_stream_that_stalls_goes_to_another_full_one_within_a_sec
     for stream in &mut streams {
         queue.push("job").unwrap();
         stream.bytes();
-        stream.is_pending();
+        stream.assert_pending();
     }
     run(&mut streams);
     clock.advance(secs(5));
@@ -21,7 +22,7 @@ fn a_comment_for_a_full_stream_that_stalls_goes_to_another_full_one_within_a_sec
     queue.push(Event::comment("news")).unwrap();
     let [stalled, other] = streams;
     assert!(stalled.is_woken());
-    assert_eq!(pass(&clock, secs(1), &mut [other]), 1);
+    assert_eq!(pass(&clock, secs(1), &mut [other]).len(), 1);
 }
 
 #[test]
@@ -56,13 +57,12 @@ fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
     queue.push("x").unwrap();
     assert!(stalled.is_woken());
     clock.advance(secs(2));
-    let mut other = Task::new(bare(&queue, &clock));
-    assert_eq!(other.data(), "x");
-    other.is_pending();
+    let mut other = Task::new(quiet_stream(&queue, &clock));
+    other.assert_sends("x");
     let mut polls = 0;
     while other.wakes() > 0 && polls < 1_000 {
         polls += 1;
-        other.is_pending();
+        other.assert_pending();
     }
     assert!(polls <= 2, "{polls} polls at one moment");
 }
@@ -72,7 +72,7 @@ fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
 fn a_ticked_stream_polled_by_hand_gets_what_a_stalled_one_was_woken_for() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut by_hand = bare(&queue, &clock).every(secs(1));
+    let mut by_hand = quiet_stream(&queue, &clock).every(secs(1));
     assert_eq!(by_hand.next_ready(), None);
     let stalled = waiting(&queue, &clock);
     queue.push("x").unwrap();
@@ -108,7 +108,7 @@ fn a_second_timekeeper_that_is_dropped_is_replaced() {
     drop(second);
     run(&mut others);
     assert!(!first.is_woken());
-    assert_eq!(pass(&clock, ms(10_700), &mut others), 1);
+    assert_eq!(pass(&clock, ms(10_700), &mut others).len(), 1);
 }
 
 /// ```text
@@ -124,14 +124,14 @@ fn a_message_that_is_due_before_the_last_one_has_a_second_timekeeper_too() {
     let mut streams: Vec<_> = (0..3).map(|_| waiting(&queue, &clock)).collect();
     queue.push(Message::from("late").after(secs(20))).unwrap();
     for stream in &mut streams {
-        stream.is_pending();
+        stream.assert_pending();
         stream.wakes();
     }
     let first = streams.pop().unwrap();
     clock.advance(ms(300));
     queue.push(Message::from("early").after(secs(5))).unwrap();
     assert!(first.is_woken());
-    assert_eq!(pass(&clock, secs(6), &mut streams), 1);
+    assert_eq!(pass(&clock, secs(6), &mut streams).len(), 1);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn with_a_driver_two_stalled_streams_hold_up_a_third_for_two_seconds() {
         while driver.wakes() > 0 {
             assert!(driver.poll().is_pending());
         }
-        taken += run(&mut others);
+        taken += run(&mut others).len();
         clock.advance(ms(100));
     }
     assert_eq!(taken, 1);
@@ -192,7 +192,7 @@ fn a_stream_that_does_not_poll_holds_up_the_others_for_a_second() {
         assert!(streams.iter().all(|stream| stream.wakes() == 1));
         for other in &mut others {
             if other.wakes() > 0 {
-                other.is_pending();
+                other.assert_pending();
             }
         }
         clock.advance(secs(1));
@@ -223,24 +223,24 @@ fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
     clock.advance(secs(1));
     assert_eq!([other.wakes(), third.wakes()], [1, 0]);
     assert_eq!(other.data(), "x");
-    third.is_pending();
+    third.assert_pending();
 }
 
 #[test]
-fn a_ticked_stream_that_does_not_come_back_holds_up_the_others_for_a_second() {
+fn a_ticked_stream_that_is_not_polled_at_its_tick_holds_up_the_others_for_a_second() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stalled = Task::new(bare(&queue, &clock).every(secs(10)));
-    stalled.is_pending();
+    let mut stalled = Task::new(quiet_stream(&queue, &clock).every(secs(10)));
+    stalled.assert_pending();
     queue.push("x").unwrap();
-    stalled.is_pending();
-    let mut other = Task::new(bare(&queue, &clock).every(secs(10)));
-    other.is_pending();
+    stalled.assert_pending();
+    let mut other = Task::new(quiet_stream(&queue, &clock).every(secs(10)));
+    other.assert_pending();
     clock.advance(secs(10));
     assert_eq!(stalled.wakes(), 2, "for the push, and at its tick");
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(1));
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(9));
     assert_eq!(other.data(), "x");
 }

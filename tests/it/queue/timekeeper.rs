@@ -2,7 +2,8 @@
 
 use sse_queue::{FakeClock, Message};
 
-use crate::support::{Task, bare, queue, secs, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{Task, secs};
 
 #[test]
 fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
@@ -12,7 +13,7 @@ fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
     queue.push(Message::from("x").after(secs(5))).unwrap();
     assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 2);
     for stream in &mut streams {
-        stream.is_pending();
+        stream.assert_pending();
     }
     // Two are armed; at the due time the first of them alone is woken.
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
@@ -38,7 +39,7 @@ fn an_earlier_message_arms_again() {
         };
         assert_eq!(woken, expected, "{data}");
         for stream in &mut streams {
-            stream.is_pending();
+            stream.assert_pending();
         }
         assert_eq!(
             clock.next_deadline(),
@@ -52,18 +53,18 @@ fn an_earlier_message_arms_again() {
 /// due                       x, cancelled   y
 /// ```
 #[test]
-fn a_timekeeper_that_looked_at_an_empty_queue_slept_through_the_next_message() {
+fn a_timekeeper_that_found_an_empty_queue_arms_for_the_next_message() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     let receipt = queue.push(Message::from("x").after(secs(5))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert!(queue.cancel(receipt.id()));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     queue.push(Message::from("y").after(secs(10))).unwrap();
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(10));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "y");
@@ -72,27 +73,27 @@ fn a_timekeeper_that_looked_at_an_empty_queue_slept_through_the_next_message() {
 /// ```text
 /// s        0       1           2
 /// x        push    cancelled
-/// y                push        due: who waits knows of it
+/// y                push        due: the stream is armed for it
 /// ```
 #[test]
-fn a_timekeeper_whose_message_went_away_misses_the_next_no_more() {
+fn a_timekeeper_that_wakes_for_a_cancelled_message_arms_for_the_next() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(1))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert!(queue.cancel("e-1"));
     clock.advance(secs(1));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     queue.push(Message::from("y").after(secs(1))).unwrap();
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     assert_eq!(stream.data(), "y");
 }
 
-/// Once dropped, once parked, once slow: the time is kept by another each time.
+/// The timekeeper is dropped, then parked, then slow: another replaces it each time.
 #[test]
 fn the_timekeepers_role_moves_on() {
     let clock = FakeClock::new();
@@ -100,24 +101,23 @@ fn the_timekeepers_role_moves_on() {
     queue.push(Message::from("x").after(secs(5))).unwrap();
     let keeper = waiting(&queue, &clock);
     assert_eq!(clock.next_deadline(), Some(secs(5)));
-    let mut second = Task::new(bare(&queue, &clock).spaced(secs(60)));
-    second.is_pending();
+    let mut second = Task::new(quiet_stream(&queue, &clock).spaced(secs(60)));
+    second.assert_pending();
     let mut third = waiting(&queue, &clock);
     drop(keeper);
     assert_eq!([second.wakes(), third.wakes()], [1, 1], "dropped");
-    second.is_pending();
-    third.is_pending();
+    second.assert_pending();
+    third.assert_pending();
     drop(third);
-    second.is_pending();
+    second.assert_pending();
     assert_eq!(clock.next_deadline(), Some(secs(5)));
 
-    // It takes something and comes last for a minute; the other waits.
+    // It takes a message and is last in line for a minute; the other waits.
     queue.push("now").unwrap();
-    assert_eq!(second.data(), "now");
-    second.is_pending();
+    second.assert_sends("now");
     let mut fourth = waiting(&queue, &clock);
     clock.advance(secs(5));
-    second.is_pending();
+    second.assert_pending();
     assert_eq!(fourth.wakes(), 1);
     assert_eq!(fourth.data(), "x");
 }
@@ -128,7 +128,7 @@ fn a_timekeeper_that_took_something_and_is_slow_keeps_no_time() {
     let queue = queue(&clock);
     let mut slow = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(5))).unwrap();
-    slow.is_pending();
+    slow.assert_pending();
     queue.push("now").unwrap();
     assert_eq!(slow.data(), "now");
     let mut other = waiting(&queue, &clock);

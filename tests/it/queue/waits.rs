@@ -1,11 +1,12 @@
-//! What waits at a queue (streams, producers, drivers, drains, waits for dead letters) is woken for
-//! what it waits for, when time passes or when the queue ends.
+//! Streams, producers, drivers, drains and waits for dead letters are woken for
+//! what they wait for, when time passes or when the queue ends.
 
 use std::task::Poll;
 
 use sse_queue::{Event, FakeClock, Lease, Message};
 
-use crate::support::{Task, builder, ms, pass, queue, secs, waiting};
+use crate::support::queue::{builder, queue, waiting};
+use crate::support::{Task, ms, pass, secs};
 
 fn long() -> Lease {
     Lease::new(secs(3_600))
@@ -18,12 +19,12 @@ fn a_scheduled_comment_reaches_a_full_stream_when_it_is_due() {
     let mut stream = waiting(&queue, &clock);
     queue.push("job").unwrap();
     stream.bytes();
-    stream.is_pending();
+    stream.assert_pending();
     let comment = Message::from(Event::comment("news")).after(secs(5));
     queue.push(comment).unwrap();
     let mut streams = [stream];
-    assert_eq!(pass(&clock, ms(4_999), &mut streams), 0);
-    assert_eq!(pass(&clock, ms(1), &mut streams), 1);
+    assert_eq!(pass(&clock, ms(4_999), &mut streams).len(), 0);
+    assert_eq!(pass(&clock, ms(1), &mut streams).len(), 1);
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
     let _driver = queue.drive(clock.ticker());
     let mut streams = [waiting(&queue, &clock)];
     queue.push(Message::from("x").after(secs(5))).unwrap();
-    assert_eq!(pass(&clock, secs(5), &mut streams), 1);
+    assert_eq!(pass(&clock, secs(5), &mut streams).len(), 1);
 }
 
 #[test]
@@ -68,7 +69,7 @@ fn a_drain_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
     assert!(drain.poll().is_ready());
 }
 
-/// The `Clock` jumps past the end of the lease; the ticker goes on as before.
+/// The `Clock` jumps past the end of the lease; the ticker does not.
 #[test]
 fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
     let clock = FakeClock::new();
@@ -84,7 +85,7 @@ fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
 }
 
 #[test]
-fn a_producer_with_a_ticker_gets_the_capacity_of_what_came_back_and_expires() {
+fn a_producer_with_a_ticker_gets_the_capacity_of_a_requeued_message_that_expires() {
     let clock = FakeClock::new();
     let queue = builder(&clock).capacity(1).at_least_once(long()).build();
     let brief = Message::from("brief").expires_after(secs(10));
@@ -120,14 +121,14 @@ fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
     assert_eq!(dead.len(), 1);
 }
 
-/// Counts those that were woken, and finds each of them ready; polls nothing else.
+/// Removes the tasks that were woken, each of which must be ready; returns their number.
 fn ended<T>(tasks: &mut Vec<T>, mut is_woken: impl FnMut(&mut T) -> bool) -> usize {
     let before = tasks.len();
     tasks.retain_mut(|task| !is_woken(task));
     before - tasks.len()
 }
 
-/// More of each kind than one call wakes: each that is woken wakes more.
+/// More tasks of each kind than one call wakes: each that is woken wakes more.
 #[test]
 fn an_abort_ends_all_that_waits_in_a_crowd() {
     let clock = FakeClock::new();
@@ -158,7 +159,7 @@ fn an_abort_ends_all_that_waits_in_a_crowd() {
         let streams = ended(&mut streams, |stream| {
             let is_woken = stream.wakes() > 0;
             if is_woken {
-                stream.is_over();
+                stream.assert_ended();
             }
             is_woken
         });

@@ -3,11 +3,11 @@
 use futures_core::Stream;
 use sse_queue::{FakeClock, Lease, Message};
 
-use super::rest;
-use crate::support::{Task, bare, builder, ms, pass, queue, run, secs, settled, waiting};
+use crate::support::queue::{QueueStream, builder, drain_data, queue, quiet_stream, waiting};
+use crate::support::{Task, ms, pass, run, secs, settled};
 
 #[test]
-fn one_message_wakes_one_of_many_the_longest_waiting_and_the_first_a_timekeeper_too() {
+fn a_message_wakes_the_longest_waiting_stream_and_the_first_message_a_timekeeper_too() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
@@ -17,11 +17,10 @@ fn one_message_wakes_one_of_many_the_longest_waiting_and_the_first_a_timekeeper_
         let of = |at| usize::from(at == expected || (at == 9 && turn == 0));
         assert_eq!(wakes, (0..10).map(of).collect::<Vec<_>>());
         if turn == 0 {
-            // It leaves the message to the one that was woken for it.
-            streams[9].is_pending();
+            // It leaves the message to the stream that was woken for it.
+            streams[9].assert_pending();
         }
-        assert_eq!(streams[expected].data(), "x");
-        streams[expected].is_pending();
+        streams[expected].assert_sends("x");
     }
 }
 
@@ -36,14 +35,14 @@ fn a_burst_wakes_as_many_streams_as_it_takes() {
     assert_eq!(
         streams.each_ref().map(Task::wakes),
         [1, 0, 0, 1],
-        "one takes all; the last keeps the time"
+        "one takes all; the last is a timekeeper"
     );
     for n in 16..20 {
         queue.push(n.to_string()).unwrap();
     }
     assert_eq!(streams.each_ref().map(Task::wakes), [0, 1, 0, 0]);
     assert_eq!(streams[0].data().split(',').count(), 16);
-    streams[3].is_pending();
+    streams[3].assert_pending();
     assert_eq!(streams[1].data(), "16,17,18,19");
     assert_eq!(streams.each_ref().map(Task::wakes), [0, 0, 0, 0]);
 }
@@ -75,7 +74,7 @@ fn a_thousand_messages_wake_a_timekeeper_once() {
             let woken = stream.wakes();
             wakes += woken;
             if woken > 0 && stream.poll_next().is_ready() {
-                stream.is_pending();
+                stream.assert_pending();
             }
         }
     }
@@ -87,39 +86,38 @@ fn a_thousand_messages_wake_a_timekeeper_once() {
 fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut spaced = Task::new(bare(&queue, &clock).spaced(secs(5)));
-    spaced.is_pending();
+    let mut spaced = Task::new(quiet_stream(&queue, &clock).spaced(secs(5)));
+    spaced.assert_pending();
     queue.push("first").unwrap();
-    assert_eq!(spaced.data(), "first");
-    spaced.is_pending();
+    spaced.assert_sends("first");
     let mut other = waiting(&queue, &clock);
     queue.push("second").unwrap();
     assert_eq!(other.data(), "second");
-    assert_eq!(rest(&queue), "");
+    assert_eq!(drain_data(&queue), "");
 }
 
 #[test]
-fn a_woken_stream_that_others_were_faster_than_wakes_nobody() {
+fn a_woken_stream_that_finds_its_message_taken_wakes_no_other() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
     assert!(queue.next_ready().is_some());
     assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 1]);
-    streams[0].is_pending();
-    streams[2].is_pending();
+    streams[0].assert_pending();
+    streams[2].assert_pending();
     assert_eq!(streams[1].wakes(), 0);
     queue.push("y").unwrap();
     assert_eq!(
         streams.each_ref().map(Task::wakes),
         [0, 1, 0],
-        "the first stands at the end of the line now"
+        "the first is at the end of the line now"
     );
 }
 
-/// The message in hand is not lost, and the others are woken.
+/// The message that is being pushed is not lost, and the other streams are woken.
 #[test]
-fn a_waker_that_panics_harms_nobody_else() {
+fn a_waker_that_panics_harms_no_other_stream() {
     struct Panics;
 
     impl std::task::Wake for Panics {
@@ -131,7 +129,7 @@ fn a_waker_that_panics_harms_nobody_else() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut mine = waiting(&queue, &clock);
-    let mut other = bare(&queue, &clock);
+    let mut other = quiet_stream(&queue, &clock);
     let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
     let mut cx = std::task::Context::from_waker(&waker);
     assert!(
@@ -144,7 +142,7 @@ fn a_waker_that_panics_harms_nobody_else() {
     }
     assert_eq!(mine.data().split(',').count(), 16);
     assert_eq!(mine.data().split(',').count(), 16);
-    mine.is_pending();
+    mine.assert_pending();
     queue.close();
     assert_eq!(mine.wakes(), 2, "for the first message, and for the end");
 }
@@ -163,7 +161,7 @@ fn a_hundred_pushes_at_one_moment_wake_a_driver_once() {
     let (mut wakes, mut chunks) = (0, 0);
     for _ in 0..100 {
         queue.push("x").unwrap();
-        chunks += run(&mut streams);
+        chunks += run(&mut streams).len();
         let woken = driver.wakes();
         wakes += woken;
         if woken > 0 {
@@ -183,7 +181,7 @@ fn a_driver_of_an_idle_queue_arms_nothing() {
     assert_eq!(driver.wakes(), 0);
 }
 
-/// Two workers of one job each: both are busy, both are free, a hundred times at one moment.
+/// Two workers of one job each are both busy, then both free, a hundred times at one moment.
 #[test]
 fn workers_that_are_busy_in_turns_are_woken_once_a_job() {
     let clock = FakeClock::new();
@@ -235,9 +233,9 @@ fn scheduled_messages_cost_one_wake_each_and_one_a_second() {
 #[test]
 fn a_flow_over_busy_streams_costs_one_extra_wake_a_second() {
     struct Busy {
-        task: Task<crate::support::QueueStream>,
+        task: Task<QueueStream>,
         until: u32,
-        /// It polls when it is free again, woken or not.
+        /// When it is free again, and polls whether it was woken or not.
         comes_back: bool,
     }
 
@@ -291,7 +289,11 @@ fn a_call_that_finds_a_crowd_due_wakes_at_most_64() {
         .map(|stream| usize::from(stream.is_woken()))
         .sum();
     assert!((1..=64).contains(&woken), "{woken}");
-    assert_eq!(run(&mut streams), 200, "each that is woken wakes more");
+    assert_eq!(
+        run(&mut streams).len(),
+        200,
+        "each that is woken wakes more"
+    );
 }
 
 /// ```text
@@ -304,19 +306,17 @@ fn a_call_that_finds_a_crowd_due_wakes_at_most_64() {
 fn a_message_after_a_quiet_period_goes_at_once_to_the_stream_whose_gap_is_over() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut slow = settled(bare(&queue, &clock).spaced(secs(10)));
+    let mut slow = settled(quiet_stream(&queue, &clock).spaced(secs(10)));
     queue.push("a").unwrap();
-    assert_eq!(slow.data(), "a");
-    slow.is_pending();
-    let mut quick = Task::new(bare(&queue, &clock).spaced(ms(100)));
+    slow.assert_sends("a");
+    let mut quick = Task::new(quiet_stream(&queue, &clock).spaced(ms(100)));
     queue.push("b").unwrap();
     if slow.wakes() > 0 {
-        slow.is_pending();
+        slow.assert_pending();
     }
-    assert_eq!(quick.data(), "b");
-    quick.is_pending();
+    quick.assert_sends("b");
     let mut streams = [slow, quick];
-    assert_eq!(pass(&clock, secs(5), &mut streams), 0);
+    assert_eq!(pass(&clock, secs(5), &mut streams).len(), 0);
     queue.push("c").unwrap();
-    assert_eq!(run(&mut streams), 1, "at once");
+    assert_eq!(run(&mut streams).len(), 1, "at once");
 }

@@ -1,4 +1,4 @@
-//! Broadcast: each message goes to every stream, and a client that was away goes on where it was.
+//! Broadcast: each message goes to every stream, and a client that reconnects continues where it was.
 
 mod clients;
 
@@ -10,9 +10,9 @@ use crate::outside::server::Server;
 on_both_servers! {
     every_stream_gets_every_message_with_the_id_that_was_answered,
     a_new_client_begins_with_what_comes_next,
-    a_client_that_comes_back_goes_on_after_what_it_saw,
-    what_cannot_be_gone_on_from_is_told_as_a_gap,
-    an_id_from_before_a_restart_is_told_as_a_gap,
+    a_client_that_reconnects_continues_after_what_it_saw,
+    an_id_that_cannot_be_resumed_gives_a_gap,
+    an_id_from_before_a_restart_gives_a_gap,
     history_is_bounded,
     a_message_may_bring_an_id_of_its_own,
     an_id_like_those_that_the_server_gives_is_refused,
@@ -30,7 +30,7 @@ fn broadcast(example: &str, flags: &[&str]) -> Server {
     Server::start(example, &[&["--mode", "broadcast"], flags].concat())
 }
 
-/// What a stream gives, from which nothing may be missing.
+/// The data of the next `count` events of a stream, which must be complete.
 fn data(events: impl Iterator<Item = Event>, count: usize) -> Vec<String> {
     let data: Vec<_> = events.take(count).map(|event| event.data).collect();
     assert_eq!(data.len(), count);
@@ -58,7 +58,7 @@ fn a_new_client_begins_with_what_comes_next(example: &str) {
     assert_eq!(events.next().unwrap().data, "after");
 }
 
-fn a_client_that_comes_back_goes_on_after_what_it_saw(example: &str) {
+fn a_client_that_reconnects_continues_after_what_it_saw(example: &str) {
     let server = broadcast(example, &[]);
     let mut connection = server.connect();
     let ids = ["a", "b", "c"].map(|text| connection.post_text(text).id());
@@ -80,7 +80,7 @@ fn a_client_that_comes_back_goes_on_after_what_it_saw(example: &str) {
     assert_eq!(server.stats()["gaps"], 0);
 }
 
-fn what_cannot_be_gone_on_from_is_told_as_a_gap(example: &str) {
+fn an_id_that_cannot_be_resumed_gives_a_gap(example: &str) {
     let server = broadcast(example, &["--history", "2"]);
     let mut connection = server.connect();
     let ids = ["a", "b", "c", "d"].map(|text| connection.post_text(text).id());
@@ -111,26 +111,26 @@ fn what_cannot_be_gone_on_from_is_told_as_a_gap(example: &str) {
             r#"{"missed":null,"cause":"malformed"}"#,
         ),
     ];
-    for (id, told) in &cases {
+    for (id, expected) in &cases {
         let mut events = server.connect().subscribe_after(id).events();
         let gap = events.next().unwrap();
         let shown = String::from_utf8_lossy(id);
         assert_eq!(
             (&*gap.event, &*gap.data, &*gap.id),
-            ("gap", *told, ""),
+            ("gap", *expected, ""),
             "{shown}"
         );
-        // Whatever is kept comes behind it.
+        // All that is kept follows it.
         assert_eq!(data(events, 2), ["c", "d"]);
     }
     assert_eq!(server.stats()["gaps"], cases.len());
 
-    // The one just before the oldest that is kept is all that is needed.
+    // The id just before the oldest message that is kept is enough.
     let events = server.connect().subscribe_after(&ids[1]).events();
     assert_eq!(data(events, 2), ["c", "d"]);
 }
 
-fn an_id_from_before_a_restart_is_told_as_a_gap(example: &str) {
+fn an_id_from_before_a_restart_gives_a_gap(example: &str) {
     let first = broadcast(example, &[]);
     let id = first.connect().post_text("before").id();
     let address = first.address().to_string();
@@ -220,7 +220,7 @@ fn too_many_scheduled_messages_are_refused(example: &str) {
     assert!(answer.header("retry-after").unwrap().parse::<u32>().is_ok());
     assert_eq!(answer.error(), "topic has too many scheduled messages");
 
-    // There is always room for what is due.
+    // There is always capacity for what is due.
     let mut events = server.connect().subscribe().events();
     for data in ["a", "b"] {
         assert_eq!(connection.post_text(data).status, 202);
@@ -270,7 +270,7 @@ fn a_tick_gives_no_more_than_a_batch(example: &str) {
 }
 
 fn spaced_streams_give_everything(example: &str) {
-    // Without --interval: in broadcast mode messages go at once unless told otherwise.
+    // Without --interval: in broadcast mode messages go at once by default.
     let server = broadcast(example, &["--spacing", "5"]);
     let streams = [(); 2].map(|()| server.connect().subscribe().events());
     let mut connection = server.connect();

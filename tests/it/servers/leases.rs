@@ -1,4 +1,4 @@
-//! Leases: a message comes again unless it was confirmed.
+//! Leases: a message is redelivered unless it was confirmed.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -14,28 +14,28 @@ use crate::outside::server::{Server, binary};
 
 on_both_servers! {
     a_message_is_confirmed_once_and_for_all,
-    a_message_that_is_given_back_comes_again,
-    a_message_can_be_given_back_for_later,
+    a_nacked_message_is_redelivered,
+    a_message_can_be_nacked_with_a_delay,
     ids_are_percent_decoded,
     what_was_not_in_flight_is_not_found,
     a_lease_that_has_passed_on_is_gone,
     without_leases_nothing_can_be_confirmed,
     other_sites_may_not_confirm,
     an_id_can_be_used_once,
-    with_confirm_resume_a_client_that_comes_back_confirms_what_it_saw,
-    with_confirm_ack_coming_back_confirms_nothing,
+    with_confirm_resume_a_client_that_reconnects_confirms_what_it_saw,
+    with_confirm_ack_a_reconnect_confirms_nothing,
     a_stream_holds_one_unconfirmed_message_by_default,
     what_a_lost_client_did_not_confirm_goes_to_another,
     the_last_attempt_is_followed_by_none,
     without_leases_the_counters_of_leases_are_null,
     clients_may_confirm_while_the_server_ends,
     unconfirmed_messages_do_not_keep_the_server_from_ending,
-    no_job_is_done_twice_while_nobody_dies,
+    no_job_is_done_twice_while_every_worker_lives,
     no_job_is_lost_when_workers_are_killed,
     #[ignore = "takes long: for CI"]
     no_job_of_many_is_lost_when_workers_are_killed,
     #[ignore = "takes long: for CI"]
-    no_job_of_many_is_done_twice_while_nobody_dies,
+    no_job_of_many_is_done_twice_while_every_worker_lives,
 }
 
 /// A server whose leases do not end by themselves while a test runs.
@@ -68,11 +68,11 @@ fn a_message_is_confirmed_once_and_for_all(example: &str) {
     // Again, because the answer may have been lost.
     assert_eq!(post(&server, &format!("/ack/{id}")).status, 204);
     assert_eq!(server.stats()["confirmed"], 1);
-    // To give it back comes too late.
+    // A nack comes too late.
     assert_eq!(post(&server, &format!("/nack/{id}")).status, 410);
 }
 
-fn a_message_that_is_given_back_comes_again(example: &str) {
+fn a_nacked_message_is_redelivered(example: &str) {
     let server = leasing(example, &[]);
     let mut events = server.connect().subscribe().events();
     let id = server.connect().post_text("job").id();
@@ -88,7 +88,7 @@ fn a_message_that_is_given_back_comes_again(example: &str) {
     assert_eq!(server.stats()["redelivered"], 2);
 }
 
-fn a_message_can_be_given_back_for_later(example: &str) {
+fn a_message_can_be_nacked_with_a_delay(example: &str) {
     let server = leasing(example, &[]);
     let mut events = server.connect().subscribe().events();
     let id = server.connect().post_text("job").id();
@@ -156,7 +156,7 @@ fn a_lease_that_has_passed_on_is_gone(example: &str) {
     let server = immediate(example, &["--at-least-once", "1"]);
     let id = server.connect().post_text("job").id();
     let mut events = server.connect().subscribe().events();
-    // It comes until it has come as often as it may.
+    // It is redelivered until its attempts are used up.
     assert_eq!(events.next().unwrap().id, id);
     server.wait_until("dead", 1);
     for verb in ["ack", "nack"] {
@@ -205,7 +205,7 @@ fn an_id_can_be_used_once(example: &str) {
     assert_eq!(answer.error(), "queue has a message with this id already");
 }
 
-fn with_confirm_resume_a_client_that_comes_back_confirms_what_it_saw(example: &str) {
+fn with_confirm_resume_a_client_that_reconnects_confirms_what_it_saw(example: &str) {
     let server = leasing(example, &["--confirm", "resume", "--max-in-flight", "8"]);
     let mut connection = server.connect();
     let mut events = server.connect().subscribe().events();
@@ -213,7 +213,7 @@ fn with_confirm_resume_a_client_that_comes_back_confirms_what_it_saw(example: &s
     for id in &ids {
         assert_eq!(events.next().unwrap().id, *id);
     }
-    // Also while the server has not noticed that the connection was lost.
+    // Even while the server has not noticed that the connection was lost.
     let mut again = server.connect().subscribe_after(&ids[1]).events();
     assert_eq!(again.next().unwrap().id, ids[2]);
     let stats = server.stats();
@@ -223,7 +223,7 @@ fn with_confirm_resume_a_client_that_comes_back_confirms_what_it_saw(example: &s
     );
 }
 
-fn with_confirm_ack_coming_back_confirms_nothing(example: &str) {
+fn with_confirm_ack_a_reconnect_confirms_nothing(example: &str) {
     let server = leasing(example, &[]);
     let mut events = server.connect().subscribe().events();
     let id = server.connect().post_text("job").id();
@@ -243,7 +243,11 @@ fn a_stream_holds_one_unconfirmed_message_by_default(example: &str) {
     let ids = ["a", "b"].map(|text| server.connect().post_text(text).id());
     assert_eq!(events.next().unwrap().id, ids[0]);
     let mut other = server.connect().subscribe().events();
-    assert_eq!(other.next().unwrap().id, ids[1], "to whoever has none");
+    assert_eq!(
+        other.next().unwrap().id,
+        ids[1],
+        "to the client that has none in flight"
+    );
     assert_eq!(server.stats()["in_flight"], 2);
 }
 
@@ -285,7 +289,7 @@ fn clients_may_confirm_while_the_server_ends(example: &str) {
     let events = server.connect().subscribe().events();
     server.wait_until("in_flight", 3);
     server.signal("TERM");
-    // The stream ends, and what it gave can still be confirmed, over connections that are new.
+    // The stream ends, and what it sent can still be confirmed over new connections.
     let arrived: Vec<_> = events.map(|event| event.id).collect();
     assert_eq!(arrived, sent);
     for id in arrived {
@@ -304,11 +308,11 @@ fn unconfirmed_messages_do_not_keep_the_server_from_ending(example: &str) {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-fn no_job_is_done_twice_while_nobody_dies(example: &str) {
+fn no_job_is_done_twice_while_every_worker_lives(example: &str) {
     jobs(example, 1000, None);
 }
 
-fn no_job_of_many_is_done_twice_while_nobody_dies(example: &str) {
+fn no_job_of_many_is_done_twice_while_every_worker_lives(example: &str) {
     jobs(example, 10_000, None);
 }
 
@@ -320,7 +324,7 @@ fn no_job_of_many_is_lost_when_workers_are_killed(example: &str) {
     jobs(example, 10_000, Some(100));
 }
 
-/// Has workers do jobs, one of them killed and replaced each time that so many were begun.
+/// Lets workers do jobs, and kills and replaces one each time that `jobs_a_kill` were begun.
 fn jobs(example: &str, count: usize, jobs_a_kill: Option<usize>) {
     const WORKERS: usize = 10;
     let server = leasing(example, &[]);
@@ -364,7 +368,7 @@ fn jobs(example: &str, count: usize, jobs_a_kill: Option<usize>) {
     ] {
         assert_eq!(stats[counter], value, "{counter}");
     }
-    // What a worker was given it may not have begun.
+    // A worker may not have begun a job that it was sent.
     let redelivered = stats["redelivered"].as_u64().unwrap();
     let delivered = stats["delivered"].as_u64().unwrap();
     assert_eq!(delivered, count as u64 + redelivered);
@@ -376,7 +380,7 @@ fn jobs(example: &str, count: usize, jobs_a_kill: Option<usize>) {
     }
 }
 
-/// A worker that tells the id of each job as it begins it.
+/// A worker that reports the id of each job as it begins it.
 fn worker(server: &Server, begun: &mpsc::Sender<String>) -> Child {
     let mut command = Command::new(binary("worker"));
     command.arg(format!("http://{}", server.address()));
@@ -387,7 +391,7 @@ fn worker(server: &Server, begun: &mpsc::Sender<String>) -> Child {
         for line in lines {
             let line = line.unwrap();
             let (id, _) = line.split_once(' ').unwrap();
-            // Who counts may have gone already.
+            // The receiver may be gone already.
             let _ = begun.send(id.to_owned());
         }
     });

@@ -16,7 +16,7 @@ on_both_servers! {
     a_large_body_is_refused_before_it_is_sent,
     a_large_body_of_unknown_length_is_refused_before_its_end,
     a_client_that_writes_all_before_it_reads_sees_the_refusal,
-    a_client_that_asks_first_is_not_told_to_go_on,
+    a_client_that_expects_100_continue_is_refused_first,
     other_sites_may_not_send,
     a_full_queue_says_when_to_try_again,
     a_full_queue_can_drop_its_oldest_message,
@@ -196,7 +196,7 @@ fn a_client_that_writes_all_before_it_reads_sees_the_refusal(example: &str) {
     }
 }
 
-fn a_client_that_asks_first_is_not_told_to_go_on(example: &str) {
+fn a_client_that_expects_100_continue_is_refused_first(example: &str) {
     let server = immediate(example, &["--max-body", "10"]);
     let text = "Content-Type: text/plain";
     let expect = "Expect: 100-continue";

@@ -6,8 +6,8 @@ use super::immediate;
 use crate::outside::server::{Server, run};
 
 on_both_servers! {
-    a_client_that_never_reads_stops_nobody,
-    half_a_request_and_a_reset_stop_nobody,
+    a_client_that_never_reads_stops_no_other,
+    half_a_request_and_a_reset_stop_no_other_client,
     running_out_of_files_is_survived,
     sigterm_ends_streams_cleanly,
     sigint_ends_streams_cleanly,
@@ -15,14 +15,14 @@ on_both_servers! {
     bad_flags_end_with_one_line_and_code_2,
 }
 
-fn a_client_that_never_reads_stops_nobody(example: &str) {
+fn a_client_that_never_reads_stops_no_other(example: &str) {
     let server = immediate(example, &[]);
     let mut stalled = server.connect();
     stalled.send_head(&["GET /events"]);
     server.wait_until("streams", 1);
     let mut events = server.connect().subscribe().events();
 
-    // More than sockets buffer: what the one does not take goes to the other.
+    // More than sockets buffer: what one client does not take goes to the other.
     let data = "x".repeat(1 << 20);
     let mut connection = server.connect();
     for _ in 0..64 {
@@ -37,7 +37,7 @@ fn a_client_that_never_reads_stops_nobody(example: &str) {
     drop(stalled);
 }
 
-fn half_a_request_and_a_reset_stop_nobody(example: &str) {
+fn half_a_request_and_a_reset_stop_no_other_client(example: &str) {
     let server = immediate(example, &[]);
     let mut half_a_head = server.connect();
     half_a_head.send("POST /messages HTTP/1.1\r\nHo");
@@ -89,7 +89,7 @@ fn sigint_ends_streams_cleanly(example: &str) {
 }
 
 fn a_signal_ends_streams_cleanly(example: &str, signal: &str) {
-    // What is due goes out at once, though the next tick is an hour away; what is not, does not.
+    // What is due is sent at once, though the next tick is an hour away; what is not due is not sent.
     let server = Server::start(example, &["--interval", "3600000"]);
     let mut streams: Vec<_> = (0..3).map(|_| server.connect().subscribe()).collect();
     let mut connection = server.connect();

@@ -1,4 +1,4 @@
-//! Streams: their heads, their pace, and the other pages beside them.
+//! Streams: their heads, their pace, and the other pages of the server.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -121,7 +121,7 @@ fn head_has_the_headers_of_get_and_opens_no_stream(example: &str) {
             assert_eq!(head.header(name), get.header(name), "{path} {name}");
         }
     }
-    // No room for a single stream, and a connection that goes on to be used.
+    // Not a single stream is allowed, and the connection stays in use.
     let head = connection.request(&["HEAD /events"], "");
     assert_eq!(head.status, 200);
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
@@ -254,13 +254,13 @@ fn an_idle_stream_is_kept_alive(example: &str) {
 fn several_requests_go_over_one_connection(example: &str) {
     let server = immediate(example, &["--max-body", "10"]);
     let mut connection = server.connect();
-    // Also after one that was refused without a look at its small body.
+    // Even after a request that was refused before its small body was read.
     assert_eq!(connection.post_text("hello").status, 202);
     assert_eq!(connection.post_text("hello, world").status, 413);
     assert_eq!(connection.request(&["POST /nowhere"], "hello").status, 404);
     assert_eq!(connection.post_text("hello").status, 202);
 
-    // And where they are sent before the answers are read.
+    // And when they are sent before the answers are read.
     for _ in 0..2 {
         connection.send_head(&["GET /stats"]);
     }

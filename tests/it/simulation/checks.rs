@@ -7,11 +7,11 @@ use super::clients::{Client, GAP, Late, Pace, Simulation};
 use super::model::Counts;
 use crate::support::ms;
 
-/// As long as one stream that was woken and does not poll, or that keeps the time and is busy with
-/// a chunk, may hold up the others.
+/// How long one stream may hold up the others that was woken and does not poll, or that keeps the
+/// time and is busy with a chunk.
 const SECOND: Duration = ms(1_000);
 
-/// As long as a clock that jumped may go unnoticed.
+/// How long a jump of the clock may go unnoticed.
 const JUMP: Duration = ms(30_000);
 
 /// Longer than any lease, however often it is extended.
@@ -70,14 +70,14 @@ impl Simulation {
         let waits = !self.producers.is_empty() && self.is_watched();
         let sleeps = waits && !self.model.is_full();
         let late = since(&mut self.free_since, sleeps, self.clock.elapsed());
-        assert!(late <= SECOND, "a producer sleeps on");
+        assert!(late <= SECOND, "a producer is not woken");
     }
 
     fn check_dead_letters(&mut self) {
         let waits = self.letters.is_some() && self.is_watched();
         let sleeps = waits && self.model.has_dead();
         let late = since(&mut self.dead_since, sleeps, self.clock.elapsed());
-        assert!(late <= SECOND, "a wait for dead letters sleeps on");
+        assert!(late <= SECOND, "a wait for dead letters is not woken");
     }
 
     /// Its task was pending and can be woken. A ticked or spaced stream may wait for its time.
@@ -100,7 +100,7 @@ impl Simulation {
         }
     }
 
-    /// Closes with all that there is: what is due goes at once, and streams and producers end.
+    /// Closes the queue: what is due goes at once, and streams and producers end.
     fn close(&mut self) {
         self.note(|| "close".into());
         self.driver = None;
@@ -120,7 +120,7 @@ impl Simulation {
             self.run();
         }
         assert!(self.clients.is_empty(), "{} stay", self.clients.len());
-        assert!(self.producers.is_empty(), "a producer sleeps on");
+        assert!(self.producers.is_empty(), "a producer is not woken");
         let is_due = self.model.head(self.now()).is_some();
         assert!(!had_clients || !is_due, "something due stays");
         let rest = self.queue.take_remaining();

@@ -1,4 +1,4 @@
-//! Those that use the queue, and the executor that runs them: it polls only what was woken.
+//! What uses the queue, and the executor that runs it: it polls only tasks that were woken.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -14,7 +14,8 @@ use sse_queue::{
 
 use super::Mode;
 use super::model::{Model, lease};
-use crate::support::{QueueStream, Task, bare, builder, ms, parser};
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{Task, ms, parser};
 
 /// The gap of spaced streams, and the period of ticked ones.
 pub const GAP: Duration = ms(700);
@@ -37,7 +38,7 @@ pub struct Client {
     pub busy_until: Option<Duration>,
     /// Its last poll, by its task, was pending.
     pub waits: bool,
-    /// Its task polls it though nobody woke it.
+    /// Its task polls it though it was not woken.
     pub polls_anyway: bool,
 }
 
@@ -170,7 +171,7 @@ impl Simulation {
             1 if self.mode.is_paced => Pace::Every,
             _ => Pace::Immediate,
         };
-        let stream = bare(&self.queue, &self.clock);
+        let stream = quiet_stream(&self.queue, &self.clock);
         let stream = match pace {
             Pace::Immediate => stream,
             Pace::Spaced => stream.spaced(GAP),
@@ -216,7 +217,7 @@ impl Simulation {
         }
     }
 
-    /// Polls whatever was woken and may poll, until all is quiet.
+    /// Polls the tasks that were woken and may poll, until none is left.
     pub fn run(&mut self) {
         for _ in 0..10_000 {
             let mut any = false;

@@ -1,4 +1,4 @@
-//! What a queue holds and counts, as a plain map: every question is answered by a look at all of it.
+//! What a queue holds and counts, as a plain map: every question is answered by a search of all of it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -45,8 +45,8 @@ impl Held {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// It comes back from a stream: to its position, or to the dead letters.
-    fn come_back(&mut self) {
+    /// Its lease or grace ends: it is requeued, or dead.
+    fn requeue(&mut self) {
         self.at = if self.attempts >= ATTEMPTS {
             At::Dead
         } else {
@@ -95,7 +95,7 @@ pub struct Model {
     is_leased: bool,
     held: BTreeMap<u64, Held>,
     next_number: u64,
-    /// Without those that `held` says.
+    /// Removes the messages for which `held` is false.
     counts: Counts,
 }
 
@@ -111,7 +111,7 @@ impl Model {
         }
     }
 
-    /// What time does by itself.
+    /// Ends the leases, graces and messages whose time is over.
     pub fn age(&mut self, now: SystemTime) {
         let before = self.held.len();
         self.held.retain(|_, held| {
@@ -127,12 +127,12 @@ impl Model {
                 } => {
                     let is_left = grace.filter(|_| !is_extended);
                     let has_ended = until <= now || is_left.is_some_and(|grace| grace <= now);
-                    // What nobody is at work on expires like what is queued.
+                    // What is in flight to no client expires like what is queued.
                     if has_expired && (has_ended || grace.is_some()) {
                         return false;
                     }
                     if has_ended {
-                        held.come_back();
+                        held.requeue();
                     }
                     true
                 }
@@ -238,7 +238,7 @@ impl Model {
         };
     }
 
-    /// The stream is gone.
+    /// The stream is dropped.
     pub fn orphan(&mut self, name: u64, now: SystemTime) {
         for held in self.held.values_mut() {
             if let At::InFlight { to, grace, .. } = &mut held.at
@@ -264,7 +264,7 @@ impl Model {
         if !delay.is_zero() {
             held.due = now + delay;
         }
-        held.come_back();
+        held.requeue();
     }
 
     pub fn extend(&mut self, number: u64, by: Duration) {
@@ -284,7 +284,7 @@ impl Model {
         self.counts.withdrawn += 1;
     }
 
-    /// The dead letters are taken, so many.
+    /// All dead letters are taken, of which there are `count`.
     pub fn take_dead(&mut self, count: usize) {
         let dead = self.numbers(|at| *at == At::Dead);
         assert_eq!(dead.len(), count, "all dead letters");
@@ -293,7 +293,7 @@ impl Model {
         }
     }
 
-    /// The rest is taken, so much.
+    /// All that remains is taken: `count` messages.
     pub fn take_remaining(&mut self, count: usize) {
         assert_eq!(self.held.len(), count, "all that remains");
         self.held.clear();

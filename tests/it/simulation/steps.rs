@@ -52,7 +52,7 @@ impl Simulation {
         self.check();
     }
 
-    /// Lets time pass from one thing that happens by itself to the next.
+    /// Lets time pass from deadline to deadline.
     pub fn advance(&mut self, by: Duration) {
         let end = self.clock.elapsed() + by;
         loop {

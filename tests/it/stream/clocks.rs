@@ -1,12 +1,12 @@
 //! Clocks that jump, and clocks that differ.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use sse_queue::{Clock, FakeClock, Message, Queue};
+use sse_queue::{FakeClock, Message, Queue};
 
-use crate::support::{bare, ms, queue, secs, settled, waiting};
+use crate::support::clock::Counting;
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{ms, secs, settled};
 
 /// ```text
 /// world    0 ----- 5 | jump to 1 h
@@ -16,17 +16,17 @@ use crate::support::{bare, ms, queue, secs, settled, waiting};
 fn a_jump_of_the_world_neither_stalls_nor_bursts_a_grid() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     for n in 0..100 {
         queue.push(n.to_string()).unwrap();
     }
-    stream.is_pending();
+    stream.assert_pending();
     for n in 0..10 {
         assert_eq!(clock.advance_to_next(), Some(secs(1)));
         assert_eq!(stream.data(), n.to_string());
-        stream.is_pending();
+        stream.assert_pending();
         clock.jump(secs(3600));
-        stream.is_pending();
+        stream.assert_pending();
     }
 }
 
@@ -37,7 +37,7 @@ fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(3600))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));
@@ -46,50 +46,31 @@ fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
 }
 
 #[test]
-fn a_jump_over_a_due_time_is_seen_at_the_next_look() {
+fn a_jump_over_a_due_time_is_noticed_at_the_next_poll() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(60))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.jump(secs(60));
     queue.push("y").unwrap();
     assert_eq!(stream.data(), "x,y");
 }
 
-/// Runs at a part of the ticker's pace: a tick that is armed for a due time comes too early.
-struct Slower {
-    clock: FakeClock,
-    percent: u32,
-    looks: Arc<AtomicUsize>,
-}
-
-impl Clock for Slower {
-    fn now(&self) -> SystemTime {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        SystemTime::UNIX_EPOCH + self.clock.elapsed() / 100 * self.percent
-    }
-}
-
+/// A tick that is armed for a due time comes too early.
 #[test]
-fn a_clock_behind_its_ticker_makes_messages_late_and_never_spins() {
+fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
     for percent in [99, 90, 50, 10] {
         for ticked in [false, true] {
             let clock = FakeClock::new();
-            let looks = Arc::new(AtomicUsize::new(0));
-            let queue = Queue::builder()
-                .clock(Slower {
-                    clock: clock.clone(),
-                    percent,
-                    looks: Arc::clone(&looks),
-                })
-                .build();
-            let stream = bare(&queue, &clock);
+            let slower = Counting::new(&clock).percent(percent);
+            let queue = Queue::builder().clock(slower.clone()).build();
+            let stream = quiet_stream(&queue, &clock);
             let stream = if ticked { stream.every(ms(7)) } else { stream };
             let mut stream = settled(stream);
             queue.push(Message::from("x").after(ms(1000))).unwrap();
-            stream.is_pending();
-            looks.store(0, Ordering::Relaxed);
+            stream.assert_pending();
+            slower.reads();
             let due = secs(100) / percent;
             while clock.elapsed() < secs(20) {
                 let by = clock.advance_to_next().unwrap();
@@ -100,34 +81,28 @@ fn a_clock_behind_its_ticker_makes_messages_late_and_never_spins() {
             }
             let late = clock.elapsed().checked_sub(due).unwrap();
             assert!(late <= ms(1100), "{percent} % {late:?}");
-            let looks = looks.load(Ordering::Relaxed);
-            assert!(looks < 400, "{percent} % {looks}");
+            let reads = slower.reads();
+            assert!(reads < 400, "{percent} % {reads}");
         }
     }
 }
 
 #[test]
-fn a_clock_that_stands_still_costs_few_looks() {
+fn a_clock_that_stands_still_costs_few_polls() {
     let clock = FakeClock::new();
-    let looks = Arc::new(AtomicUsize::new(0));
-    let queue = Queue::builder()
-        .clock(Slower {
-            clock: clock.clone(),
-            percent: 0,
-            looks: Arc::clone(&looks),
-        })
-        .build();
+    let still = Counting::new(&clock).percent(0);
+    let queue = Queue::builder().clock(still.clone()).build();
     let mut stream = waiting(&queue, &clock);
     let brief = Duration::from_nanos(1);
     queue.push(Message::from("x").after(brief)).unwrap();
-    stream.is_pending();
-    looks.store(0, Ordering::Relaxed);
+    stream.assert_pending();
+    still.reads();
     while clock.elapsed() < secs(3600) {
         assert!(clock.advance_to_next().is_some());
-        stream.is_pending();
+        stream.assert_pending();
     }
     // About one a second.
-    assert!(looks.load(Ordering::Relaxed) < 4_000);
+    assert!(still.reads() < 4_000);
 }
 
 #[test]
@@ -136,9 +111,9 @@ fn a_wait_for_a_deadline_is_armed_for_at_most_30_seconds() {
     let queue = queue(&clock);
     let mut stream = waiting(&queue, &clock);
     queue.push(Message::from("x").after(secs(70))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     for wait in [secs(30), secs(30), secs(10)] {
-        stream.is_pending();
+        stream.assert_pending();
         assert_eq!(clock.advance_to_next(), Some(wait));
     }
     assert_eq!(stream.data(), "x");

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use sse_queue::{Event, EventStream, FakeClock, FakeTicker, KeepAlive, Message, Pull, Source};
 
-use crate::support::{Task, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, waiting};
+use crate::support::{Task, ms, secs, settled};
 
 /// Numbers, one a call, that are due at any time.
 struct Numbers(std::ops::Range<u32>);
@@ -34,7 +35,7 @@ impl Source for Numbers {
 }
 
 #[test]
-fn a_source_of_ones_own_runs_at_every_pacing() {
+fn a_custom_source_works_at_every_pacing() {
     fn stream(clock: &FakeClock, numbers: u32) -> EventStream<Numbers, FakeTicker> {
         let source = Numbers(0..numbers);
         EventStream::new(source, clock.ticker()).first_bytes(false)
@@ -42,28 +43,25 @@ fn a_source_of_ones_own_runs_at_every_pacing() {
     let clock = FakeClock::new();
     let mut at_once = Task::new(stream(&clock, 20));
     assert_eq!(at_once.data().split(',').count(), 20);
-    at_once.is_over();
+    at_once.assert_ended();
 
     let mut spaced = Task::new(stream(&clock, 3).spaced(ms(20)).max_messages(2));
-    assert_eq!(spaced.data(), "0,1");
-    spaced.is_pending();
+    spaced.assert_sends("0,1");
     assert_eq!(clock.advance_to_next(), Some(ms(20)));
-    assert_eq!(spaced.data(), "2");
-    spaced.is_pending();
+    spaced.assert_sends("2");
     clock.advance(ms(20));
-    spaced.is_over();
+    spaced.assert_ended();
 
     let mut ticked = settled(stream(&clock, 3).every(secs(1)).batch(2));
     for data in ["0,1", "2"] {
         assert_eq!(clock.advance_to_next(), Some(secs(1)));
-        assert_eq!(ticked.data(), data);
-        ticked.is_pending();
+        ticked.assert_sends(data);
     }
     clock.advance(secs(1));
-    ticked.is_over();
+    ticked.assert_ended();
 }
 
-/// What a broker's client knows, by the letter of [`Source`].
+/// The state of a broker's client that implements [`Source`] as documented.
 #[derive(Default)]
 struct Broker {
     due: VecDeque<&'static str>,
@@ -141,7 +139,7 @@ fn client(clock: &FakeClock) -> (Client, EventStream<Client, FakeTicker>) {
 }
 
 #[test]
-fn a_source_that_parks_by_the_letter_is_heard_on_every_pacing() {
+fn a_source_that_parks_as_documented_works_at_every_pacing() {
     for pacing in [0, 1, 2] {
         let clock = FakeClock::new();
         let (client, stream) = client(&clock);
@@ -153,13 +151,13 @@ fn a_source_that_parks_by_the_letter_is_heard_on_every_pacing() {
         });
         clock.advance(secs(15));
         assert_eq!(stream.bytes(), ":\n");
-        stream.is_pending();
+        stream.assert_pending();
         clock.advance(ms(500));
         stream.wakes();
         client.push("x");
         assert_eq!(stream.wakes(), 1);
         if pacing == 2 {
-            stream.is_pending();
+            stream.assert_pending();
             clock.advance(ms(500));
         }
         assert_eq!(stream.data(), "x");
@@ -179,8 +177,7 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
     for data in ["a", "b"] {
         client.polls();
         client.push(data);
-        assert_eq!(stream.data(), data);
-        stream.is_pending();
+        stream.assert_sends(data);
         assert_eq!(
             client.polls(),
             "cR",
@@ -193,24 +190,24 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
     stream.wakes();
     client.push("c");
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(15)));
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "c");
 }
 
 #[test]
-fn the_beginning_of_the_end_lifts_a_gap() {
+fn a_source_that_is_closing_ends_the_gap() {
     let clock = FakeClock::new();
     let (client, stream) = client(&clock);
     let mut stream = Task::new(stream.spaced(secs(60)));
     client.push("a");
     assert_eq!(stream.data(), "a");
     client.push("b");
-    stream.is_pending();
+    stream.assert_pending();
     client.0.lock().unwrap().is_closing = true;
     assert_eq!(stream.data(), "b");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
@@ -242,7 +239,7 @@ fn next_ready_leaves_no_waker_at_any_pacing() {
 /// next_ready   x     x   x            x
 /// ```
 #[test]
-fn a_deadline_that_another_dealt_with_puts_no_later_one_off() {
+fn a_deadline_that_another_has_served_delays_no_later_one() {
     let half = Duration::from_micros(500);
     for count in (4000..4700_u32).step_by(97) {
         let clock = FakeClock::new();
@@ -257,7 +254,7 @@ fn a_deadline_that_another_dealt_with_puts_no_later_one_off() {
             clock.advance(half);
             assert!(queue.next_ready().is_some());
             if keeper.wakes() > 0 {
-                keeper.is_pending();
+                keeper.assert_pending();
             }
         }
         clock.advance(ms(5));

@@ -6,29 +6,28 @@ use futures_core::FusedStream;
 use sse_queue::{Event, FakeClock, Message};
 
 use super::PACINGS;
-use crate::support::{Task, bare, parser, queue, secs, settled, waiting};
+use crate::support::queue::{push_all, queue, quiet_stream, waiting};
+use crate::support::{Task, parser, secs, settled};
 
-/// Whether it waits, is parked, or has promised to take at its tick: it is woken and ends at once.
+/// Whether it waits, is parked, or has a message reserved until its tick: it is woken and ends at once.
 #[test]
-fn close_ends_a_stream_at_once_at_every_pacing() {
+fn a_close_ends_a_stream_at_once_at_every_pacing() {
     for pacing in PACINGS {
         let clock = FakeClock::new();
         let queue = queue(&clock);
         let bye = Event::new("").name("bye").unwrap();
-        let mut stream = settled(pacing(bare(&queue, &clock)).farewell(bye));
+        let mut stream = settled(pacing(quiet_stream(&queue, &clock)).farewell(bye));
         queue.push("a").unwrap();
         if let Poll::Ready(Some(_)) = stream.poll_next() {
-            stream.is_pending();
+            stream.assert_pending();
             queue.push("a").unwrap();
             if let Poll::Ready(Some(_)) = stream.poll_next() {
-                stream.is_pending();
+                stream.assert_pending();
             }
         }
         let depth = queue.stats().depth;
         stream.wakes();
-        for data in ["b", "c"] {
-            queue.push(data).unwrap();
-        }
+        push_all(&queue, &["b", "c"]);
         queue.push(Message::from("later").after(secs(1))).unwrap();
         queue.close();
         assert_eq!(stream.wakes(), 1);
@@ -39,23 +38,23 @@ fn close_ends_a_stream_at_once_at_every_pacing() {
         assert_eq!(sent.join(",").split(',').count(), depth + 2);
         assert_eq!(stream.bytes(), "event: bye\ndata: \n\n");
         assert!(stream.inner.is_terminated());
-        stream.is_over();
+        stream.assert_ended();
         assert_eq!(queue.stats().depth, 1, "what was not due stays");
         assert_eq!(clock.next_deadline(), None, "nothing is armed");
     }
 }
 
 #[test]
-fn abort_ends_a_stream_at_once_at_every_pacing_and_gives_nothing() {
+fn an_abort_ends_a_stream_at_once_at_every_pacing_and_sends_nothing() {
     for pacing in PACINGS {
         for close_first in [false, true] {
             let clock = FakeClock::new();
             let queue = queue(&clock);
             let bye = Event::new("").name("bye").unwrap();
-            let mut stream = settled(pacing(bare(&queue, &clock)).farewell(bye));
+            let mut stream = settled(pacing(quiet_stream(&queue, &clock)).farewell(bye));
             queue.push("a").unwrap();
             if let Poll::Ready(Some(_)) = stream.poll_next() {
-                stream.is_pending();
+                stream.assert_pending();
                 stream.wakes();
                 queue.push("b").unwrap();
             }
@@ -65,7 +64,7 @@ fn abort_ends_a_stream_at_once_at_every_pacing_and_gives_nothing() {
             queue.abort();
             assert!(stream.wakes() > 0);
             assert_eq!(stream.bytes(), "event: bye\ndata: \n\n");
-            stream.is_over();
+            stream.assert_ended();
         }
     }
 }
@@ -77,11 +76,11 @@ fn a_stream_of_a_closed_queue_ends_after_its_first_bytes() {
     queue.close();
     let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
     assert_eq!(stream.bytes(), ":\n");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
-fn all_streams_are_told_of_the_end_once() {
+fn every_stream_is_woken_for_the_end_once() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams = [(); 10].map(|()| waiting(&queue, &clock));
@@ -89,7 +88,7 @@ fn all_streams_are_told_of_the_end_once() {
     queue.close();
     for stream in &mut streams {
         assert_eq!(stream.wakes(), 1);
-        stream.is_over();
+        stream.assert_ended();
     }
 }
 
@@ -101,16 +100,19 @@ fn ages_lie_between_80_and_100_percent_and_differ() {
     let mut ends = Vec::new();
     let mut retries = Vec::new();
     for seed in 0..200 {
-        let stream = bare(&queue, &clock).max_age(age).retry(secs(2)).seed(seed);
+        let stream = quiet_stream(&queue, &clock)
+            .max_age(age)
+            .retry(secs(2))
+            .seed(seed);
         let mut stream = Task::new(stream);
         assert_eq!(stream.bytes(), "retry: 2000\n");
-        stream.is_pending();
+        stream.assert_pending();
         let end = clock.advance_to_next().unwrap();
         assert!(secs(80) <= end && end <= age, "{end:?}");
         let last = parser::parse(stream.bytes().as_bytes()).retries;
         let retry = last[0].parse::<u64>().unwrap();
         assert!((1000..=3000).contains(&retry), "{retry}");
-        stream.is_over();
+        stream.assert_ended();
         ends.push(end);
         retries.push(retry);
     }
@@ -118,7 +120,7 @@ fn ages_lie_between_80_and_100_percent_and_differ() {
         let some = ends
             .iter()
             .any(|end| secs(low) <= *end && *end <= secs(high));
-        assert!(some, "spread over all of it");
+        assert!(some, "spread over the whole range");
     }
     retries.sort_unstable();
     retries.dedup();
@@ -129,13 +131,13 @@ fn ages_lie_between_80_and_100_percent_and_differ() {
 fn a_stream_that_ends_by_age_leaves_what_is_due_to_others() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut old = settled(bare(&queue, &clock).max_age(secs(10)));
+    let mut old = settled(quiet_stream(&queue, &clock).max_age(secs(10)));
     let mut other = waiting(&queue, &clock);
     clock.advance(secs(10));
     queue.push("x").unwrap();
     assert!(old.wakes() > 0);
     assert!(old.bytes().starts_with("retry: "));
-    old.is_over();
+    old.assert_ended();
     assert_eq!(other.wakes(), 1);
     assert_eq!(other.data(), "x");
 }

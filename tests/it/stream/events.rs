@@ -9,9 +9,10 @@ use std::task::{Context, Poll, Waker};
 use futures_core::{FusedStream, Stream};
 use sse_queue::{Event, EventStream, FakeClock, KeepAlive, Start, Topic};
 
-use crate::support::{Task, bare, ms, parser, queue, secs, settled};
+use crate::support::queue::{queue, quiet_stream};
+use crate::support::{Task, ms, parser, secs, settled};
 
-/// Gives what it is told to, and never wakes more than it must.
+/// Yields the events that a test gives it, and wakes no more than it must.
 #[derive(Default)]
 struct Feed {
     events: VecDeque<&'static str>,
@@ -23,7 +24,7 @@ struct Feed {
 struct Fed(Arc<Mutex<Feed>>);
 
 impl Fed {
-    fn give(&self, data: &'static str) {
+    fn send(&self, data: &'static str) {
         let mut feed = self.0.lock().unwrap();
         feed.events.push_back(data);
         if let Some(waker) = feed.waker.take() {
@@ -57,7 +58,7 @@ impl Stream for Fed {
 }
 
 #[test]
-fn a_stream_of_events_runs_at_every_pacing() {
+fn a_stream_of_events_works_at_every_pacing() {
     for pacing in ["at once", "spaced", "every"] {
         let clock = FakeClock::new();
         let fed = Fed::default();
@@ -70,23 +71,23 @@ fn a_stream_of_events_runs_at_every_pacing() {
         };
         let mut stream = settled(stream);
         for data in ["a", "b"] {
-            fed.give(data);
+            fed.send(data);
         }
         assert_eq!(stream.wakes(), 1, "{pacing}");
         if pacing == "every" {
-            stream.is_pending();
+            stream.assert_pending();
             assert_eq!(clock.advance_to_next(), Some(secs(1)));
         }
         assert_eq!(stream.data(), "a,b", "{pacing}");
-        stream.is_pending();
-        fed.give("c");
+        stream.assert_pending();
+        fed.send("c");
         fed.end();
         if pacing != "at once" {
-            stream.is_pending();
+            stream.assert_pending();
             assert_eq!(clock.advance_to_next(), Some(secs(1)));
         }
         assert_eq!(stream.data(), "c", "{pacing}");
-        stream.is_over();
+        stream.assert_ended();
     }
 }
 
@@ -101,17 +102,17 @@ fn events(count: usize) -> (impl Stream<Item = Event> + Unpin, Arc<AtomicUsize>)
 }
 
 #[test]
-fn an_event_that_was_taken_ahead_goes_out_before_the_end_by_age() {
+fn an_event_that_was_read_ahead_is_sent_before_the_end_by_age() {
     let clock = FakeClock::new();
     let (events, taken) = events(10);
     let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
     let bye = Event::new("bye");
     let mut stream = Task::new(stream.every(secs(10)).max_age(secs(5)).farewell(bye));
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(6));
     assert_eq!(stream.data(), "0");
     assert!(stream.bytes().starts_with("retry: "));
-    stream.is_over();
+    stream.assert_ended();
     assert_eq!(taken.load(Ordering::Relaxed), 1);
 }
 
@@ -133,7 +134,7 @@ fn a_stream_of_events_on_a_grid_ends_with_its_last_event() {
     let mut stream = settled(stream.keep_alive(KeepAlive::off()).every(secs(60)));
     clock.advance(secs(60));
     assert_eq!(stream.data(), "0");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn a_burst_of_events_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
             sent += parser::parse(&chunk).events.len();
         }
         assert_eq!(sent, 1000);
-        stream.is_over();
+        stream.assert_ended();
     }
 }
 
@@ -166,7 +167,7 @@ fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
         assert_eq!(stream.data(), data);
         topic.publish("later").unwrap();
     }
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(20));
     assert_eq!(stream.data(), "later");
 }
@@ -175,9 +176,9 @@ fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
 fn a_retry_goes_out_even_without_first_bytes() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = Task::new(bare(&queue, &clock).retry(secs(2)));
+    let mut stream = Task::new(quiet_stream(&queue, &clock).retry(secs(2)));
     assert_eq!(stream.bytes(), "retry: 2000\n");
-    stream.is_pending();
+    stream.assert_pending();
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn the_fallible_form_yields_the_same() {
     let queue = queue(&clock);
     queue.push("x").unwrap();
     queue.close();
-    let mut stream = std::pin::pin!(bare(&queue, &clock).into_try_stream());
+    let mut stream = std::pin::pin!(quiet_stream(&queue, &clock).into_try_stream());
     let mut cx = Context::from_waker(Waker::noop());
     let first = stream.as_mut().poll_next(&mut cx);
     assert_eq!(first, Poll::Ready(Some(Ok("id: e-1\ndata: x\n\n".into()))));

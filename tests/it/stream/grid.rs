@@ -1,10 +1,9 @@
 //! Streams that send on a grid of ticks.
 
-use std::task::Poll;
-
 use sse_queue::{FakeClock, Message};
 
-use crate::support::{QueueStream, Task, bare, ms, parser, queue, secs, settled};
+use crate::support::queue::{push_all, queue, quiet_stream};
+use crate::support::{Task, ms, run, secs, settled};
 
 /// ```text
 /// s       0.3 first poll      1.3         2.3         3.3
@@ -15,16 +14,13 @@ use crate::support::{QueueStream, Task, bare, ms, parser, queue, secs, settled};
 fn the_grid_starts_at_the_first_poll_and_its_first_tick_is_a_period_later() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).every(secs(1));
-    for data in ["a", "b", "c"] {
-        queue.push(data).unwrap();
-    }
+    let stream = quiet_stream(&queue, &clock).every(secs(1));
+    push_all(&queue, &["a", "b", "c"]);
     clock.advance(ms(300));
     let mut stream = settled(stream);
     for data in ["a", "b", "c"] {
         assert_eq!(clock.advance_to_next(), Some(secs(1)));
-        assert_eq!(stream.data(), data);
-        stream.is_pending();
+        stream.assert_sends(data);
     }
     assert_eq!(clock.next_deadline(), None, "nothing due, nothing armed");
 }
@@ -38,12 +34,12 @@ fn the_grid_starts_at_the_first_poll_and_its_first_tick_is_a_period_later() {
 fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with_it() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)).batch(2));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)).batch(2));
     clock.advance(ms(2400));
     assert_eq!(stream.wakes(), 0);
     queue.push("x").unwrap();
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(600));
     queue.push("y").unwrap();
     assert_eq!(stream.data(), "x,y");
@@ -57,19 +53,15 @@ fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with
 fn missed_ticks_are_skipped_not_made_up() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)));
-    for data in ["a", "b", "c"] {
-        queue.push(data).unwrap();
-    }
-    stream.is_pending();
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
+    push_all(&queue, &["a", "b", "c"]);
+    stream.assert_pending();
     clock.advance(ms(4700));
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     for data in ["b", "c"] {
         let next = clock.advance_to_next();
         assert_eq!(next, Some(if data == "b" { ms(300) } else { secs(1) }));
-        assert_eq!(stream.data(), data);
-        stream.is_pending();
+        stream.assert_sends(data);
     }
 }
 
@@ -77,14 +69,14 @@ fn missed_ticks_are_skipped_not_made_up() {
 fn a_batch_larger_than_one_hold_of_the_lock_goes_whole() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)).batch(150));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)).batch(150));
     for n in 0..200 {
         queue.push(n.to_string()).unwrap();
     }
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert_eq!(stream.data().split(',').count(), 150);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert_eq!(stream.data().split(',').count(), 50);
 }
@@ -94,7 +86,7 @@ fn a_chunk_ends_before_the_frame_that_does_not_fit() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     // Two frames of 17 bytes.
-    let mut stream = Task::new(bare(&queue, &clock).max_chunk(34));
+    let mut stream = Task::new(quiet_stream(&queue, &clock).max_chunk(34));
     let large = "x".repeat(100);
     for data in ["a", "b", "c", &large, "d"] {
         queue.push(data).unwrap();
@@ -102,23 +94,23 @@ fn a_chunk_ends_before_the_frame_that_does_not_fit() {
     for data in ["a,b", "c", &large, "d"] {
         assert_eq!(stream.data(), data);
     }
-    stream.is_pending();
+    stream.assert_pending();
 }
 
-/// A tick that finds nothing due is not armed: the grid alone wakes nobody.
+/// A tick that finds nothing due is not armed: the grid alone causes no wake-up.
 #[test]
 fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     queue.push("a").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert!(queue.cancel("e-1"));
     clock.advance(ms(1001));
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(clock.next_deadline(), None);
     queue.push("b").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert_eq!(stream.data(), "b", "it still waits for what comes");
 }
@@ -132,11 +124,11 @@ fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
 fn a_message_due_between_two_ticks_waits_for_the_second() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     queue.push(Message::from("b").after(ms(1500))).unwrap();
-    stream.is_pending();
-    assert_eq!(clock.advance_to_next(), Some(ms(1500)), "it looks for all");
-    stream.is_pending();
+    stream.assert_pending();
+    assert_eq!(clock.advance_to_next(), Some(ms(1500)), "it keeps the time");
+    stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(500)));
     assert_eq!(stream.data(), "b");
 }
@@ -153,7 +145,7 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
     let queue = queue(&clock);
     let mut streams = Vec::new();
     for _ in 0..4 {
-        streams.push(settled(bare(&queue, &clock).every(secs(1))));
+        streams.push(settled(quiet_stream(&queue, &clock).every(secs(1))));
         clock.advance(ms(250));
     }
     clock.advance(ms(990));
@@ -169,33 +161,19 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
     assert_eq!(sent, 4);
 }
 
-/// Polls whoever was woken until nobody is; what they sent.
-fn run(streams: &mut [Task<QueueStream>]) -> Vec<String> {
-    let mut sent = Vec::new();
-    for _ in 0..10_000 {
-        let Some(stream) = streams.iter_mut().find(|stream| stream.wakes() > 0) else {
-            return sent;
-        };
-        while let Poll::Ready(Some(bytes)) = stream.poll_next() {
-            let events = parser::parse(&bytes).events;
-            sent.extend(events.into_iter().map(|event| event.data));
-        }
-    }
-    panic!("they wake one another for ever");
-}
-
-/// What a stream has promised to take at its tick it takes, however large the messages are.
+/// A stream takes at its tick what was reserved for it, however large the messages are.
 #[test]
-fn a_tick_gives_its_whole_batch_in_as_many_chunks_as_it_takes() {
+fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut streams = [(); 2].map(|()| settled(bare(&queue, &clock).every(secs(10)).batch(3)));
+    let mut streams =
+        [(); 2].map(|()| settled(quiet_stream(&queue, &clock).every(secs(10)).batch(3)));
     let large = "x".repeat(60_000);
     for _ in 0..4 {
         queue.push(large.as_str()).unwrap();
     }
     assert!(streams.iter().all(|stream| stream.wakes() > 0));
-    streams.iter_mut().for_each(Task::is_pending);
+    streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(10));
     for (stream, expected) in streams.iter_mut().zip([3, 1]) {
         let mut chunks = 0;
@@ -213,7 +191,7 @@ fn scheduled_messages_for_many_ticked_streams_wait_at_most_one_period() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut streams: Vec<_> = (0..4)
-        .map(|_| settled(bare(&queue, &clock).every(secs(1))))
+        .map(|_| settled(quiet_stream(&queue, &clock).every(secs(1))))
         .collect();
     for n in 0..4 {
         let message = Message::from(n.to_string()).after(ms(2500));

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sse_queue::{Event, FakeClock, KeepAlive};
 
 use super::PACINGS;
-use crate::support::{Task, bare, ms, queue, secs, settled};
+use crate::support::queue::{queue, quiet_stream};
+use crate::support::{Task, ms, secs, settled};
 
 /// ```text
 /// s      0    10         24..25     37..40
@@ -20,11 +21,10 @@ fn a_keep_alive_comes_a_period_or_up_to_a_tenth_less_after_the_last_byte() {
         let stream = queue.stream(clock.ticker()).unwrap().seed(seed);
         let mut stream = Task::new(stream);
         assert_eq!(stream.bytes(), ":\n");
-        stream.is_pending();
+        stream.assert_pending();
         clock.advance(secs(10));
         queue.push("a").unwrap();
-        assert_eq!(stream.data(), "a");
-        stream.is_pending();
+        stream.assert_sends("a");
         for _ in 0..3 {
             let last = clock.elapsed();
             while stream.poll_next().is_pending() {
@@ -32,7 +32,7 @@ fn a_keep_alive_comes_a_period_or_up_to_a_tenth_less_after_the_last_byte() {
             }
             let quiet = clock.elapsed().checked_sub(last).unwrap();
             assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
-            stream.is_pending();
+            stream.assert_pending();
         }
     }
 }
@@ -45,7 +45,7 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
         .map(|_| {
             let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
             assert_eq!(stream.bytes(), ":\n");
-            stream.is_pending();
+            stream.assert_pending();
             stream
         })
         .collect();
@@ -55,7 +55,7 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
         let mut sent = 0;
         for stream in woken {
             assert_eq!(stream.bytes(), ":\n");
-            stream.is_pending();
+            stream.assert_pending();
             sent += 1;
         }
         most = most.max(sent);
@@ -64,16 +64,15 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
 }
 
 #[test]
-fn no_sign_of_life_while_data_flows() {
+fn no_keep_alive_is_sent_while_data_flows() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(secs(2)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(2)));
     let mut stream = settled(stream);
     for _ in 0..100 {
         clock.advance(secs(1));
         queue.push("x").unwrap();
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
     }
 }
 
@@ -82,11 +81,11 @@ fn no_sign_of_life_while_data_flows() {
 /// sent   a     :      :       b
 /// ```
 #[test]
-fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
+fn a_stream_in_a_long_gap_or_before_a_far_tick_sends_keep_alives() {
     for ticked in [false, true] {
         let clock = FakeClock::new();
         let queue = queue(&clock);
-        let stream = bare(&queue, &clock).keep_alive(KeepAlive::default());
+        let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::default());
         let stream = if ticked {
             stream.every(secs(60))
         } else {
@@ -95,17 +94,16 @@ fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
         let mut stream = Task::new(stream);
         queue.push("a").unwrap();
         if ticked {
-            stream.is_pending();
+            stream.assert_pending();
         } else {
-            assert_eq!(stream.data(), "a");
-            stream.is_pending();
+            stream.assert_sends("a");
             queue.push("b").unwrap();
         }
         for _ in 0..3 {
             let quiet = clock.advance_to_next().unwrap();
             assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
             assert_eq!(stream.bytes(), ":\n");
-            stream.is_pending();
+            stream.assert_pending();
         }
         clock.advance(secs(60).checked_sub(clock.elapsed()).unwrap());
         assert_eq!(stream.data(), if ticked { "a" } else { "b" });
@@ -113,12 +111,12 @@ fn a_stream_in_a_long_gap_or_before_a_far_tick_shows_that_it_lives() {
 }
 
 #[test]
-fn a_visible_sign_of_life_is_an_event_without_an_id() {
+fn a_keep_alive_event_has_no_id() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let event = Event::new("1").name("ping").unwrap();
     let keep_alive = KeepAlive::event(secs(5), event).unwrap();
-    let mut stream = settled(bare(&queue, &clock).keep_alive(keep_alive));
+    let mut stream = settled(quiet_stream(&queue, &clock).keep_alive(keep_alive));
     clock.advance(secs(5));
     assert_eq!(stream.bytes(), "event: ping\ndata: 1\n\n");
     assert!(KeepAlive::event(secs(5), Event::new("").id("").unwrap()).is_err());
@@ -130,10 +128,10 @@ fn a_keep_alive_of_any_period_is_harmless() {
         let clock = FakeClock::new();
         clock.advance(secs(1));
         let queue = queue(&clock);
-        let stream = bare(&queue, &clock).keep_alive(KeepAlive::every(period));
+        let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(period));
         let mut stream = settled(stream);
         clock.advance(secs(100));
-        stream.is_pending();
+        stream.assert_pending();
     }
 }
 

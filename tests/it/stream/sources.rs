@@ -1,4 +1,4 @@
-//! What a stream makes of its source's answers, and of subscriptions taken as they are.
+//! What a stream does with its source's answers, and streams that are made of subscriptions.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ struct Script {
 }
 
 impl Script {
-    /// Something has come, though perhaps nothing for this stream.
+    /// Whether something has come, though perhaps nothing for this stream.
     fn wake(&mut self, data: Option<&'static str>) {
         self.data = data;
         self.waker.take().unwrap().wake();
@@ -64,7 +64,7 @@ impl Source for Dated {
 /// sent                x                         :
 /// ```
 #[test]
-fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
+fn messages_that_a_stream_does_not_get_do_not_delay_its_keep_alive() {
     for seed in 0..20 {
         let clock = FakeClock::new();
         let script = Arc::new(Mutex::new(Script::default()));
@@ -76,8 +76,7 @@ fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
         let mut stream = settled(stream.first_bytes(false));
         clock.advance(secs(10));
         script.lock().unwrap().wake(Some("x"));
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
         let mut quiet = Duration::ZERO;
         let sent = loop {
             clock.advance(ms(500));
@@ -89,7 +88,11 @@ fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
         };
         assert_eq!(sent, ":\n");
         assert!(ms(13_500) <= quiet && quiet <= secs(15), "{quiet:?}");
-        assert_eq!(script.lock().unwrap().asked, 1, "not for each poll");
+        assert_eq!(
+            script.lock().unwrap().asked,
+            1,
+            "it is not asked for each poll"
+        );
     }
 }
 
@@ -98,7 +101,7 @@ fn what_a_stream_does_not_get_puts_its_keep_alive_off_by_nothing() {
 /// sent   :  to 100 streams  x  to them all  :  spread
 /// ```
 #[test]
-fn a_message_to_a_crowd_brings_no_keep_alives_into_step() {
+fn a_message_to_a_crowd_does_not_synchronize_its_keep_alives() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let mut streams: Vec<_> = (0..100)
@@ -110,8 +113,7 @@ fn a_message_to_a_crowd_brings_no_keep_alives_into_step() {
     clock.advance(secs(5));
     topic.publish("x").unwrap();
     for stream in &mut streams {
-        assert_eq!(stream.data(), "x");
-        stream.is_pending();
+        stream.assert_sends("x");
     }
     let mut sent = Vec::new();
     while clock.elapsed() < secs(21) {
@@ -132,7 +134,7 @@ fn events(stream: &mut Task<impl futures_core::Stream<Item = Bytes>>) -> usize {
 }
 
 #[test]
-fn a_stream_of_a_subscription_takes_as_much_as_the_hubs_own() {
+fn a_stream_of_a_subscription_has_the_limits_of_a_stream_of_its_topic() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let own = topic.stream(Start::Oldest, clock.ticker()).unwrap();
@@ -140,7 +142,7 @@ fn a_stream_of_a_subscription_takes_as_much_as_the_hubs_own() {
     let [mut own, mut other] = [own, other].map(|stream| Task::new(stream.first_bytes(false)));
     (0..100).for_each(|n| drop(topic.publish(n.to_string()).unwrap()));
     let taken = events(&mut own);
-    assert!(taken > 16, "not counted");
+    assert!(taken > 16, "it is not limited by count");
     assert_eq!(events(&mut other), taken);
 
     let queue = Queue::builder().clock(clock.clone()).build();
@@ -205,7 +207,7 @@ fn an_end_by_age_sends_a_retry_and_no_farewell() {
         last.starts_with("retry: ") && last.lines().count() == 1,
         "{last:?}"
     );
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// ```text
@@ -221,7 +223,7 @@ fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
     let stream = stream.first_bytes(false);
     let mut stream = settled(stream.keep_alive(sse_queue::KeepAlive::off()));
     topic.publish(Message::from("x").after(secs(3600))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));

@@ -2,7 +2,8 @@
 
 use sse_queue::FakeClock;
 
-use crate::support::{bare, ms, queue, settled};
+use crate::support::queue::{queue, quiet_stream};
+use crate::support::{ms, settled};
 
 /// ```text
 /// ms     0    5   10   20        30       50 ...    90
@@ -10,33 +11,30 @@ use crate::support::{bare, ms, queue, settled};
 /// sent   a             b,c                d (40)    e
 /// ```
 #[test]
-fn what_comes_within_the_gap_goes_in_one_chunk_behind_it() {
+fn messages_within_the_gap_go_in_one_chunk_after_it() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).spaced(ms(20)));
+    let mut stream = settled(quiet_stream(&queue, &clock).spaced(ms(20)));
     queue.push("a").unwrap();
     assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
-    stream.is_pending();
+    stream.assert_sends("a");
     for data in ["b", "c"] {
         clock.advance(ms(5));
         queue.push(data).unwrap();
         assert_eq!(stream.wakes(), usize::from(data == "b"));
-        stream.is_pending();
+        stream.assert_pending();
     }
     clock.advance(ms(10));
     assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "b,c");
-    stream.is_pending();
+    stream.assert_sends("b,c");
     clock.advance(ms(10));
     stream.wakes();
     queue.push("d").unwrap();
     assert_eq!(stream.wakes(), 1, "the first within the gap wakes it");
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(10));
     assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "d");
-    stream.is_pending();
+    stream.assert_sends("d");
     assert_eq!(
         clock.next_deadline(),
         None,
@@ -52,23 +50,27 @@ fn what_comes_within_the_gap_goes_in_one_chunk_behind_it() {
 fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).spaced(ms(20)).max_messages(1000));
+    let mut stream = settled(
+        quiet_stream(&queue, &clock)
+            .spaced(ms(20))
+            .max_messages(1000),
+    );
     queue.push("x").unwrap();
     stream.data();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     for _ in 0..50 {
         let mut woken = 0;
         for _ in 0..100 {
             queue.push("x").unwrap();
             if stream.count.take() > 0 {
-                stream.is_pending();
+                stream.assert_pending();
                 woken += 1;
             }
         }
         clock.advance(ms(20));
         assert_eq!((woken, stream.wakes()), (1, 1));
         assert_eq!(stream.data().split(',').count(), 100);
-        stream.is_pending();
+        stream.assert_pending();
     }
 }

@@ -6,7 +6,7 @@ use sse_queue::{
     QueueSubscription, Remaining, SystemClock, ThreadTicker, TryEventStream,
 };
 
-use crate::support::QueueStream;
+use crate::support::queue::QueueStream;
 
 fn is_unpin_and_crosses_threads<T: Send + Sync + Unpin>() {}
 

@@ -16,7 +16,7 @@ pub struct Seen {
     pub last_event_id: String,
 }
 
-/// What a client makes of a stream.
+/// What a client reads from a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     pub events: Vec<Seen>,
@@ -38,8 +38,8 @@ pub fn parse(stream: &[u8]) -> Parsed {
     let (mut data, mut name, mut id) = (String::new(), String::new(), String::new());
     // A line that is not ended is discarded, as is an event without its blank line.
     while let Some(end) = rest.find(['\r', '\n']) {
-        let (line, behind) = (&rest[..end], &rest[end..]);
-        rest = behind.strip_prefix("\r\n").unwrap_or(&behind[1..]);
+        let (line, after) = (&rest[..end], &rest[end..]);
+        rest = after.strip_prefix("\r\n").unwrap_or(&after[1..]);
         if line.is_empty() {
             // "Dispatch the event."
             parsed.last_event_id.clone_from(&id);

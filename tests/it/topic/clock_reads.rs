@@ -1,37 +1,16 @@
-//! What has to do with time costs nothing to what has not.
+//! How often a topic reads its clock: expiry, age and schedules cost nothing where they do not matter.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
+use sse_queue::{FakeClock, Message, Topic, TopicBuilder};
 
-use sse_queue::{Clock, FakeClock, Message, Topic, TopicBuilder};
-
-use super::{drain, later, publish_all, topic, waiting};
+use crate::support::clock::Counting;
 use crate::support::secs;
-
-/// Counts how often it is read.
-#[derive(Clone)]
-struct Counting {
-    clock: FakeClock,
-    reads: Arc<AtomicUsize>,
-}
-
-impl Clock for Counting {
-    fn now(&self) -> SystemTime {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        self.clock.now()
-    }
-}
+use crate::support::topic::{later, publish_all, topic, waiting};
 
 /// How often the clock is read for ten messages to fifty streams.
 fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Message) -> usize {
     let clock = FakeClock::new();
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counting = Counting {
-        clock: clock.clone(),
-        reads: Arc::clone(&reads),
-    };
-    let topic = builder.clock(counting).build();
+    let counting = Counting::new(&clock);
+    let topic = builder.clock(counting.clone()).build();
     if let Some(held) = held {
         topic.publish(held).unwrap();
     }
@@ -39,14 +18,13 @@ fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Mes
     let mut round = || {
         topic.publish(message()).unwrap();
         for stream in &mut streams {
-            assert_eq!(stream.data(), "m");
-            stream.is_pending();
+            stream.assert_sends("m");
         }
     };
     (0..3).for_each(|_| round());
-    let before = reads.load(Ordering::Relaxed);
+    counting.reads();
     (0..10).for_each(|_| round());
-    reads.load(Ordering::Relaxed) - before
+    counting.reads()
 }
 
 #[test]
@@ -72,7 +50,7 @@ fn a_delivery_reads_no_clock_whatever_else_the_topic_holds() {
 }
 
 #[test]
-fn a_chunk_in_which_a_message_expires_is_dated_by_each_stream_that_takes_it() {
+fn each_stream_reads_the_clock_for_a_chunk_in_which_a_message_expires() {
     let expiring = || Message::from("m").expires_after(secs(60));
     assert!(reads(Topic::builder(), None, expiring) >= 500);
 }
@@ -85,12 +63,12 @@ fn what_has_fallen_due_comes_with_the_chunk_before_it_though_no_stream_keeps_the
     for _ in 0..3 {
         publish_all(&topic, &["a"]);
         for stream in &mut streams {
-            assert_eq!(drain(stream), "a");
+            assert_eq!(stream.drain_data(), "a");
         }
     }
     topic.publish(later("x", secs(1))).unwrap();
     publish_all(&topic, &["b"]);
     assert_eq!(streams[0].data(), "b");
     clock.advance(secs(1));
-    assert_eq!(drain(&mut streams[1]), "b,x");
+    assert_eq!(streams[1].drain_data(), "b,x");
 }

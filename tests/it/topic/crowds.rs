@@ -2,7 +2,7 @@
 
 use sse_queue::{FakeClock, Topic};
 
-use super::{TopicStream, publish_all, topic, waiting};
+use crate::support::topic::{TopicStream, builder, publish_all, topic, waiting};
 use crate::support::{Task, secs};
 
 /// The most streams that one call wakes.
@@ -25,7 +25,7 @@ fn a_publish_wakes_64_streams_and_each_poll_the_next_64() {
     assert_eq!(woken(&streams), BATCH);
     assert_eq!(streams[0].data(), "a");
     assert_eq!(woken(&streams), BATCH);
-    streams[0].is_pending();
+    streams[0].assert_pending();
     assert_eq!(woken(&streams), BATCH);
     assert_eq!(streams[1].data(), "a");
     assert_eq!(woken(&streams), BATCH);
@@ -42,8 +42,7 @@ fn each_stream_is_woken_though_only_those_poll_that_were() {
         publish_all(&topic, &[data]);
         let mut seen = 0;
         while let Some(stream) = streams.iter_mut().find(|stream| stream.wakes() > 0) {
-            assert_eq!(stream.data(), data);
-            stream.is_pending();
+            stream.assert_sends(data);
             seen += 1;
         }
         assert_eq!(seen, 1_000);
@@ -59,17 +58,17 @@ fn a_close_wakes_64_streams_and_each_that_ends_the_next_64() {
     let mut ended = 0;
     assert_eq!(woken(&streams), BATCH);
     for stream in &mut streams {
-        stream.is_over();
+        stream.assert_ended();
         ended += 1;
     }
     assert_eq!(ended, 200);
-    let mut streams = crowd(&super::topic(&clock), &clock, 200);
+    let mut streams = crowd(&builder(&clock).build(), &clock, 200);
     assert_eq!(woken(&streams), BATCH, "the last handle is gone");
     drop(streams.drain(..3));
     assert_eq!(
         woken(&streams),
         200 - BATCH,
-        "those that are dropped hand on, too"
+        "a stream that is dropped passes its wake-up on"
     );
 }
 
@@ -91,18 +90,17 @@ fn a_stream_that_was_yet_to_be_woken_for_two_messages_is_woken_once() {
 ///                 it polls again, and wakes the rest
 /// ```
 #[test]
-fn a_stream_that_waits_while_a_crowd_is_pending_goes_on_after_a_second() {
+fn a_stream_that_waits_while_a_crowd_is_pending_wakes_the_rest_after_a_second() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut streams = crowd(&topic, &clock, 250);
     publish_all(&topic, &["a"]);
-    assert_eq!(streams[0].data(), "a");
-    streams[0].is_pending();
+    streams[0].assert_sends("a");
     assert_eq!(woken(&streams), 3 * BATCH);
     assert_eq!(clock.next_deadline(), Some(secs(1)));
     clock.advance(secs(1));
     assert_eq!(streams[0].wakes(), 1);
-    streams[0].is_pending();
+    streams[0].assert_pending();
     assert_eq!(woken(&streams), 250 - 3 * BATCH);
     assert_eq!(clock.next_deadline(), None);
 }

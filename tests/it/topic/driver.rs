@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures_core::Stream;
 use sse_queue::{Clock, FakeClock, FakeTicker, Message, Start, Topic, TopicDriver};
 
-use super::{bare, builder, later, publish_all, topic, waiting};
+use crate::support::topic::{builder, later, publish_all, quiet_stream, topic, waiting};
 use crate::support::{Task, secs};
 
 fn driver(topic: &Topic, clock: &FakeClock) -> Task<TopicDriver<FakeTicker>> {
@@ -43,7 +43,7 @@ fn streams_keep_the_time_again_when_the_driver_is_dropped() {
     let mut stream = waiting(&topic, &clock);
     drop(driver);
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(5));
     assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
 }
@@ -146,7 +146,7 @@ fn a_driver_ends_with_the_topic() {
     assert!(closed.poll().is_ready());
     assert_eq!(clock.next_deadline(), None);
 
-    let topic = super::topic(&clock);
+    let topic = builder(&clock).build();
     let mut left = driver(&topic, &clock);
     topic.publish(later("x", secs(5))).unwrap();
     drop(topic);
@@ -160,7 +160,7 @@ fn wakers_may_use_the_topic_as_they_are_woken_and_dropped() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let nosy = || std::task::Waker::from(std::sync::Arc::new(Nosy(topic.clone())));
-    let mut stream = Box::pin(bare(&topic, &clock, Start::Now));
+    let mut stream = Box::pin(quiet_stream(&topic, &clock, Start::Now));
     let mut driver = Box::pin(topic.drive(clock.ticker()));
     for _ in 0..3 {
         let waker = nosy();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sse_queue::{Event, FakeClock, Start, Topic};
 
-use super::{
-    TopicStream, after, bare, drain, later, publish_all, publish_numbers, reader, replay, topic,
+use crate::support::topic::{
+    TopicStream, after, later, publish_all, publish_numbers, quiet_stream, reader, replay, topic,
     waiting,
 };
 use crate::support::{Task, ms, secs, settled};
@@ -19,26 +19,26 @@ const PACES: [(&str, Pace); 3] = [
 ];
 
 fn paced(topic: &Topic, clock: &FakeClock, pace: Pace, start: Start) -> Task<TopicStream> {
-    let stream = pace(bare(topic, clock, start));
+    let stream = pace(quiet_stream(topic, clock, start));
     Task::new(stream.farewell(Event::new("bye")))
 }
 
 #[test]
-fn a_closed_topic_gives_what_was_due_without_pacing_then_the_farewell() {
+fn a_closed_topic_sends_what_was_due_without_pacing_then_the_farewell() {
     for (name, pace) in PACES {
         let clock = FakeClock::new();
         let topic = topic(&clock);
         let mut stream = paced(&topic, &clock, pace, Start::Now);
-        stream.is_pending();
+        stream.assert_pending();
         publish_numbers(&topic, 1..=200);
         topic.publish(later("due", secs(0))).unwrap();
         topic.publish(later("not due", secs(1))).unwrap();
         topic.close();
         assert_eq!(stream.wakes(), 1, "{name}");
-        let seen = drain(&mut stream);
+        let seen = stream.drain_data();
         assert!(seen.starts_with("1,2,3,"), "{name}: {seen}");
         assert!(seen.ends_with("199,200,due,bye"), "{name}: {seen}");
-        stream.is_over();
+        stream.assert_ended();
         assert_eq!(clock.next_deadline(), None, "{name}");
         assert_eq!(topic.take_remaining().len(), 1);
     }
@@ -53,51 +53,51 @@ fn streams_that_are_parked_are_woken_by_the_end() {
         let mut stream = paced(&topic, &clock, pace, Start::Oldest);
         // Spaced: in its gap. On a grid: it waits for its tick.
         let _ = stream.poll_next();
-        stream.is_pending();
+        stream.assert_pending();
         stream.move_to_another_task();
-        stream.is_pending();
+        stream.assert_pending();
         topic.close();
         assert_eq!(stream.wakes(), 1, "{name}");
-        assert!(drain(&mut stream).ends_with("bye"), "{name}");
-        stream.is_over();
+        assert!(stream.drain_data().ends_with("bye"), "{name}");
+        stream.assert_ended();
     }
 }
 
 #[test]
-fn a_stream_that_waits_behind_its_gap_is_woken_by_the_end_once() {
+fn a_stream_in_its_gap_is_woken_by_the_end_once() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_all(&topic, &["a"]);
     stream.bytes();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(10));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     topic.close();
     assert_eq!(stream.wakes(), 1);
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
-fn an_aborted_topic_gives_the_farewell_alone() {
+fn an_aborted_topic_sends_the_farewell_alone() {
     for (name, pace) in PACES {
         let clock = FakeClock::new();
         let topic = topic(&clock);
         let mut waiting = paced(&topic, &clock, pace, Start::Now);
-        waiting.is_pending();
+        waiting.assert_pending();
         publish_all(&topic, &["a"]);
         let mut fresh = paced(&topic, &clock, pace, Start::Oldest);
         topic.abort();
         assert_eq!(waiting.wakes(), 1, "{name}");
         assert_eq!(waiting.data(), "bye", "{name}");
         assert_eq!(fresh.data(), "bye", "{name}");
-        waiting.is_over();
+        waiting.assert_ended();
     }
 }
 
 #[test]
-fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
+fn a_stream_of_an_aborted_topic_sends_no_gap() {
     for (name, pace) in PACES {
         let clock = FakeClock::new();
         let topic = topic(&clock);
@@ -108,7 +108,7 @@ fn an_aborted_topic_does_not_tell_of_gaps_any_more() {
 }
 
 #[test]
-fn an_abort_behind_a_close_cuts_what_is_left() {
+fn an_abort_after_a_close_discards_what_is_left() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
@@ -116,15 +116,15 @@ fn an_abort_behind_a_close_cuts_what_is_left() {
     topic.close();
     stream.bytes();
     topic.abort();
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
-fn a_stream_on_a_grid_that_has_a_gap_to_tell_is_woken_by_the_end() {
+fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
     for end in [Topic::close, Topic::abort] {
         let clock = FakeClock::new();
         let topic = topic(&clock);
-        let stream = bare(&topic, &clock, after("old-7")).every(secs(3600));
+        let stream = quiet_stream(&topic, &clock, after("old-7")).every(secs(3600));
         let stream = settled(stream);
         end(&topic);
         assert_eq!(stream.wakes(), 1);
@@ -139,12 +139,12 @@ fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
     topic.close();
     let mut stream = reader(&topic, &clock, Start::Oldest);
     assert_eq!(stream.data(), "a");
-    stream.is_over();
-    reader(&topic, &clock, Start::Now).is_over();
+    stream.assert_ended();
+    reader(&topic, &clock, Start::Now).assert_ended();
 }
 
 #[test]
-fn a_closed_topic_takes_nothing_in_any_more() {
+fn a_closed_topic_refuses_messages() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic.publish(later("x", secs(1))).unwrap();
@@ -163,12 +163,12 @@ fn streams_end_when_the_last_handle_is_dropped_and_nothing_is_scheduled() {
     let clone = topic.clone();
     topic.publish(later("x", secs(1))).unwrap();
     drop(topic);
-    stream.is_pending();
+    stream.assert_pending();
     drop(clone);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert_eq!(stream.data(), "x");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
         let clock = FakeClock::new();
         let topic = topic(&clock);
         let mut stream = paced(&topic, &clock, pace, Start::Now);
-        stream.is_pending();
+        stream.assert_pending();
         drop(topic);
         assert_eq!(stream.wakes(), 1, "{name}");
     }
@@ -190,11 +190,11 @@ fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", secs(1))).unwrap();
     topic.publish(later("never", Duration::MAX)).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     drop(topic);
     clock.advance(secs(1));
     assert_eq!(stream.data(), "x");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
@@ -206,23 +206,23 @@ fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
         .publish(later("x", secs(1)).expires_after(secs(0)))
         .unwrap();
     drop(topic);
-    streams.iter_mut().for_each(Task::is_pending);
+    streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(1));
     for stream in &mut streams {
         stream.wakes();
-        stream.is_over();
+        stream.assert_ended();
     }
 }
 
 #[test]
-fn what_is_withdrawn_lets_streams_end_that_only_waited_for_it() {
+fn withdrawing_the_last_scheduled_message_lets_streams_end() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", secs(1))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     topic.close();
     assert_eq!(stream.wakes(), 1);
-    stream.is_over();
+    stream.assert_ended();
 }

@@ -1,18 +1,13 @@
-//! What a client is told that comes back, or falls behind, where numbers alone do not say it.
+//! The gaps that clients get when numbers alone do not give their size.
 
-use sse_queue::{
-    Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start, Topic, TopicBuilder,
-};
+use sse_queue::{Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start};
 
+use crate::support::topic::builder;
 use crate::support::{Task, secs};
-
-fn builder(clock: &FakeClock) -> TopicBuilder {
-    Topic::builder().clock(clock.clone()).epoch("e").unwrap()
-}
 
 /// More runs of expired messages lie before the history than are remembered.
 #[test]
-fn a_gap_behind_more_runs_of_expired_messages_than_are_remembered_is_null() {
+fn a_gap_is_null_beyond_more_runs_of_expired_messages_than_are_remembered() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).history_bytes(10_000).build();
     let mut stream = Task::new(
@@ -31,9 +26,9 @@ fn a_gap_behind_more_runs_of_expired_messages_than_are_remembered_is_null() {
     assert_eq!(stream.data(), "{\"missed\":null,\"cause\":\"evicted\"}");
 }
 
-/// It was published before it fell due under its number, and what follows that number was seen.
+/// It was scheduled, and what follows its number was seen before it fell due.
 #[test]
-fn the_id_of_a_message_that_came_back_later_counts_no_message_before_it_as_missed() {
+fn the_id_of_a_message_that_was_published_again_counts_no_message_before_it_as_missed() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     let due = clock.now() + secs(5);
@@ -43,7 +38,7 @@ fn the_id_of_a_message_that_came_back_later_counts_no_message_before_it_as_misse
         assert_eq!(topic.publish("before").unwrap().id(), id);
     }
     clock.advance(secs(5));
-    // The client has seen e-6, e-7, and then e-5 as the eighth.
+    // The client has seen e-6, e-7, and then e-5 as the eighth message.
     for _ in 0..4 {
         topic.publish("after").unwrap();
     }
@@ -56,7 +51,7 @@ fn the_id_of_a_message_that_came_back_later_counts_no_message_before_it_as_misse
     assert!(matches!(missed, None | Some(2)), "{missed:?}");
 }
 
-/// As above, while it is still scheduled: nobody can have seen it.
+/// As above, while it is still scheduled: no client can have seen it.
 #[test]
 fn the_id_of_a_numbered_message_that_waits_is_from_the_future() {
     let clock = FakeClock::new();

@@ -2,8 +2,8 @@
 
 use sse_queue::{FakeClock, Message, Start};
 
-use super::{
-    after, bare, builder, drain, evicted, later, publish_all, publish_numbers, reader, replay,
+use crate::support::topic::{
+    after, builder, evicted, later, publish_all, publish_numbers, quiet_stream, reader, replay,
     topic, waiting,
 };
 use crate::support::{Task, secs, settled};
@@ -40,10 +40,10 @@ fn history_is_exact_by_messages_bytes_and_age() {
 /// s        0            10      60     71
 /// due                   x
 /// kept                  |--------------|
-/// looked                               here
+/// polled                               here
 /// ```
 #[test]
-fn the_age_counts_from_the_due_time_however_late_somebody_looks() {
+fn the_age_counts_from_the_due_time_however_late_the_next_call_is() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_age(secs(60)).build();
     topic.publish(later("x", secs(10))).unwrap();
@@ -64,7 +64,7 @@ fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
     let mut slow = reader(&topic, &clock, Start::Oldest);
     assert_eq!(replay(&topic, Start::Oldest), "a,b,c");
     clock.advance(secs(2));
-    assert_eq!(drain(&mut slow), "a,c");
+    assert_eq!(slow.drain_data(), "a,c");
     assert_eq!(replay(&topic, after("e-1")), "c");
 }
 
@@ -79,7 +79,7 @@ fn a_stream_that_finds_only_expired_messages_waits_for_the_next() {
             .unwrap();
     }
     clock.advance(secs(1));
-    stream.is_pending();
+    stream.assert_pending();
     topic.publish("a").unwrap();
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "a");
@@ -93,7 +93,7 @@ fn expired_messages_leave_a_batch_to_the_others() {
         .publish(Message::from("a").expires_after(secs(1)))
         .unwrap();
     publish_all(&topic, &["b"]);
-    let mut stream = settled(bare(&topic, &clock, Start::Oldest).every(secs(1)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Oldest).every(secs(1)));
     clock.advance(secs(1));
     assert_eq!(stream.data(), "b");
 }
@@ -102,12 +102,12 @@ fn expired_messages_leave_a_batch_to_the_others() {
 fn a_stream_that_never_reads_holds_no_memory() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(100).build();
-    let mut stuck = Task::new(bare(&topic, &clock, Start::Now));
+    let mut stuck = Task::new(quiet_stream(&topic, &clock, Start::Now));
     publish_numbers(&topic, 1..=10_000);
     let stats = topic.stats();
     assert_eq!((stats.retained, stats.streams), (100, 1));
     assert_eq!(stuck.bytes(), evicted(9_900));
-    assert!(drain(&mut stuck).starts_with("9901,"));
+    assert!(stuck.drain_data().starts_with("9901,"));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_slow_stream_takes_nothing_from_the_others() {
     for number in 1..=1_000_u64 {
         topic.publish(number.to_string()).unwrap();
         assert_eq!(fast.data(), number.to_string());
-        fast.is_pending();
+        fast.assert_pending();
     }
     assert_eq!(slow.wakes(), 1, "woken once, not for each message");
     assert_eq!(slow.bytes(), evicted(990));

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use sse_queue::{FakeClock, FakeTicker, KeepAlive, Message, Start, Ticker, Topic};
 
-use super::{TopicStream, publish_all, topic};
+use crate::support::topic::{TopicStream, publish_all, topic};
 use crate::support::{Task, ms, secs, settled};
 
-/// A stream with the usual keep-alive that waits.
-fn lively(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
+/// A stream with the default keep-alive that has been polled and waits.
+fn lively_task(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
     let stream = topic.stream(Start::Now, ticks.ticker()).unwrap();
     settled(stream.first_bytes(false))
 }
@@ -20,22 +20,21 @@ fn lively(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
 fn send(topic: &Topic, streams: &mut [Task<TopicStream>], data: &str) {
     topic.publish(data).unwrap();
     for stream in streams {
-        assert_eq!(stream.data(), data);
-        stream.is_pending();
+        stream.assert_sends(data);
     }
 }
 
-/// The next keep-alive comes after so many seconds, or up to a tenth of 15 s before.
+/// The next keep-alive comes after `wait` seconds, or up to a tenth of 15 s earlier.
 #[track_caller]
-fn is_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait: u64) {
+fn assert_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait: u64) {
     for _ in 2..wait {
         clock.advance(secs(1));
-        streams.iter_mut().for_each(Task::is_pending);
+        streams.iter_mut().for_each(Task::assert_pending);
     }
     clock.advance(secs(2));
     for stream in streams {
         assert_eq!(stream.bytes(), ":\n");
-        stream.is_pending();
+        stream.assert_pending();
     }
 }
 
@@ -44,26 +43,26 @@ fn is_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait: u6
 /// sent      a b c d         :        :
 /// ```
 #[test]
-fn a_sign_of_life_comes_a_whole_period_after_the_last_message() {
+fn a_keep_alive_comes_a_whole_period_after_the_last_message() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut streams = [(); 3].map(|()| lively(&topic, &clock));
+    let mut streams = [(); 3].map(|()| lively_task(&topic, &clock));
     for (wait, data) in [(3, "a"), (4, "b"), (0, "c"), (7, "d")] {
         clock.advance(secs(wait));
         send(&topic, &mut streams, data);
     }
-    is_alive_after(&clock, &mut streams, 15);
-    is_alive_after(&clock, &mut streams, 15);
+    assert_alive_after(&clock, &mut streams, 15);
+    assert_alive_after(&clock, &mut streams, 15);
     clock.advance(secs(10));
     send(&topic, &mut streams, "e");
-    is_alive_after(&clock, &mut streams, 15);
+    assert_alive_after(&clock, &mut streams, 15);
 }
 
 #[test]
-fn none_comes_while_messages_do() {
+fn no_keep_alive_comes_while_messages_do() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut streams = [(); 2].map(|()| lively(&topic, &clock));
+    let mut streams = [(); 2].map(|()| lively_task(&topic, &clock));
     for _ in 0..100 {
         clock.advance(secs(14));
         send(&topic, &mut streams, "x");
@@ -79,22 +78,21 @@ fn none_comes_while_messages_do() {
 fn a_stream_that_is_polled_late_counts_from_when_it_was_woken() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = [lively(&topic, &clock)];
+    let mut stream = [lively_task(&topic, &clock)];
     send(&topic, &mut stream, "a");
     clock.advance(secs(2));
     topic.publish("b").unwrap();
     clock.advance(secs(10));
-    assert_eq!(stream[0].data(), "b");
-    stream[0].is_pending();
-    is_alive_after(&clock, &mut stream, 5);
+    stream[0].assert_sends("b");
+    assert_alive_after(&clock, &mut stream, 5);
 }
 
-/// The same where another stream has read the chunk before, and the topic was used since.
+/// As above, where another stream has read the chunk before, and the topic was used since.
 #[test]
 fn a_stream_that_shares_a_chunk_late_counts_from_when_it_was_woken() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut streams = [(); 2].map(|()| lively(&topic, &clock));
+    let mut streams = [(); 2].map(|()| lively_task(&topic, &clock));
     send(&topic, &mut streams, "a");
     clock.advance(secs(2));
     topic.publish("b").unwrap();
@@ -102,8 +100,8 @@ fn a_stream_that_shares_a_chunk_late_counts_from_when_it_was_woken() {
     clock.advance(secs(10));
     assert_eq!(topic.stats().streams, 2);
     assert_eq!(streams[1].data(), "b");
-    streams.iter_mut().for_each(Task::is_pending);
-    is_alive_after(&clock, &mut streams, 5);
+    streams.iter_mut().for_each(Task::assert_pending);
+    assert_alive_after(&clock, &mut streams, 5);
 }
 
 /// The topic's clock jumps, or stands still, after the message at 10 s.
@@ -112,7 +110,7 @@ fn a_clock_that_jumps_moves_a_keep_alive_by_less_than_a_period() {
     for jump in [secs(3600), Duration::ZERO] {
         let (clock, ticks) = (FakeClock::new(), FakeClock::new());
         let topic = topic(&clock);
-        let mut stream = [lively(&topic, &ticks)];
+        let mut stream = [lively_task(&topic, &ticks)];
         ticks.advance(secs(9));
         send(&topic, &mut stream, "a");
         ticks.advance(secs(1));
@@ -128,8 +126,8 @@ fn a_clock_that_jumps_moves_a_keep_alive_by_less_than_a_period() {
             }
         }
         assert!((12..30).contains(&waited), "{waited}");
-        stream[0].is_pending();
-        is_alive_after(&ticks, &mut stream, 15);
+        stream[0].assert_pending();
+        assert_alive_after(&ticks, &mut stream, 15);
     }
 }
 
@@ -142,23 +140,22 @@ fn a_stream_that_was_not_woken_counts_from_when_it_read() {
     let mut stream = [Task::new(stream.first_bytes(false).max_chunk(1))];
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(10));
-    assert_eq!(stream[0].data(), "b");
-    stream[0].is_pending();
-    is_alive_after(&clock, &mut stream, 15);
+    stream[0].assert_sends("b");
+    assert_alive_after(&clock, &mut stream, 15);
 }
 
 #[test]
 fn two_chunks_in_a_row_are_followed_by_a_whole_period() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = [lively(&topic, &clock)];
+    let mut stream = [lively_task(&topic, &clock)];
     clock.advance(secs(7));
     for data in ["a", "b"] {
         topic.publish(data).unwrap();
         assert_eq!(stream[0].data(), data);
     }
-    stream[0].is_pending();
-    is_alive_after(&clock, &mut stream, 15);
+    stream[0].assert_pending();
+    assert_alive_after(&clock, &mut stream, 15);
 }
 
 #[test]
@@ -172,17 +169,16 @@ fn a_stream_with_gaps_counts_from_when_it_was_polled() {
     clock.advance(secs(1));
     publish_all(&topic, &["b"]);
     clock.advance(secs(10));
-    assert_eq!(stream[0].data(), "b");
-    stream[0].is_pending();
-    is_alive_after(&clock, &mut stream, 15);
+    stream[0].assert_sends("b");
+    assert_alive_after(&clock, &mut stream, 15);
 }
 
-/// Nobody gets those that the topic publishes and that expire at once.
+/// No stream gets messages that expire at once.
 #[test]
-fn messages_that_expire_unread_do_not_put_the_sign_of_life_off() {
+fn messages_that_expire_unread_do_not_delay_the_keep_alive() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = [lively(&topic, &clock)];
+    let mut stream = [lively_task(&topic, &clock)];
     (0..3).for_each(|_| send(&topic, &mut stream, "a"));
     let mut quiet = 0;
     while stream[0].poll_next().is_pending() {
@@ -229,8 +225,7 @@ fn a_stream_that_keeps_up_does_not_read_its_ticker_for_each_message() {
         let mut stream = settled(stream.first_bytes(false).keep_alive(keep_alive));
         let mut send = || {
             topic.publish("x").unwrap();
-            assert_eq!(stream.data(), "x");
-            stream.is_pending();
+            stream.assert_sends("x");
         };
         send();
         reads.set(0);

@@ -1,8 +1,8 @@
-//! Streams that keep up share what the first of them has read, and wait without asking again.
+//! Streams that keep up share what the first of them has read, and register early for the next.
 
 use sse_queue::{FakeClock, Message, Start, Topic};
 
-use super::{TopicStream, after, bare, drain, later, publish_all, reader, topic};
+use crate::support::topic::{TopicStream, after, later, publish_all, quiet_stream, reader, topic};
 use crate::support::{Task, ms, secs, settled};
 
 /// Streams that have kept up for a while, with one message to read.
@@ -11,8 +11,7 @@ fn in_step<const N: usize>(topic: &Topic, streams: [TopicStream; N]) -> [Task<To
     for _ in 0..3 {
         topic.publish("x").unwrap();
         for task in &mut tasks {
-            assert_eq!(task.data(), "x");
-            task.is_pending();
+            task.assert_sends("x");
         }
     }
     topic.publish("m").unwrap();
@@ -20,7 +19,10 @@ fn in_step<const N: usize>(topic: &Topic, streams: [TopicStream; N]) -> [Task<To
 }
 
 fn two(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
-    in_step(topic, [(); 2].map(|()| bare(topic, clock, Start::Now)))
+    in_step(
+        topic,
+        [(); 2].map(|()| quiet_stream(topic, clock, Start::Now)),
+    )
 }
 
 #[test]
@@ -48,8 +50,8 @@ fn they_end_with_a_topic_that_closes_before_or_after_the_first_has_read() {
         assert_eq!(one.data(), "m");
         topic.close();
         assert_eq!(two.data(), "m");
-        one.is_over();
-        two.is_over();
+        one.assert_ended();
+        two.assert_ended();
     }
 }
 
@@ -61,7 +63,7 @@ fn they_end_when_the_last_handle_is_dropped() {
     assert_eq!(one.data(), "m");
     drop(topic);
     assert_eq!(two.data(), "m");
-    two.is_over();
+    two.assert_ended();
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn an_abort_leaves_them_nothing() {
     let [mut one, mut two] = two(&topic, &clock);
     assert_eq!(one.data(), "m");
     topic.abort();
-    two.is_over();
+    two.assert_ended();
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn what_has_fallen_due_since_the_first_has_read_is_there_for_the_second() {
     assert_eq!(one.data(), "m");
     topic.publish(later("n", secs(1))).unwrap();
     clock.advance(secs(1));
-    assert_eq!(drain(&mut two), "m,n");
+    assert_eq!(two.drain_data(), "m,n");
 }
 
 #[test]
@@ -94,14 +96,14 @@ fn what_expires_since_the_first_has_read_is_not() {
     topic.publish(short).unwrap();
     assert_eq!(one.data(), "m,n");
     clock.advance(secs(1));
-    assert_eq!(drain(&mut two), "m");
+    assert_eq!(two.drain_data(), "m");
 }
 
 #[test]
 fn each_keeps_to_its_own_limits() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let stream = || bare(&topic, &clock, Start::Now);
+    let stream = || quiet_stream(&topic, &clock, Start::Now);
     let limits = [
         |stream: TopicStream| stream.max_chunk(1),
         |stream: TopicStream| stream.max_messages(1),
@@ -124,7 +126,7 @@ fn each_keeps_to_its_own_limits() {
 fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let stream = || bare(&topic, &clock, Start::Now);
+    let stream = || quiet_stream(&topic, &clock, Start::Now);
     let spaced = stream().spaced(ms(1)).max_chunk(100);
     let [mut spaced, mut other] = in_step_spaced(&topic, &clock, [spaced, stream()]);
     let large = "l".repeat(70);
@@ -138,13 +140,12 @@ fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
     publish_all(&topic, &["q"]);
     let mut late = reader(&topic, &clock, after("e-4"));
     assert_eq!(late.data(), "m,n,o,p,q");
-    assert_eq!(spaced.data(), "m");
-    spaced.is_pending();
+    spaced.assert_sends("m");
     clock.advance(ms(1));
     assert_eq!(spaced.data(), "n,o,p,q");
 }
 
-/// The same for streams with gaps, which are over each time.
+/// As [`in_step`], for streams with gaps, which are over each time.
 fn in_step_spaced(
     topic: &Topic,
     clock: &FakeClock,
@@ -154,27 +155,25 @@ fn in_step_spaced(
     for _ in 0..3 {
         topic.publish("x").unwrap();
         for task in &mut tasks {
-            assert_eq!(task.data(), "x");
-            task.is_pending();
+            task.assert_sends("x");
         }
         clock.advance(ms(1));
-        tasks.iter_mut().for_each(Task::is_pending);
+        tasks.iter_mut().for_each(Task::assert_pending);
     }
     tasks
 }
 
 #[test]
-fn a_stream_whose_gap_is_over_hears_of_the_end_once() {
+fn a_stream_whose_gap_is_over_is_woken_for_the_end_once() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let stream = || bare(&topic, &clock, Start::Now);
+    let stream = || quiet_stream(&topic, &clock, Start::Now);
     let streams = [stream(), stream().spaced(ms(1))];
     let [mut other, mut spaced] = in_step_spaced(&topic, &clock, streams);
     publish_all(&topic, &["m"]);
-    assert_eq!(spaced.data(), "m");
-    spaced.is_pending();
+    spaced.assert_sends("m");
     publish_all(&topic, &["n"]);
-    assert_eq!(drain(&mut other), "m,n");
+    assert_eq!(other.drain_data(), "m,n");
     clock.advance(ms(1));
     assert_eq!(spaced.data(), "n");
     spaced.wakes();

@@ -1,47 +1,46 @@
-//! Streams that fall behind.
+//! Streams that lag.
 
 use sse_queue::{Event, FakeClock, GapCause, Lag, Start};
 
-use super::{
-    after, bare, builder, drain, evicted, gap, publish_all, publish_numbers, reader, waiting,
+use crate::support::topic::{
+    after, builder, evicted, gap, publish_all, publish_numbers, quiet_stream, reader, waiting,
 };
 use crate::support::{secs, settled};
 
 #[test]
-fn a_stream_that_fell_behind_is_told_and_goes_on_with_the_oldest() {
+fn a_stream_that_lags_sends_a_gap_and_continues_with_the_oldest() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     let mut stream = waiting(&topic, &clock);
     for (range, missed, seen) in [(1..=5, 3, "4,5"), (6..=8, 1, "7,8")] {
         publish_numbers(&topic, range);
         assert_eq!(stream.bytes(), evicted(missed));
-        assert_eq!(drain(&mut stream), seen);
+        assert_eq!(stream.drain_data(), seen);
     }
     assert_eq!(topic.stats().lagged, 2);
 }
 
 #[test]
-fn a_stream_behind_by_exactly_what_is_kept_misses_nothing() {
+fn a_stream_that_lags_by_exactly_the_history_misses_nothing() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     let mut stream = waiting(&topic, &clock);
     publish_numbers(&topic, 1..=2);
-    assert_eq!(drain(&mut stream), "1,2");
+    assert_eq!(stream.drain_data(), "1,2");
     assert_eq!(topic.stats().lagged, 0);
 }
 
 #[test]
-fn a_stream_that_is_to_end_when_it_lags_ends_and_resumes_with_the_count() {
+fn a_stream_that_ends_when_it_lags_resumes_with_the_count() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
-    let stream = bare(&topic, &clock, Start::Now).lag(Lag::End);
+    let stream = quiet_stream(&topic, &clock, Start::Now).lag(Lag::End);
     let mut stream = settled(stream.farewell(Event::new("bye")));
     publish_numbers(&topic, 1..=1);
-    assert_eq!(stream.data(), "1");
-    stream.is_pending();
+    stream.assert_sends("1");
     publish_numbers(&topic, 2..=5);
     assert_eq!(stream.data(), "bye");
-    stream.is_over();
+    stream.assert_ended();
     let again = reader(&topic, &clock, after("e-1"));
     assert_eq!(again.inner.resumption(), gap(Some(2), GapCause::Evicted));
 }
@@ -64,12 +63,12 @@ fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
 }
 
 #[test]
-fn messages_that_left_by_age_are_told_too() {
+fn messages_evicted_by_age_count_in_the_gap() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_age(secs(5)).build();
     let mut stream = waiting(&topic, &clock);
     publish_all(&topic, &["a", "b"]);
     clock.advance(secs(6));
     assert_eq!(stream.bytes(), evicted(2));
-    stream.is_pending();
+    stream.assert_pending();
 }

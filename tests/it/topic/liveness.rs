@@ -2,7 +2,7 @@
 
 use sse_queue::FakeClock;
 
-use super::{drain, later, publish_all, topic, waiting};
+use crate::support::topic::{later, publish_all, topic, waiting};
 use crate::support::{Task, secs};
 
 /// ```text
@@ -33,11 +33,12 @@ fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_agai
     for stuck in 0..2 {
         clock.advance(secs(2));
         for stream in &mut streams[stuck + 1..] {
-            assert_eq!(stream.data(), "x");
-            stream.is_pending();
+            stream.assert_sends("x");
         }
         topic.publish(later("x", secs(1))).unwrap();
-        streams[stuck + 1..].iter_mut().for_each(Task::is_pending);
+        streams[stuck + 1..]
+            .iter_mut()
+            .for_each(Task::assert_pending);
     }
 }
 
@@ -52,16 +53,20 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
     clock.advance(secs(1));
     topic.publish(later("y", secs(60))).unwrap();
     for (stream, wakes) in streams.iter_mut().zip(woken) {
-        assert_eq!(stream.wakes(), 1 - wakes, "the others are asked");
+        assert_eq!(
+            stream.wakes(),
+            1 - wakes,
+            "the other streams are woken instead"
+        );
         if wakes == 0 {
-            stream.is_pending();
+            stream.assert_pending();
         }
     }
     clock.advance(secs(4));
     assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 1);
 }
 
-/// All have read what was there, and wait without having asked since.
+/// All have read what was there, and have registered their wakers as they did.
 #[test]
 fn streams_that_keep_up_keep_the_time() {
     let clock = FakeClock::new();
@@ -70,18 +75,16 @@ fn streams_that_keep_up_keep_the_time() {
     for _ in 0..3 {
         publish_all(&topic, &["a"]);
         for stream in &mut streams {
-            assert_eq!(stream.data(), "a");
-            stream.is_pending();
+            stream.assert_sends("a");
         }
     }
     topic.publish(later("x", secs(5))).unwrap();
     for stream in streams.iter_mut().filter(|stream| stream.wakes() > 0) {
-        stream.is_pending();
+        stream.assert_pending();
     }
     publish_all(&topic, &["b"]);
     for stream in &mut streams {
-        assert_eq!(stream.data(), "b");
-        stream.is_pending();
+        stream.assert_sends("b");
     }
     assert_eq!(clock.next_deadline(), Some(secs(5)));
     clock.advance(secs(5));
@@ -90,5 +93,5 @@ fn streams_that_keep_up_keep_the_time() {
         .find(|stream| stream.wakes() > 0)
         .unwrap();
     assert_eq!(keeper.data(), "x");
-    assert!(streams.iter_mut().all(|stream| drain(stream) != "b"));
+    assert!(streams.iter_mut().all(|stream| stream.drain_data() != "b"));
 }

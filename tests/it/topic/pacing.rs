@@ -2,7 +2,7 @@
 
 use sse_queue::{FakeClock, Message, Start};
 
-use super::{bare, drain, later, publish_all, publish_numbers, reader, topic};
+use crate::support::topic::{later, publish_all, publish_numbers, quiet_stream, reader, topic};
 use crate::support::{Task, ms, secs, settled};
 
 fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
@@ -19,16 +19,15 @@ fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
 fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_numbers(&topic, 0..=0);
-    assert_eq!(stream.data(), "0");
-    stream.is_pending();
+    stream.assert_sends("0");
     publish_numbers(&topic, 1..=999);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(10));
-    assert_eq!(drain(&mut stream), numbers(1..=999));
+    assert_eq!(stream.drain_data(), numbers(1..=999));
     publish_numbers(&topic, 1_000..=1_000);
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(10));
     assert_eq!(stream.data(), "1000");
 }
@@ -37,12 +36,12 @@ fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
 fn a_burst_is_what_was_there_when_it_began() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_numbers(&topic, 1..=100);
     let first = stream.data();
     assert!(!first.ends_with(",100"), "more than one block");
     publish_numbers(&topic, 101..=101);
-    assert_eq!(format!("{first},{}", drain(&mut stream)), numbers(1..=100));
+    assert_eq!(format!("{first},{}", stream.drain_data()), numbers(1..=100));
     clock.advance(ms(10));
     assert_eq!(stream.data(), "101");
 }
@@ -56,16 +55,16 @@ fn a_burst_is_what_was_there_when_it_began() {
 fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     for number in 1..=100_u64 {
         let message = Message::from(number.to_string()).expires_after(ms(1));
         topic.publish(message).unwrap();
     }
     assert!(stream.data().starts_with("1,2,"));
     clock.advance(ms(1));
-    stream.is_pending();
+    stream.assert_pending();
     topic.publish("b").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(10));
     assert_eq!(stream.data(), "b");
 }
@@ -74,19 +73,21 @@ fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
 fn a_burst_on_a_grid_whose_rest_expired_is_over() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let stream = bare(&topic, &clock, Start::Now).every(secs(1)).batch(100);
+    let stream = quiet_stream(&topic, &clock, Start::Now)
+        .every(secs(1))
+        .batch(100);
     let mut stream = settled(stream);
     for number in 1..=100_u64 {
         let message = Message::from(number.to_string()).expires_after(ms(1_500));
         topic.publish(message).unwrap();
     }
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     assert!(stream.data().starts_with("1,2,"));
     clock.advance(ms(600));
-    stream.is_pending();
+    stream.assert_pending();
     topic.publish("b").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(400));
     assert_eq!(stream.data(), "b");
 }
@@ -97,20 +98,20 @@ fn a_burst_on_a_grid_whose_rest_expired_is_over() {
 /// b                            b     sent
 /// ```
 #[test]
-fn a_tick_that_came_to_nothing_leaves_the_grid_as_it_is() {
+fn a_tick_that_sends_nothing_keeps_the_grid() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).every(secs(1)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
     topic
         .publish(Message::from("x").expires_after(ms(500)))
         .unwrap();
     topic.publish(later("y", secs(10))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(500));
     topic.publish("b").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(ms(500));
     assert_eq!(stream.data(), "b");
 }
@@ -119,13 +120,15 @@ fn a_tick_that_came_to_nothing_leaves_the_grid_as_it_is() {
 fn a_batch_on_a_grid_crosses_the_borders_of_blocks() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let stream = bare(&topic, &clock, Start::Now).every(secs(1)).batch(150);
+    let stream = quiet_stream(&topic, &clock, Start::Now)
+        .every(secs(1))
+        .batch(150);
     let mut stream = settled(stream);
     publish_numbers(&topic, 1..=400);
-    stream.is_pending();
+    stream.assert_pending();
     for range in [1..=150, 151..=300, 301..=400] {
         clock.advance(secs(1));
-        assert_eq!(drain(&mut stream), numbers(range));
+        assert_eq!(stream.drain_data(), numbers(range));
     }
 }
 
@@ -134,7 +137,7 @@ fn a_chunk_holds_whole_frames_up_to_the_limits() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     publish_all(&topic, &["a", "b", "c", "d", "e"]);
-    let start = || bare(&topic, &clock, Start::Oldest);
+    let start = || quiet_stream(&topic, &clock, Start::Oldest);
     let mut small = Task::new(start().max_chunk(2 * "id: e-1\ndata: a\n\n".len()));
     assert_eq!(small.data(), "a,b");
     assert_eq!(small.data(), "c,d");

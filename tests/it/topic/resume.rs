@@ -3,9 +3,9 @@
 use http::{HeaderMap, HeaderValue};
 use sse_queue::{FakeClock, GapCause, LastEventId, Resumption, Start, Topic};
 
-use super::{
-    after, bare, builder, drain, evicted, gap, later, publish_all, publish_numbers, reader, replay,
-    topic, with_id,
+use crate::support::topic::{
+    after, builder, evicted, gap, later, publish_all, publish_numbers, quiet_stream, reader,
+    replay, topic, with_id,
 };
 use crate::support::{Task, parser, secs, settled};
 
@@ -89,10 +89,10 @@ fn last_event_ids_are_read_as_the_table_says() {
         assert_eq!(stream.inner.resumption(), *resumption, "{name}");
         if let Resumption::Gap { missed, cause } = resumption {
             let missed = missed.map_or("null".into(), |missed| missed.to_string());
-            let told = format!("{{\"missed\":{missed},\"cause\":\"{cause}\"}}");
-            assert_eq!(stream.data(), told, "{name}");
+            let sent = format!("{{\"missed\":{missed},\"cause\":\"{cause}\"}}");
+            assert_eq!(stream.data(), sent, "{name}");
         }
-        assert_eq!(drain(&mut stream), *seen, "{name}");
+        assert_eq!(stream.drain_data(), *seen, "{name}");
     }
 }
 
@@ -114,7 +114,7 @@ fn no_id_begins_now() {
     let start = Start::from(LastEventId::from_headers(&HeaderMap::new()));
     let mut stream = reader(&topic, &clock, start);
     assert_eq!(stream.inner.resumption(), Resumption::Fresh);
-    stream.is_pending();
+    stream.assert_pending();
 }
 
 #[test]
@@ -146,7 +146,11 @@ fn a_scheduled_id_can_be_resumed_from_while_its_message_is_kept() {
     assert_eq!(replay(&topic, after("e-d1")), "b");
     assert_eq!(replay(&topic, after("e-1")), "x,b");
     publish_all(&topic, &["c"]);
-    assert_eq!(replay(&topic, after("e-d1")), "b,c", "left of the oldest");
+    assert_eq!(
+        replay(&topic, after("e-d1")),
+        "b,c",
+        "from the oldest that is left"
+    );
     publish_all(&topic, &["d"]);
     assert_eq!(resume("e-d1"), gap(None, GapCause::Evicted));
 }
@@ -162,7 +166,11 @@ fn an_own_id_used_again_is_the_newest_message() {
     publish_all(&topic, &["4", "5"]);
     assert_eq!(replay(&topic, after("same")), "4,5");
     publish_all(&topic, &["6"]);
-    assert_eq!(replay(&topic, after("same")), "4,5,6", "left of the oldest");
+    assert_eq!(
+        replay(&topic, after("same")),
+        "4,5,6",
+        "from the oldest that is left"
+    );
     publish_all(&topic, &["7"]);
     let resumption = topic.subscribe(after("same")).unwrap().resumption();
     assert_eq!(resumption, gap(None, GapCause::Unknown));
@@ -184,13 +192,13 @@ fn nothing_lies_between_replay_and_live() {
     publish_all(&topic, &["a", "b"]);
     let mut stream = reader(&topic, &clock, after("e-1"));
     publish_all(&topic, &["c"]);
-    assert_eq!(drain(&mut stream), "b,c");
+    assert_eq!(stream.drain_data(), "b,c");
     publish_all(&topic, &["d"]);
-    assert_eq!(drain(&mut stream), "d");
+    assert_eq!(stream.drain_data(), "d");
 }
 
 #[test]
-fn what_is_evicted_before_the_first_poll_is_told_as_well() {
+fn what_is_evicted_before_the_first_poll_counts_in_the_gap() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).build();
     publish_numbers(&topic, 1..=5);
@@ -198,11 +206,11 @@ fn what_is_evicted_before_the_first_poll_is_told_as_well() {
     publish_numbers(&topic, 6..=6);
     assert_eq!(stream.bytes(), evicted(1));
     assert_eq!(stream.bytes(), evicted(1));
-    assert_eq!(drain(&mut stream), "5,6");
+    assert_eq!(stream.drain_data(), "5,6");
 }
 
 #[test]
-fn a_gap_has_no_id_so_that_the_place_is_kept() {
+fn a_gap_has_no_id_so_that_the_last_event_id_is_kept() {
     let clock = FakeClock::new();
     let topic = five(&clock);
     let mut stream = reader(&topic, &clock, after("e-1"));
@@ -215,11 +223,11 @@ fn a_gap_has_no_id_so_that_the_place_is_kept() {
 fn a_gap_event_can_be_named_or_switched_off() {
     let clock = FakeClock::new();
     let topic = five(&clock);
-    let stream = || bare(&topic, &clock, after("?"));
+    let stream = || quiet_stream(&topic, &clock, after("?"));
     let mut named = Task::new(stream().gap_event(Some("lücke")).unwrap());
     assert!(named.bytes().starts_with("event: lücke\ndata: {"));
     let mut off = Task::new(stream().gap_event(None).unwrap());
-    assert_eq!(drain(&mut off), "3,4,5");
+    assert_eq!(off.drain_data(), "3,4,5");
     for name in ["a\nb", "a\rb"] {
         assert!(stream().gap_event(Some(name)).is_err());
     }
@@ -229,7 +237,9 @@ fn a_gap_event_can_be_named_or_switched_off() {
 fn a_gap_that_is_switched_off_does_not_use_up_a_tick() {
     let clock = FakeClock::new();
     let topic = five(&clock);
-    let stream = bare(&topic, &clock, after("?")).gap_event(None).unwrap();
+    let stream = quiet_stream(&topic, &clock, after("?"))
+        .gap_event(None)
+        .unwrap();
     let mut stream = settled(stream.every(secs(1)));
     clock.advance(secs(1));
     assert_eq!(stream.data(), "3");

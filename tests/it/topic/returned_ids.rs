@@ -1,11 +1,11 @@
-//! Messages that come back keep their ids, and numbers go on after the highest.
+//! Messages that are published again keep their ids, and numbers continue after the highest.
 
 use sse_queue::{FakeClock, GapCause, Message, PublishError, Queue, Resumption, Start, Topic};
 
-use super::{after, builder, drain, gap, publish_all, replay, topic, waiting};
 use crate::support::secs;
+use crate::support::topic::{after, builder, gap, publish_all, replay, topic, waiting};
 
-/// Messages with the ids `e-1` to `e-5`, as a queue of the same epoch gives them back.
+/// Messages with the ids `e-1` to `e-5`, as they remain of a queue of the same epoch.
 fn returned() -> Vec<Message> {
     let queue = Queue::builder().epoch("e").unwrap().clock(FakeClock::new());
     let queue = queue.build();
@@ -26,21 +26,21 @@ fn publish(topic: &Topic, message: &Message) -> Result<String, PublishError> {
 }
 
 #[test]
-fn a_number_that_comes_back_is_kept_and_those_below_it_were_not_missed() {
+fn a_message_that_is_published_again_keeps_its_number_and_those_below_it_are_not_missed() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
     let returned = returned();
     assert_eq!(publish(&topic, &returned[3]).unwrap(), "e-4");
     assert_eq!(topic.publish("x").unwrap().id(), "e-5");
-    assert_eq!(drain(&mut stream), "4,x");
+    assert_eq!(stream.drain_data(), "4,x");
     let resumed = topic.subscribe(after("e-4")).unwrap();
     assert_eq!(resumed.resumption(), Resumption::Exact);
     assert_eq!(topic.stats().lagged, 0);
 }
 
 #[test]
-fn a_number_that_was_skipped_comes_back_as_an_id_of_its_own() {
+fn a_number_that_was_skipped_is_an_own_id_when_it_is_published_again() {
     let topic = topic(&FakeClock::new());
     let returned = returned();
     publish(&topic, &returned[3]).unwrap();
@@ -51,7 +51,7 @@ fn a_number_that_was_skipped_comes_back_as_an_id_of_its_own() {
 }
 
 #[test]
-fn a_number_whose_message_is_here_is_a_duplicate() {
+fn a_number_whose_message_is_kept_is_a_duplicate() {
     let topic = topic(&FakeClock::new());
     let returned = returned();
     publish_all(&topic, &["a"]);
@@ -67,7 +67,7 @@ fn a_number_whose_message_is_here_is_a_duplicate() {
 }
 
 #[test]
-fn no_other_message_gets_the_number_of_one_that_waits_to_fall_due() {
+fn no_other_message_gets_the_number_of_a_scheduled_one() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let third = returned().swap_remove(2).after(secs(5));

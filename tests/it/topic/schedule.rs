@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use sse_queue::{FakeClock, Message, Queue, Start};
 
-use super::{builder, drain, later, reader, replay, topic, waiting, with_id};
 use crate::support::secs;
+use crate::support::topic::{builder, later, reader, replay, topic, waiting, with_id};
 
 /// ```text
 /// s     0        1        2        3
@@ -34,7 +34,7 @@ fn what_fell_due_enters_before_whatever_is_done_next() {
     add();
     clock.advance(secs(1));
     let mut stream = reader(&topic, &clock, Start::Now);
-    stream.is_pending();
+    stream.assert_pending();
     add();
     clock.advance(secs(1));
     assert_eq!(topic.publish("a").unwrap().id(), "e-3");
@@ -46,7 +46,7 @@ fn what_fell_due_enters_before_whatever_is_done_next() {
     clock.advance(secs(1));
     topic.close();
     assert_eq!(stream.data(), "x");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_message_due_never_waits_for_good() {
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", Duration::MAX)).unwrap();
     clock.advance(secs(1_000_000));
-    stream.is_pending();
+    stream.assert_pending();
     assert_eq!(clock.next_deadline(), None);
     assert_eq!(topic.take_remaining()[0].due(), None);
 }
@@ -83,14 +83,14 @@ fn thousands_that_fall_due_at_once_all_enter_in_order() {
     for number in 1..=5_000_u64 {
         topic.publish(later(&number.to_string(), secs(1))).unwrap();
     }
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(1));
     let expected: Vec<_> = (1..=5_000_u64).map(|number| number.to_string()).collect();
-    assert_eq!(drain(&mut stream), expected.join(","));
+    assert_eq!(stream.drain_data(), expected.join(","));
 }
 
 #[test]
-fn a_message_that_expired_before_anybody_looked_never_enters() {
+fn a_message_that_expires_before_the_next_call_never_enters() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic
@@ -102,7 +102,7 @@ fn a_message_that_expired_before_anybody_looked_never_enters() {
 }
 
 #[test]
-fn cancelled_messages_never_enter_and_free_their_place() {
+fn cancelled_messages_never_enter_and_free_their_capacity() {
     let clock = FakeClock::new();
     let topic = builder(&clock).max_scheduled(1).build();
     let one = topic.publish(later("x", secs(1))).unwrap();

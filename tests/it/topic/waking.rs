@@ -2,7 +2,7 @@
 
 use sse_queue::{FakeClock, KeepAlive, Start};
 
-use super::{bare, later, publish_all, publish_numbers, topic, waiting};
+use crate::support::topic::{later, publish_all, publish_numbers, quiet_stream, topic, waiting};
 use crate::support::{Task, ms, secs, settled};
 
 #[test]
@@ -13,8 +13,7 @@ fn a_publish_wakes_each_waiting_stream_once() {
     publish_all(&topic, &["a", "b", "c"]);
     for stream in &mut streams {
         assert_eq!(stream.wakes(), 1);
-        assert_eq!(stream.data(), "a,b,c");
-        stream.is_pending();
+        stream.assert_sends("a,b,c");
     }
     publish_all(&topic, &["d"]);
     assert!(streams.iter().all(|stream| stream.wakes() == 1));
@@ -24,13 +23,13 @@ fn a_publish_wakes_each_waiting_stream_once() {
 fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_all(&topic, &["a"]);
     assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
-    stream.is_pending();
+    stream.assert_pending();
     publish_numbers(&topic, 1..=100);
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     publish_numbers(&topic, 101..=200);
     assert_eq!(stream.wakes(), 0);
     clock.advance(ms(10));
@@ -41,10 +40,10 @@ fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
 fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).every(secs(1)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
     publish_all(&topic, &["a"]);
     assert_eq!(stream.wakes(), 1);
-    stream.is_pending();
+    stream.assert_pending();
     publish_numbers(&topic, 1..=100);
     assert_eq!(stream.wakes(), 0);
     clock.advance(secs(1));
@@ -65,36 +64,36 @@ fn a_dropped_stream_is_not_woken() {
 }
 
 #[test]
-fn the_last_poll_says_whom_to_wake() {
+fn the_waker_of_the_last_poll_is_woken() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
     let before = std::sync::Arc::clone(&stream.count);
     stream.move_to_another_task();
-    stream.is_pending();
+    stream.assert_pending();
     publish_all(&topic, &["a"]);
     assert_eq!((before.take(), stream.wakes()), (0, 1));
 }
 
 #[test]
-fn no_waker_of_a_task_is_kept_that_a_parked_stream_has_left() {
+fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
-    let mut stream = settled(bare(&topic, &clock, Start::Now).spaced(secs(1)));
+    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(1)));
     publish_all(&topic, &["a"]);
     stream.bytes();
-    stream.is_pending();
+    stream.assert_pending();
     let before = std::sync::Arc::clone(&stream.count);
     stream.move_to_another_task();
     clock.advance(secs(1));
     for _ in 0..2 {
-        stream.is_pending();
+        stream.assert_pending();
         publish_all(&topic, &["b"]);
         clock.advance(secs(1));
         stream.bytes();
         clock.advance(secs(1));
     }
-    stream.is_pending();
+    stream.assert_pending();
     let ticker_and_test = std::sync::Arc::strong_count(&before);
     assert_eq!(ticker_and_test, 1);
 }
@@ -107,7 +106,7 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
     topic.publish(later("x", secs(5))).unwrap();
     let woken: usize = streams.iter().map(Task::wakes).sum();
     assert_eq!(woken, 2, "to arm for the due time");
-    streams.iter_mut().for_each(Task::is_pending);
+    streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(5));
     assert_eq!(clock.wakes(), 1);
     let keeper = streams
@@ -115,8 +114,8 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
         .position(|stream| stream.wakes() == 1)
         .unwrap();
     assert_eq!(streams[keeper].data(), "x");
-    for (place, stream) in streams.iter_mut().enumerate() {
-        if place != keeper {
+    for (at, stream) in streams.iter_mut().enumerate() {
+        if at != keeper {
             assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
         }
     }
@@ -124,7 +123,7 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
 
 /// ```text
 /// s   0         2         5        9
-///     9 told    5 told    5 due    9 due
+///     push 9    push 5    5 due    9 due
 /// ```
 #[test]
 fn an_earlier_message_arms_again() {
@@ -132,28 +131,27 @@ fn an_earlier_message_arms_again() {
     let topic = topic(&clock);
     let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
     topic.publish(later("nine", secs(9))).unwrap();
-    streams.iter_mut().for_each(Task::is_pending);
+    streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(2));
     topic.publish(later("five", secs(3))).unwrap();
     let woken: usize = streams.iter().map(Task::wakes).sum();
     assert_eq!(woken, 4, "both timekeepers for each message");
-    streams.iter_mut().for_each(Task::is_pending);
+    streams.iter_mut().for_each(Task::assert_pending);
     for (due, data) in [(3, "five"), (4, "nine")] {
         clock.advance(secs(due));
         for stream in &mut streams {
-            assert_eq!(stream.data(), data);
-            stream.is_pending();
+            stream.assert_sends(data);
         }
     }
 }
 
 #[test]
-fn a_later_message_wakes_nobody() {
+fn a_later_message_wakes_no_stream() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", secs(1))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     topic.publish(later("y", secs(2))).unwrap();
     assert_eq!(stream.wakes(), 0);
@@ -168,29 +166,29 @@ fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
     let mut other = waiting(&topic, &clock);
     drop(keeper);
     assert_eq!(other.wakes(), 1);
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(5));
     assert_eq!((other.wakes(), other.data()), (1, "x".into()));
 }
 
 #[test]
-fn a_stream_that_parks_hands_the_time_on() {
+fn a_stream_that_parks_is_replaced_as_timekeeper() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic.publish(later("x", secs(5))).unwrap();
-    let mut keeper = settled(bare(&topic, &clock, Start::Now).spaced(secs(60)));
+    let mut keeper = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(60)));
     let mut other = waiting(&topic, &clock);
     publish_all(&topic, &["a"]);
     assert_eq!((keeper.data(), other.data()), ("a".into(), "a".into()));
-    keeper.is_pending();
-    other.is_pending();
+    keeper.assert_pending();
+    other.assert_pending();
     clock.advance(secs(5));
     assert_eq!(other.data(), "x");
 }
 
 /// ```text
 /// s         0    1      5        6
-/// keeper    arms        looks
+/// keeper    arms        wakes
 ///                cancel          y published, due at 7
 /// ```
 #[test]
@@ -199,15 +197,15 @@ fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
     let published = topic.publish(later("x", secs(5))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     assert!(topic.cancel(published.id()));
     clock.advance(secs(5));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
 
     topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to be told of the due time");
-    stream.is_pending();
+    assert_eq!(stream.wakes(), 1, "to arm for the due time");
+    stream.assert_pending();
     clock.advance(secs(2));
     assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
 }
@@ -220,13 +218,13 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
     topic
         .publish(later("x", secs(5)).expires_after(secs(0)))
         .unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.advance(secs(5));
-    stream.is_pending();
+    stream.assert_pending();
     stream.wakes();
     topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to be told of the due time");
-    stream.is_pending();
+    assert_eq!(stream.wakes(), 1, "to arm for the due time");
+    stream.assert_pending();
     clock.advance(secs(2));
     assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
 }
@@ -242,29 +240,29 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     topic.publish(later("x", secs(1))).unwrap();
-    let mut slow = settled(bare(&topic, &clock, Start::Now).every(secs(3600)));
+    let mut slow = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(3600)));
     let mut fast = waiting(&topic, &clock);
     clock.advance(secs(1));
     assert_eq!(slow.wakes(), 1, "it keeps the time");
-    slow.is_pending();
+    slow.assert_pending();
     assert_eq!((fast.wakes(), fast.data()), (1, "x".into()));
     clock.advance(secs(3599));
     assert_eq!(slow.data(), "x");
 }
 
-/// The keeper's client does not read: its keep-alive is taken, and it is not polled again.
+/// The timekeeper's client does not read: the stream sends a keep-alive and is not polled again.
 #[test]
-fn a_stream_that_gave_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
+fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     let clock = FakeClock::new();
     let topic = topic(&clock);
     let keep_alive = KeepAlive::every(secs(1));
     topic.publish(later("x", secs(5))).unwrap();
-    let mut stuck = settled(bare(&topic, &clock, Start::Now).keep_alive(keep_alive));
+    let mut stuck = settled(quiet_stream(&topic, &clock, Start::Now).keep_alive(keep_alive));
     let mut other = waiting(&topic, &clock);
     clock.advance(secs(1));
     assert_eq!(stuck.bytes(), ":\n");
     assert_eq!(other.wakes(), 1, "to keep the time");
-    other.is_pending();
+    other.assert_pending();
     clock.advance(secs(4));
     assert_eq!((other.wakes(), other.data()), (1, "x".into()));
 }
@@ -275,9 +273,9 @@ fn an_idle_stream_arms_nothing() {
     let topic = topic(&clock);
     publish_all(&topic, &["a"]);
     let _streams = [
-        settled(bare(&topic, &clock, Start::Now)),
-        settled(bare(&topic, &clock, Start::Now).spaced(ms(10))),
-        settled(bare(&topic, &clock, Start::Now).every(ms(10))),
+        settled(quiet_stream(&topic, &clock, Start::Now)),
+        settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10))),
+        settled(quiet_stream(&topic, &clock, Start::Now).every(ms(10))),
     ];
     assert_eq!(clock.next_deadline(), None);
 }
@@ -289,7 +287,7 @@ fn a_jump_of_the_wall_clock_makes_nothing_late_for_good() {
     let topic = topic(&clock);
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", secs(5))).unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     clock.jump(secs(60));
     stream.wakes();
     clock.advance(secs(5));

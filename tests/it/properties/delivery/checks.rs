@@ -3,7 +3,7 @@
 use sse_queue::Reason;
 
 use super::Step;
-use super::model::Place;
+use super::model::State;
 use super::run::Run;
 use crate::support::secs;
 
@@ -18,18 +18,18 @@ impl Run {
         };
         let refusal = self.model.refusal(at);
         let (now, message) = (self.model.now, &mut self.model.messages[at]);
-        let is_confirmed = message.place == Place::Confirmed && message.has_id;
+        let is_confirmed = message.state == State::Confirmed && message.has_id;
         let done = match step {
             Step::Ack(_) => self.queue.ack(&message.id),
             Step::Nack(_, delay) => self.queue.nack(&message.id, secs(delay)),
             Step::Extend(_, by) => self.queue.extend_lease(&message.id, secs(by)),
             _ => {
-                // What has expired can be cancelled until somebody has looked.
+                // What has expired can be cancelled until the queue is brought up to date.
                 let _ = self.queue.stats();
-                let can_be = message.place == Place::Queued;
+                let can_be = message.state == State::Queued;
                 assert_eq!(self.queue.cancel(&message.id), can_be);
                 if can_be {
-                    message.place = Place::Withdrawn;
+                    message.state = State::Withdrawn;
                 }
                 return;
             }
@@ -42,14 +42,14 @@ impl Run {
         if refusal.is_some() {
             return;
         }
-        match (step, &mut message.place) {
+        match (step, &mut message.state) {
             (Step::Ack(_), _) => {
-                self.model.depart(at);
-                self.model.messages[at].place = Place::Confirmed;
+                self.model.leave_holder(at);
+                self.model.messages[at].state = State::Confirmed;
             }
             (
                 Step::Extend(_, by),
-                Place::InFlight {
+                State::InFlight {
                     until, extended, ..
                 },
             ) => (*until, *extended) = (*until + by, true),
@@ -57,7 +57,7 @@ impl Run {
                 if delay > 0 {
                     message.due = (now + delay).min(message.expires);
                 }
-                self.model.come_back(at, Reason::Nacked);
+                self.model.release(at, Reason::Nacked);
             }
             _ => {}
         }
@@ -71,17 +71,17 @@ impl Run {
             .collect();
         let model = &mut self.model;
         for message in &mut model.messages {
-            let is_out = matches!(message.place, Place::InFlight { .. } | Place::Dead(_));
+            let is_out = matches!(message.state, State::InFlight { .. } | State::Dead(_));
             if is_out && message.expires <= model.now {
-                message.place = Place::Expired;
+                message.state = State::Expired;
             }
         }
         let mut left: Vec<_> = (0..model.messages.len())
             .filter(|at| {
-                let place = model.messages[*at].place;
+                let state = model.messages[*at].state;
                 matches!(
-                    place,
-                    Place::Queued | Place::InFlight { .. } | Place::Dead(_)
+                    state,
+                    State::Queued | State::InFlight { .. } | State::Dead(_)
                 )
             })
             .collect();
@@ -93,22 +93,22 @@ impl Run {
             .collect();
         assert_eq!(remaining, expected);
         for at in left {
-            model.messages[at].place = Place::Withdrawn;
+            model.messages[at].state = State::Withdrawn;
         }
         model.dead.clear();
         for holder in &mut model.holders {
-            holder.departed = None;
+            holder.last_left = None;
         }
     }
 
     pub fn compare(&self) {
         let (stats, model) = (self.queue.stats(), &self.model);
-        let count = |place| model.count(|of| *of == place) as u64;
+        let count = |state| model.count(|of| *of == state) as u64;
         assert_eq!(stats.pushed, model.messages.len() as u64);
-        assert_eq!(stats.confirmed, count(Place::Confirmed), "confirmed");
-        assert_eq!(stats.expired, count(Place::Expired), "expired");
-        assert_eq!(stats.dropped, count(Place::Dropped), "dropped");
-        assert_eq!(stats.withdrawn, count(Place::Withdrawn), "withdrawn");
+        assert_eq!(stats.confirmed, count(State::Confirmed), "confirmed");
+        assert_eq!(stats.expired, count(State::Expired), "expired");
+        assert_eq!(stats.dropped, count(State::Dropped), "dropped");
+        assert_eq!(stats.withdrawn, count(State::Withdrawn), "withdrawn");
         assert_eq!(stats.in_flight, model.in_flight(), "in flight");
         assert_eq!(stats.dead, model.dead(), "dead");
         assert_eq!(stats.depth, model.queued(), "queued");
@@ -120,7 +120,7 @@ impl Run {
     }
 
     /// Confirms whatever comes until nothing does: nothing is lost, and nothing hangs.
-    pub fn wind_up(&mut self) {
+    pub fn confirm_all(&mut self) {
         if self.model.closed.is_some() {
             return;
         }
@@ -128,7 +128,7 @@ impl Run {
         for _ in 0..200 {
             self.step(Step::Run);
             for at in 0..self.model.messages.len() {
-                if matches!(self.model.messages[at].place, Place::InFlight { .. }) {
+                if matches!(self.model.messages[at].state, State::InFlight { .. }) {
                     self.step(Step::Ack(at));
                 }
             }
@@ -138,6 +138,6 @@ impl Run {
             self.step(Step::Run);
             self.step(Step::Advance(1));
         }
-        panic!("something stays");
+        panic!("a message is left");
     }
 }

@@ -1,4 +1,4 @@
-//! Where each message is, as a plain list.
+//! The state of each message, as a plain list.
 
 use sse_queue::{AckError, Reason};
 
@@ -22,14 +22,14 @@ pub enum Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum State {
     Queued,
-    /// With whom, until when, as the how many-th that was handed out; whether it is owed.
+    /// With its holder, its deadline and its position in the order of handing out.
     InFlight {
         holder: Option<usize>,
         until: u64,
         nth: usize,
-        owed: bool,
+        resend: bool,
         /// It outlives the grace.
         extended: bool,
     },
@@ -49,24 +49,24 @@ pub struct Modelled {
     pub expires: u64,
     pub attempts: u32,
     pub client: Client,
-    pub place: Place,
+    pub state: State,
 }
 
-/// To whom it was handed.
+/// What holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
-    Nobody,
+    None,
     One(usize),
     Several,
 }
 
-/// Those who hold: a stream, or nobody any more until the grace ends.
+/// A stream that holds messages, or held them and was dropped, until the grace ends.
 #[derive(Debug)]
 pub struct Holder {
     pub stream: Option<usize>,
     pub grace: u64,
-    /// Of the messages that have left it, the one that was handed out last, and as the how many-th.
-    pub departed: Option<(usize, usize)>,
+    /// Of the messages that have left it, the one that was handed out last, and its position.
+    pub last_left: Option<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -84,14 +84,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whatever ends by itself up to now.
+    /// Ends the leases, graces and messages whose time is over.
     pub fn pass(&mut self) {
         let (mut back, mut gone) = (Vec::new(), Vec::new());
         for (at, message) in self.messages.iter_mut().enumerate() {
             let has_expired = message.expires <= self.now;
-            match message.place {
-                Place::Queued if has_expired => message.place = Place::Expired,
-                Place::InFlight {
+            match message.state {
+                State::Queued if has_expired => message.state = State::Expired,
+                State::InFlight {
                     holder,
                     until,
                     nth,
@@ -101,17 +101,17 @@ impl Model {
                     let holder = holder.map(|holder| &self.holders[holder]);
                     let orphaned = holder.filter(|holder| holder.stream.is_none());
                     let is_over = orphaned.is_some_and(|holder| holder.grace <= self.now);
-                    // What was over first counts, however late the step.
+                    // What ended first counts, however late the step.
                     let expired_first =
                         orphaned.is_some_and(|holder| message.expires <= holder.grace);
                     if expired_first && has_expired {
                         gone.push(at);
                     } else if is_over && extended && until > self.now {
-                        message.place = Place::InFlight {
+                        message.state = State::InFlight {
                             holder: None,
                             until,
                             nth,
-                            owed: false,
+                            resend: false,
                             extended,
                         };
                     } else if is_over && !extended && orphaned.is_some_and(|of| of.grace <= until) {
@@ -126,66 +126,66 @@ impl Model {
             }
         }
         for (at, reason) in back {
-            self.come_back(at, reason);
+            self.release(at, reason);
         }
         for at in gone {
-            self.depart(at);
-            self.messages[at].place = Place::Expired;
+            self.leave_holder(at);
+            self.messages[at].state = State::Expired;
         }
     }
 
-    /// Notes that a message leaves the one that holds it.
-    pub fn depart(&mut self, at: usize) {
+    /// Notes that a message leaves its holder.
+    pub fn leave_holder(&mut self, at: usize) {
         let message = &self.messages[at];
-        if let Place::InFlight {
+        if let State::InFlight {
             holder: Some(holder),
             nth,
             ..
-        } = message.place
+        } = message.state
             && message.client == Client::One(holder)
         {
-            let departed = &mut self.holders[holder].departed;
-            *departed = (*departed)
+            let last_left = &mut self.holders[holder].last_left;
+            *last_left = (*last_left)
                 .filter(|(_, last)| *last > nth)
                 .or(Some((at, nth)));
         }
     }
 
-    pub fn come_back(&mut self, at: usize, reason: Reason) {
-        self.depart(at);
+    pub fn release(&mut self, at: usize, reason: Reason) {
+        self.leave_holder(at);
         let message = &mut self.messages[at];
         if message.expires <= self.now {
-            message.place = Place::Expired;
+            message.state = State::Expired;
         } else if message.attempts >= ATTEMPTS {
-            message.place = Place::Dead(reason);
+            message.state = State::Dead(reason);
             self.dead.push(at);
         } else {
-            message.place = Place::Queued;
+            message.state = State::Queued;
         }
     }
 
-    pub fn count(&self, is: impl Fn(&Place) -> bool) -> usize {
-        let places = self.messages.iter().map(|message| &message.place);
-        places.filter(|place| is(place)).count()
+    pub fn count(&self, is: impl Fn(&State) -> bool) -> usize {
+        let states = self.messages.iter().map(|message| &message.state);
+        states.filter(|state| is(state)).count()
     }
 
     pub fn in_flight(&self) -> usize {
-        self.count(|place| matches!(place, Place::InFlight { .. }))
+        self.count(|state| matches!(state, State::InFlight { .. }))
     }
 
     pub fn dead(&self) -> usize {
-        self.count(|place| matches!(place, Place::Dead(_)))
+        self.count(|state| matches!(state, State::Dead(_)))
     }
 
     pub fn queued(&self) -> usize {
-        self.count(|place| *place == Place::Queued)
+        self.count(|state| *state == State::Queued)
     }
 
     /// The queued message that is first in order, if it is due.
     pub fn head(&self) -> Option<usize> {
         let horizon = self.closed.unwrap_or(self.now);
         let all = 0..self.messages.len();
-        let queued = all.filter(|at| self.messages[*at].place == Place::Queued);
+        let queued = all.filter(|at| self.messages[*at].state == State::Queued);
         let first = queued.min_by_key(|at| (self.messages[*at].due, *at));
         first.filter(|at| self.messages[*at].due <= horizon)
     }
@@ -193,8 +193,8 @@ impl Model {
     /// The messages of a holder, in the order of handing out.
     pub fn held_by(&self, by: usize) -> Vec<usize> {
         let mut held: Vec<_> = (0..self.messages.len())
-            .filter_map(|at| match self.messages[at].place {
-                Place::InFlight { holder, nth, .. } if holder == Some(by) => Some((nth, at)),
+            .filter_map(|at| match self.messages[at].state {
+                State::InFlight { holder, nth, .. } if holder == Some(by) => Some((nth, at)),
                 _ => None,
             })
             .collect();
@@ -202,10 +202,10 @@ impl Model {
         held.into_iter().map(|(_, at)| at).collect()
     }
 
-    pub fn owed_to(&self, holder: usize) -> Option<usize> {
+    pub fn next_redelivery(&self, holder: usize) -> Option<usize> {
         self.held_by(holder).into_iter().find(|at| {
-            let place = self.messages[*at].place;
-            matches!(place, Place::InFlight { owed: true, .. })
+            let state = self.messages[*at].state;
+            matches!(state, State::InFlight { resend: true, .. })
         })
     }
 
@@ -215,30 +215,30 @@ impl Model {
             self.holders.push(Holder {
                 stream: Some(stream),
                 grace: u64::MAX,
-                departed: None,
+                last_left: None,
             });
             self.holders.len() - 1
         })
     }
 
-    /// What a stream, or somebody without one, is given now: the data.
+    /// The data of what a stream, or a poll of the queue itself, gets now.
     pub fn take(&mut self, holder: Option<usize>, most: usize) -> Vec<String> {
         let mut chunk = Vec::new();
         loop {
-            if let Some(at) = holder.and_then(|holder| self.owed_to(holder)) {
+            if let Some(at) = holder.and_then(|holder| self.next_redelivery(holder)) {
                 let message = &mut self.messages[at];
                 if message.attempts >= ATTEMPTS || message.expires <= self.now {
-                    self.come_back(at, Reason::Dropped);
+                    self.release(at, Reason::Dropped);
                 } else if chunk.len() < most {
                     message.attempts += 1;
-                    if let Place::InFlight {
+                    if let State::InFlight {
                         until,
-                        owed,
+                        resend,
                         extended,
                         ..
-                    } = &mut message.place
+                    } = &mut message.state
                     {
-                        (*until, *owed, *extended) = (self.now + TIMEOUT, false, false);
+                        (*until, *resend, *extended) = (self.now + TIMEOUT, false, false);
                     }
                     chunk.push(message.data.clone());
                     self.delivered += 1;
@@ -259,33 +259,33 @@ impl Model {
             chunk.push(message.data.clone());
             self.delivered += 1;
             if message.has_id {
-                let anew = message.attempts > 0;
-                self.redelivered += u64::from(anew);
+                let is_redelivery = message.attempts > 0;
+                self.redelivered += u64::from(is_redelivery);
                 message.attempts += 1;
                 message.client = match (message.client, holder) {
-                    (Client::Nobody, Some(holder)) if !anew => Client::One(holder),
+                    (Client::None, Some(holder)) if !is_redelivery => Client::One(holder),
                     (Client::One(one), Some(holder)) if one == holder => Client::One(one),
-                    (Client::Nobody, None) if !anew => Client::Nobody,
+                    (Client::None, None) if !is_redelivery => Client::None,
                     _ => Client::Several,
                 };
-                message.place = Place::InFlight {
+                message.state = State::InFlight {
                     holder,
                     until: self.now + TIMEOUT,
                     nth: self.handed_out,
-                    owed: false,
+                    resend: false,
                     extended: false,
                 };
                 self.handed_out += 1;
             } else {
-                message.place = Place::Confirmed;
+                message.state = State::Confirmed;
             }
         }
     }
 
-    /// Whose client saw this message last, and as the how many-th it was handed out.
+    /// The holder whose client saw this message last, and its position in the order of handing out.
     pub fn client_of(&self, at: usize) -> Option<(usize, usize)> {
         let message = &self.messages[at];
-        if let Place::InFlight { holder, nth, .. } = message.place {
+        if let State::InFlight { holder, nth, .. } = message.state {
             let is_one = matches!(message.client, Client::One(_));
             return Some((holder.filter(|_| is_one)?, nth));
         }
@@ -294,26 +294,26 @@ impl Model {
         };
         let holder = &self.holders[client];
         let is_there = holder.stream.is_some() || !self.held_by(client).is_empty();
-        let departed = holder.departed.filter(|(departed, _)| *departed == at);
-        departed.filter(|_| is_there).map(|(_, nth)| (client, nth))
+        let last_left = holder.last_left.filter(|(last_left, _)| *last_left == at);
+        last_left.filter(|_| is_there).map(|(_, nth)| (client, nth))
     }
 
     pub fn resume(&mut self, at: usize, stream: usize) {
         let Some((holder, seen)) = self.client_of(at) else {
             return;
         };
-        let departed = self.holders[holder].departed;
+        let last_left = self.holders[holder].last_left;
         self.holders[holder] = Holder {
             stream: Some(stream),
             grace: u64::MAX,
-            departed,
+            last_left,
         };
         for at in self.held_by(holder) {
-            if let Place::InFlight { nth, owed, .. } = &mut self.messages[at].place {
-                *owed = true;
+            if let State::InFlight { nth, resend, .. } = &mut self.messages[at].state {
+                *resend = true;
                 if *nth <= seen {
-                    self.depart(at);
-                    self.messages[at].place = Place::Confirmed;
+                    self.leave_holder(at);
+                    self.messages[at].state = State::Confirmed;
                 }
             }
         }
@@ -325,28 +325,28 @@ impl Model {
             return;
         };
         for at in self.held_by(holder) {
-            if let Place::InFlight { owed, .. } = &mut self.messages[at].place {
-                *owed = false;
+            if let State::InFlight { resend, .. } = &mut self.messages[at].state {
+                *resend = false;
             }
         }
         let grace = match self.closed {
             None => self.now + GRACE,
             Some(_) => u64::MAX,
         };
-        let departed = self.holders[holder].departed;
+        let last_left = self.holders[holder].last_left;
         self.holders[holder] = Holder {
             stream: None,
             grace,
-            departed,
+            last_left,
         };
     }
 
-    /// Why a message cannot be confirmed, given back or extended.
+    /// Why a message cannot be acked, nacked or extended.
     pub fn refusal(&self, at: usize) -> Option<AckError> {
         let message = &self.messages[at];
-        match message.place {
-            Place::InFlight { .. } => None,
-            Place::Confirmed if message.has_id => Some(AckError::Stale),
+        match message.state {
+            State::InFlight { .. } => None,
+            State::Confirmed if message.has_id => Some(AckError::Stale),
             _ if message.attempts > 0 => Some(AckError::Stale),
             _ => Some(AckError::Unknown),
         }

@@ -9,15 +9,16 @@ use sse_queue::{
 
 use super::Step;
 use super::model::{
-    A_CHUNK, ATTEMPTS, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, Place, TIMEOUT,
+    A_CHUNK, ATTEMPTS, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, State, TIMEOUT,
 };
-use crate::support::{QueueStream, Task, bare, builder, parser, secs};
+use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::{Task, parser, secs};
 
 pub struct Run {
     pub clock: FakeClock,
     pub queue: Queue,
     pub streams: Vec<Option<Task<QueueStream>>>,
-    /// Whether each was not polled yet, or yielded something then: it is polled again unwoken.
+    /// Whether each was not polled yet, or yielded something: its task polls it again without a wake-up.
     pub yielded: Vec<bool>,
     /// Whether each was woken and not polled since.
     pub woken: Vec<bool>,
@@ -64,7 +65,7 @@ impl Run {
 
     pub fn step(&mut self, step: Step) {
         if let Step::Advance(by) = step {
-            // To compare is to look: that is left to whoever the tickers wake.
+            // Comparing brings the queue up to date: that is left to the tasks that the tickers wake.
             self.clock.advance(secs(by));
             self.model.now += by;
             return;
@@ -72,7 +73,7 @@ impl Run {
         self.model.pass();
         match step {
             Step::Push { delay, lasts, kind } => self.push(delay, lasts, kind),
-            Step::Open => self.open(bare(&self.queue, &self.clock)),
+            Step::Open => self.open(quiet_stream(&self.queue, &self.clock)),
             Step::Resume(at) => {
                 let at = self.any(at);
                 let id = at.map_or("none", |at| &self.model.messages[at].id);
@@ -103,7 +104,7 @@ impl Run {
             Step::Ack(_) | Step::Nack(..) | Step::Extend(..) | Step::Cancel(_) => self.settle(step),
             Step::Advance(_) => {}
             Step::Run => self.run(),
-            Step::Bury => {
+            Step::TakeDead => {
                 let letters = self.queue.take_dead_letters();
                 let letters: Vec<_> = letters
                     .iter()
@@ -113,19 +114,19 @@ impl Run {
                 let mut expected = Vec::new();
                 for at in &dead {
                     let message = &self.model.messages[*at];
-                    let Place::Dead(reason) = message.place else {
+                    let State::Dead(reason) = message.state else {
                         panic!("{message:?} is not dead");
                     };
                     expected.push((message.id.as_str(), message.attempts, reason));
                 }
-                // Those who die in one step have no order among them in the model.
+                // Messages that die in one step have no order among them in the model.
                 let sorted = |mut letters: Vec<(&str, u32, Reason)>| {
                     letters.sort_by_key(|(id, ..)| (*id).to_owned());
                     format!("{letters:?}")
                 };
                 assert_eq!(sorted(letters), sorted(expected));
                 for at in dead {
-                    self.model.messages[at].place = Place::Withdrawn;
+                    self.model.messages[at].state = State::Withdrawn;
                 }
             }
             Step::TakeAll => self.take_all(),
@@ -157,7 +158,7 @@ impl Run {
         }
         let lent = model.in_flight() + model.dead();
         let held = lent + model.queued();
-        let is_queued = |message: &Modelled| message.place == Place::Queued;
+        let is_queued = |message: &Modelled| message.state == State::Queued;
         let came_back = |message: &&Modelled| is_queued(message) && message.attempts > 0;
         let came_back = model.messages.iter().filter(came_back).count();
         let most = if model.drops_oldest {
@@ -175,7 +176,7 @@ impl Run {
             let fresh = |at: &usize| model.messages[*at].attempts == 0;
             let fresh = all.filter(|at| is_queued(&model.messages[*at]) && fresh(at));
             let first = fresh.min_by_key(|at| (model.messages[*at].due, *at));
-            model.messages[first.unwrap()].place = Place::Dropped;
+            model.messages[first.unwrap()].state = State::Dropped;
         }
         let due = model.now + delay;
         model.messages.push(Modelled {
@@ -185,8 +186,8 @@ impl Run {
             due,
             expires: lasts.map_or(u64::MAX, |lasts| due + lasts),
             attempts: 0,
-            client: Client::Nobody,
-            place: Place::Queued,
+            client: Client::None,
+            state: State::Queued,
         });
     }
 
@@ -199,7 +200,7 @@ impl Run {
 
     /// Returns whether there may be more.
     pub fn poll(&mut self, at: usize) -> bool {
-        self.note_wakes();
+        self.record_wakes();
         (self.yielded[at], self.woken[at]) = (false, false);
         let leaves_it = self.others_are_woken(at);
         let Some(stream) = &mut self.streams[at] else {
@@ -218,7 +219,7 @@ impl Run {
         };
         let holder = self.model.holder_of(at);
         if taken.is_empty() && leaves_it {
-            // It keeps the time, and leaves what is due to the one that was woken for it.
+            // It keeps the time, and leaves what is due to the stream that was woken for it.
             self.model.take(Some(holder), 0);
             return false;
         }
@@ -227,7 +228,7 @@ impl Run {
         self.yielded[at]
     }
 
-    pub fn note_wakes(&mut self) {
+    pub fn record_wakes(&mut self) {
         for (stream, woken) in self.streams.iter().zip(&mut self.woken) {
             *woken |= stream.as_ref().is_some_and(|stream| stream.wakes() > 0);
         }
@@ -245,10 +246,10 @@ impl Run {
         open.any(|(other, _)| self.woken[other])
     }
 
-    /// As an executor does: whoever was woken is polled until it waits.
+    /// As an executor does: polls each task that was woken until it is pending.
     pub fn run(&mut self) {
         loop {
-            self.note_wakes();
+            self.record_wakes();
             let is_ready = |at: &usize| self.woken[*at] || self.yielded[*at];
             let ready: Vec<_> = (0..self.streams.len()).filter(is_ready).collect();
             if ready.is_empty() {
@@ -258,11 +259,11 @@ impl Run {
                 while self.poll(at) {}
             }
         }
-        self.nobody_starves();
+        self.assert_none_starves();
     }
 
     /// What is due waits only where every stream is full.
-    pub fn nobody_starves(&mut self) {
+    pub fn assert_none_starves(&mut self) {
         if self.model.head().is_none() {
             return;
         }
@@ -271,7 +272,7 @@ impl Run {
             if self.streams[at].as_ref().is_some_and(is_open) {
                 let holder = self.model.holder_of(at);
                 let held = self.model.held_by(holder).len();
-                assert!(held >= IN_FLIGHT, "stream {at} sleeps");
+                assert!(held >= IN_FLIGHT, "stream {at} was not woken");
             }
         }
     }

@@ -17,7 +17,7 @@ pub struct Entry {
     pub bytes: usize,
 }
 
-/// A list, sorted each time that it is looked at. Every promise is its own few lines.
+/// A list, sorted each time that it is read. Each promise takes a few lines of its own.
 #[derive(Debug, Default)]
 pub struct Naive {
     pub entries: Vec<Entry>,
@@ -42,7 +42,7 @@ impl Naive {
         self.expired += (before - self.entries.len()) as u64;
     }
 
-    pub fn has_room(&self, bytes: usize) -> bool {
+    pub fn has_capacity(&self, bytes: usize) -> bool {
         let held: usize = self.entries.iter().map(|entry| entry.bytes).sum();
         self.entries.len() < MESSAGES && held + bytes <= BYTES
     }
@@ -51,7 +51,7 @@ impl Naive {
         (0..self.entries.len()).min_by_key(|at| (self.entries[*at].due, self.entries[*at].seq))
     }
 
-    /// The frame's bytes, or `None` where it is refused.
+    /// The frame's bytes, or `None` if the message is refused.
     pub fn push(
         &mut self,
         now: u64,
@@ -67,10 +67,10 @@ impl Naive {
         if self.closed.is_some() {
             return false;
         }
-        if !self.has_room(bytes) {
+        if !self.has_capacity(bytes) {
             self.expire(now);
         }
-        while !self.has_room(bytes) {
+        while !self.has_capacity(bytes) {
             if overflow == Overflow::Reject {
                 return false;
             }

@@ -11,11 +11,11 @@ use crate::outside::client::Connection;
 on_both_servers! {
     sigterm_gives_every_stream_all_that_was_due,
     a_client_that_does_not_read_keeps_the_server_from_nothing,
-    connections_that_are_killed_and_come_back_lose_nothing,
+    clients_whose_connections_are_killed_lose_nothing,
     a_client_that_never_reads_slows_no_other,
-    streams_that_are_reset_leave_nothing_behind,
+    streams_that_are_reset_leave_no_resources,
     #[ignore = "takes long and many ports: for CI"]
-    many_streams_that_are_reset_leave_nothing_behind,
+    many_streams_that_are_reset_leave_no_resources,
 }
 
 fn sigterm_gives_every_stream_all_that_was_due(example: &str) {
@@ -65,7 +65,7 @@ impl Dice {
     }
 }
 
-fn connections_that_are_killed_and_come_back_lose_nothing(example: &str) {
+fn clients_whose_connections_are_killed_lose_nothing(example: &str) {
     const CLIENTS: u64 = 50;
     const MESSAGES: usize = 5000;
     let server = broadcast(example, &[]);
@@ -93,7 +93,7 @@ fn connections_that_are_killed_and_come_back_lose_nothing(example: &str) {
     assert_eq!((&stats["gaps"], &stats["lagged"]), (&json!(0), &json!(0)));
 }
 
-/// Reads from `begin` to `end`, over connections that are lost after so and so many bytes, each
+/// Reads from `begin` to `end`, over connections that are lost after a random number of bytes, each
 /// opened with the id that was seen last. Returns what came between, and how many were lost.
 fn read_with_interruptions(
     mut stream: Connection,
@@ -103,7 +103,7 @@ fn read_with_interruptions(
     let mut dice = Dice(seed);
     let (mut arrived, mut last_id, mut kills) = (Vec::new(), None, 0);
     loop {
-        // Before the first event there is nothing to come back with.
+        // Before the first event there is no id to resume after.
         let lifetime = last_id.as_ref().map_or(200, |_| dice.below(40_000));
         for event in stream.events_within(lifetime) {
             last_id = Some(event.id);
@@ -156,14 +156,14 @@ fn a_client_that_never_reads_slows_no_other(example: &str) {
             let text = format!("{:05} {padding}", round * ROUND + n);
             assert_eq!(connection.post_text(text).status, 202);
         }
-        // All others have the round before the next one begins: none falls behind.
+        // All others have read the round before the next one begins: none lags.
         for _ in 0..READERS {
             rounds_done.recv().unwrap();
         }
     }
     assert_eq!(server.stats()["streams"], READERS + 1);
 
-    // Once it reads, it gets a beginning, learns how much it has missed, and gets the rest.
+    // Once it reads, it gets the beginning, a gap with what it has missed, and the rest.
     assert_eq!(stalled.answer(false).status, 200);
     let mut next = 0;
     let mut gaps = 0;
@@ -202,11 +202,11 @@ fn numbers(mut chunk: &[u8], padding: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-fn streams_that_are_reset_leave_nothing_behind(example: &str) {
+fn streams_that_are_reset_leave_no_resources(example: &str) {
     reset_streams(example, 1000);
 }
 
-fn many_streams_that_are_reset_leave_nothing_behind(example: &str) {
+fn many_streams_that_are_reset_leave_no_resources(example: &str) {
     reset_streams(example, 10_000);
 }
 
@@ -214,7 +214,7 @@ fn many_streams_that_are_reset_leave_nothing_behind(example: &str) {
 /// stays.
 fn reset_streams(example: &str, streams: usize) {
     const AT_ONCE: usize = 8;
-    // What a thousand streams of a server take comes to more than this.
+    // A thousand streams of a server take more than this.
     #[cfg(target_os = "linux")]
     const BOUND_KIB: u64 = 4 << 10;
     let server = broadcast(example, &["--history", "64"]);

@@ -28,9 +28,9 @@ pub struct Connection {
     pub position: u64,
     /// How far the stream may be: it can have passed over what had expired.
     pub passed: u64,
-    /// The gap that its client must be told of first.
+    /// The gap that the stream must send first.
     pub gap: Option<(Option<u64>, GapCause)>,
-    /// It gave a chunk, and its client is slow.
+    /// It sent a chunk, and its client is slow.
     pub is_held: bool,
 }
 
@@ -43,7 +43,7 @@ impl Wake for Woken {
 }
 
 impl Connection {
-    /// The client sees what follows what it saw, or is told what it does not see.
+    /// The client sees what follows what it saw, or a gap for what it does not see.
     pub fn check(
         &mut self,
         chunk: &Bytes,
@@ -51,7 +51,7 @@ impl Connection {
         now: SystemTime,
         last_seen: &mut Option<String>,
     ) {
-        assert!(!model.is_aborted, "nothing comes behind an abort");
+        assert!(!model.is_aborted, "nothing comes after an abort");
         let parsed = parser::parse(chunk);
         assert_eq!(parsed.events.is_empty(), &chunk[..] == b":\n");
         for event in parsed.events {
@@ -110,7 +110,7 @@ impl Connection {
     /// Goes to the next message that its client must see.
     #[track_caller]
     pub fn pass_expired(&mut self, model: &Model, now: SystemTime) {
-        assert_eq!(self.gap, None, "a gap is told first");
+        assert_eq!(self.gap, None, "a gap is sent first");
         assert_eq!(model.missed(self.passed), 0, "messages were lost");
         self.position = self.position.max(model.oldest);
         while model.has_expired(self.position, now) {
@@ -119,7 +119,7 @@ impl Connection {
     }
 
     #[track_caller]
-    pub fn owes_nothing(&mut self, model: &Model, now: SystemTime) {
+    pub fn assert_up_to_date(&mut self, model: &Model, now: SystemTime) {
         self.pass_expired(model, now);
         self.may_pass(model, now);
         assert_eq!(self.position, model.next(), "messages are there");
@@ -130,7 +130,7 @@ impl Connection {
             return;
         }
         assert!(model.is_closed);
-        self.owes_nothing(model, now);
+        self.assert_up_to_date(model, now);
     }
 }
 

@@ -1,7 +1,7 @@
-//! A topic against a model that is plainly right: all messages in a `Vec`, and per stream the place
+//! A topic against a model that is plainly right: all messages in a `Vec`, and per stream the position
 //! up to which its client has seen them. Streams are polled only when their wakers fired.
 //!
-//! The operations are triples of bytes, so that a fuzzer can make them as well.
+//! The operations are triples of bytes, so that a fuzzer can make them.
 
 #![allow(
     dead_code,
@@ -21,7 +21,7 @@ mod world;
 pub use self::operation::{Bounds, Operation};
 use self::world::World;
 
-/// Does it all, and panics where the topic does something else than the model.
+/// Does all operations, and panics where the topic differs from the model.
 pub fn run(bounds: Bounds, operations: &[Operation]) {
     let mut world = World::new(bounds);
     for operation in operations {

@@ -1,4 +1,4 @@
-//! What a topic is said to be: all messages in a `Vec`.
+//! A topic as its documentation describes it: all messages in a `Vec`.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use super::operation::Bounds;
 
 pub const EPOCHS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// What a topic is said to be.
+/// A topic as its documentation describes it.
 pub struct Model {
     pub bounds: Bounds,
     pub epoch: &'static str,

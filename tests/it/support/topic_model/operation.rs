@@ -8,7 +8,7 @@ use super::world::MOST_CLIENTS;
 
 pub const OWN_IDS: [&str; 3] = ["x", "y", "z"];
 
-/// What bounds a topic's history: all are small, so that streams fall behind.
+/// What bounds a topic's history: all are small, so that streams lag.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub messages: u64,
@@ -44,9 +44,9 @@ pub enum Operation {
     Read(usize),
     Disconnect(usize),
     Advance(Duration),
-    /// A driver comes, or goes.
+    /// A driver starts, or is dropped.
     Drive,
-    /// All streams break off, and another topic takes the place of this one.
+    /// All streams break off, and a new topic replaces this one.
     Restart,
     Close,
     Abort,
@@ -57,11 +57,11 @@ pub enum From {
     Now,
     Oldest,
     Last(u64),
-    /// Where this client, or the one that had its place before, left off.
+    /// Where this client, or the one that had its slot before, left off.
     LastSeen,
 }
 
-/// How a stream is set up, and whether its client takes whatever is there at once.
+/// How a stream is set up, and whether its client takes all that is ready at once.
 #[derive(Clone, Copy, Debug)]
 pub struct How {
     pub pace: Pace,
@@ -129,7 +129,7 @@ impl How {
     }
 }
 
-/// Once in so many bytes.
+/// For one in `of` bytes.
 pub fn some(byte: u8, of: u8) -> bool {
     byte.is_multiple_of(of)
 }

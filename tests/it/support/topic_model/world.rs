@@ -24,7 +24,7 @@ pub struct World {
     pub topic: Topic,
     pub model: Model,
     pub restarts: usize,
-    /// What the next message says: no two say the same.
+    /// The data of the next message: no two are the same.
     pub data: u64,
     pub clients: [Client; MOST_CLIENTS],
     pub driver: Option<Driver>,
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// Goes from deadline to deadline, and lets whoever was woken run at each.
+    /// Goes from deadline to deadline, and polls the tasks that were woken at each.
     pub fn advance(&mut self, mut left: Duration) {
         while let Some(by) = self.clock.next_deadline().filter(|by| *by <= left) {
             self.clock.advance(by);
@@ -233,7 +233,7 @@ impl World {
         self.model = Model::new(self.bounds, self.restarts);
     }
 
-    /// Streams give what is left and end, those that nobody holds at once; then a restart.
+    /// Streams send what is left and end, at once unless a slow client holds them; then a restart.
     pub fn end(&mut self, is_abort: bool) {
         self.model.catch_up(self.clock.now());
         if is_abort {
@@ -244,10 +244,10 @@ impl World {
         self.model.is_closed = true;
         self.model.is_aborted = is_abort;
         self.settle();
-        for place in 0..MOST_CLIENTS {
-            while let Some(connection) = &mut self.clients[place].stream {
-                assert!(connection.is_held, "{place} was not woken by the end");
-                self.poll(place);
+        for at in 0..MOST_CLIENTS {
+            while let Some(connection) = &mut self.clients[at].stream {
+                assert!(connection.is_held, "{at} was not woken by the end");
+                self.poll(at);
             }
         }
         assert!(self.driver.is_none(), "it ends with the topic");
@@ -260,7 +260,7 @@ impl World {
         self.restart();
     }
 
-    /// Polls whoever was woken, until nobody is; then no stream may owe its client anything.
+    /// Polls the tasks that were woken, until none is left; then every client must have seen all.
     pub fn settle(&mut self) {
         let is_woken = |client: &Client| {
             let connection = client.stream.as_ref();
@@ -268,26 +268,26 @@ impl World {
         };
         loop {
             let is_driven = self.poll_driver();
-            if let Some(place) = self.clients.iter().position(is_woken) {
-                self.poll(place);
+            if let Some(at) = self.clients.iter().position(is_woken) {
+                self.poll(at);
             } else if !is_driven {
                 break;
             }
         }
-        for place in 0..MOST_CLIENTS {
-            let Some(connection) = &mut self.clients[place].stream else {
+        for at in 0..MOST_CLIENTS {
+            let Some(connection) = &mut self.clients[at].stream else {
                 continue;
             };
             if connection.how.pace == Pace::Immediate && !connection.is_held {
                 self.model.catch_up(self.clock.now());
-                connection.owes_nothing(&self.model, self.clock.now());
+                connection.assert_up_to_date(&self.model, self.clock.now());
             }
         }
     }
 
-    pub fn poll(&mut self, place: usize) {
+    pub fn poll(&mut self, at: usize) {
         let now = self.clock.now();
-        let Client { stream, last_seen } = &mut self.clients[place];
+        let Client { stream, last_seen } = &mut self.clients[at];
         let Some(connection) = stream else {
             return;
         };

@@ -1,8 +1,9 @@
-//! Streams that wait for their tick with a message promised to them.
+//! Streams that wait for their tick, with a message reserved for them.
 
 use sse_queue::{FakeClock, Message};
 
-use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
+use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::{Task, ms, secs, settled};
 
 /// ```text
 /// s            0      1           3600
@@ -10,74 +11,73 @@ use crate::support::{Task, bare, ms, queue, secs, settled, waiting};
 /// fast           a    b
 /// ```
 #[test]
-fn a_stream_that_has_promised_does_not_keep_the_time_for_others() {
+fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut slow = settled(bare(&queue, &clock).every(secs(3600)));
+    let mut slow = settled(quiet_stream(&queue, &clock).every(secs(3600)));
     queue.push(Message::from("b").after(secs(1))).unwrap();
-    slow.is_pending();
+    slow.assert_pending();
     queue.push("a").unwrap();
-    slow.is_pending();
+    slow.assert_pending();
 
-    let mut fast = Task::new(bare(&queue, &clock));
-    assert_eq!(fast.data(), "a");
-    fast.is_pending();
+    let mut fast = Task::new(quiet_stream(&queue, &clock));
+    fast.assert_sends("a");
     clock.advance(secs(1));
     assert_eq!(fast.wakes(), 1);
     assert_eq!(fast.data(), "b");
 }
 
-/// A promise names a task to wake, and the last poll says which.
+/// It must be woken in the task that polled it last.
 #[test]
-fn a_promised_stream_that_moved_to_another_task_is_woken_there_at_the_end() {
+fn a_stream_with_a_reserved_message_is_woken_in_the_task_that_polled_last() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut stream = settled(bare(&queue, &clock).every(secs(10)));
+    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
     queue.push("a").unwrap();
-    stream.is_pending();
+    stream.assert_pending();
     stream.move_to_another_task();
-    stream.is_pending();
+    stream.assert_pending();
     queue.close();
     assert_eq!(stream.wakes(), 1);
     assert_eq!(stream.data(), "a");
-    stream.is_over();
+    stream.assert_ended();
 }
 
 /// ```text
 /// ms           10   20   30   40 ...
-/// keeper      looks for each of them
+/// keeper      wakes for each of them
 /// next_ready    takes each of them first
 /// ```
 #[test]
-fn looks_at_which_others_were_faster_do_not_make_the_next_one_late() {
+fn wake_ups_that_find_nothing_do_not_make_the_next_message_late() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
     let mut keeper = waiting(&queue, &clock);
     queue.push(Message::from("x").after(ms(10))).unwrap();
     for _ in 0..30 {
         queue.push(Message::from("x").after(ms(20))).unwrap();
-        keeper.is_pending();
+        keeper.assert_pending();
         assert_eq!(clock.advance_to_next(), Some(ms(10)));
         assert!(queue.next_ready().is_some());
     }
-    keeper.is_pending();
+    keeper.assert_pending();
     clock.advance(ms(10));
     assert_eq!(keeper.data(), "x");
 }
 
-/// A stream that has promised to take at its tick is dropped before: another is woken at once.
+/// A stream is dropped before its tick: another is woken at once for the message.
 #[test]
-fn a_promise_dies_with_its_stream_and_passes_to_the_next() {
+fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
     let clock = FakeClock::new();
     let queue = queue(&clock);
-    let mut first = settled(bare(&queue, &clock).every(secs(60)));
+    let mut first = settled(quiet_stream(&queue, &clock).every(secs(60)));
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
-    // It is woken to keep the time, and leaves the message to the one that was woken for it.
+    // It is woken to keep the time, and leaves the message to the stream that was woken for it.
     assert_eq!(second.wakes(), 1);
-    second.is_pending();
-    first.is_pending();
-    assert_eq!(second.wakes(), 0, "the promise is kept");
+    second.assert_pending();
+    first.assert_pending();
+    assert_eq!(second.wakes(), 0, "the message is reserved");
     drop(first);
     assert_eq!(second.wakes(), 1);
     assert_eq!(second.data(), "x");

@@ -1,0 +1,80 @@
+//! Topics, and their streams.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use sse_queue::{
+    Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, LastEventId, Message,
+    Resumption, Start, Ticker, Topic, TopicBuilder, TopicSubscription,
+};
+
+use super::{Task, settled};
+
+pub type TopicStream = Stream<FakeTicker>;
+type Stream<T> = EventStream<TopicSubscription, T>;
+
+pub fn builder(clock: &FakeClock) -> TopicBuilder {
+    Topic::builder().clock(clock.clone()).epoch("e").unwrap()
+}
+
+pub fn topic(clock: &FakeClock) -> Topic {
+    builder(clock).build()
+}
+
+/// A stream that begins at once, with the default keep-alive.
+pub fn lively_stream<T: Ticker>(topic: &Topic, start: Start, ticker: T) -> Stream<T> {
+    topic.stream(start, ticker).unwrap().first_bytes(false)
+}
+
+/// A stream that sends nothing but messages and gaps.
+pub fn quiet_stream(topic: &Topic, clock: &FakeClock, start: Start) -> TopicStream {
+    lively_stream(topic, start, clock.ticker()).keep_alive(KeepAlive::off())
+}
+
+/// A quiet stream from now on, with a waker, that has been polled and waits.
+#[track_caller]
+pub fn waiting(topic: &Topic, clock: &FakeClock) -> Task<TopicStream> {
+    settled(quiet_stream(topic, clock, Start::Now))
+}
+
+/// A quiet stream with a waker that has not been polled.
+pub fn reader(topic: &Topic, clock: &FakeClock, start: Start) -> Task<TopicStream> {
+    Task::new(quiet_stream(topic, clock, start))
+}
+
+pub fn after(id: &str) -> Start {
+    Start::After(LastEventId::new(id))
+}
+
+pub fn publish_all(topic: &Topic, data: &[&str]) {
+    for data in data {
+        topic.publish(*data).unwrap();
+    }
+}
+
+pub fn publish_numbers(topic: &Topic, numbers: RangeInclusive<u64>) {
+    for number in numbers {
+        topic.publish(number.to_string()).unwrap();
+    }
+}
+
+pub fn later(data: &str, after: Duration) -> Message {
+    Message::from(data).after(after)
+}
+
+pub fn with_id(data: &str, id: &str) -> Event {
+    Event::new(data).id(id).unwrap()
+}
+
+/// What a stream from `start` would send now.
+pub fn replay(topic: &Topic, start: Start) -> String {
+    reader(topic, &FakeClock::new(), start).drain_data()
+}
+
+pub fn gap(missed: Option<u64>, cause: GapCause) -> Resumption {
+    Resumption::Gap { missed, cause }
+}
+
+pub fn evicted(missed: u64) -> String {
+    format!("event: gap\ndata: {{\"missed\":{missed},\"cause\":\"evicted\"}}\n\n")
+}
