@@ -26,7 +26,7 @@ pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 /// Wall-clock time: timestamps, due times and expiry.
 ///
 /// A hub holds its clock as `Arc<dyn Clock>`, so that no public type has a clock parameter. The
-/// default is [`SystemClock`]; tests use [`FakeClock`]. A
+/// default is [`SystemClock`](crate::SystemClock); tests use [`FakeClock`](crate::FakeClock). A
 /// shared clock, `Arc<C>` or `&'static C`, is a clock too.
 ///
 /// # Examples
@@ -54,7 +54,7 @@ pub trait Clock: Send + Sync + 'static {
 
 /// Elapsed time, and a wake-up after a given amount of it: pacing, keep-alive, due messages.
 ///
-/// Each stream owns one. [`ThreadTicker`] works under any executor or none;
+/// Each stream owns one. [`ThreadTicker`](crate::ThreadTicker) works under any executor or none;
 /// [`FakeClock::ticker`](crate::FakeClock::ticker) makes those for tests. References to tickers and
 /// boxed ones are tickers too, so a handler that must work with both can take a
 /// `Pin<Box<dyn Ticker + Send>>`.
