@@ -43,6 +43,8 @@ mod take;
 mod turns;
 mod wait_queue;
 
+pub(crate) use handle::Queue;
+
 pub use bounds::Overflow;
 pub use builder::QueueBuilder;
 pub use dead_letter::{AckError, DeadLetter};

@@ -41,6 +41,8 @@ mod subscription;
 mod timekeepers;
 mod wait_set;
 
+pub(crate) use handle::Topic;
+
 pub use builder::TopicBuilder;
 pub use publish_error::PublishError;
 pub use resume::{GapCause, Lag, Resumption, Start};

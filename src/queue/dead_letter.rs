@@ -1,16 +1,11 @@
 //! Dead letters, and why an ack is refused.
 
 use core::fmt;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::handle::Queue;
 use super::lease::DeadLetterReason;
-use super::wait_queue::Ticket;
 use crate::message::Message;
 use crate::message::remaining::Remaining;
 
@@ -156,54 +151,5 @@ impl fmt::Debug for DeadLetter {
 impl DeadLetter {
     pub(super) fn new(remaining: Remaining, reason: DeadLetterReason) -> Self {
         Self { remaining, reason }
-    }
-}
-
-/// The future of [`Queue::dead_letters`](crate::Queue::dead_letters).
-///
-/// It holds a handle of the queue.
-#[must_use = "futures do nothing unless polled"]
-pub(super) struct DeadLetters {
-    queue: Queue,
-    ticket: Option<Ticket>,
-}
-
-impl DeadLetters {
-    pub(super) fn new(queue: Queue) -> Self {
-        Self {
-            queue,
-            ticket: None,
-        }
-    }
-}
-
-impl Future for DeadLetters {
-    type Output = Vec<DeadLetter>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<DeadLetter>> {
-        let Self { queue, ticket } = &mut *self;
-        loop {
-            let shared = queue.shared();
-            let is_over = shared.poll(cx, |state, step, caller| {
-                state.poll_dead(ticket, caller, step)
-            });
-            let Some(is_over) = is_over else {
-                return Poll::Pending;
-            };
-            let letters = queue.take_dead_letters();
-            // Another task may have been faster.
-            if is_over || !letters.is_empty() {
-                return Poll::Ready(letters);
-            }
-        }
-    }
-}
-
-impl Drop for DeadLetters {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            let shared = self.queue.shared();
-            shared.with(|state, step| state.leave_dead(ticket, step));
-        }
     }
 }

@@ -1,11 +1,14 @@
 //! Acks, leases and dead letters.
 
 use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 use core::time::Duration;
 
-use super::dead_letter::{AckError, DeadLetter, DeadLetters};
+use super::dead_letter::{AckError, DeadLetter};
 use super::handle::Queue;
 use super::step::MAX_PER_HOLD;
+use super::wait_queue::Ticket;
 use crate::ordered::Key;
 
 /// Delivery at least once.
@@ -177,5 +180,54 @@ impl Queue {
     /// ```
     pub fn dead_letters(&self) -> impl Future<Output = Vec<DeadLetter>> + use<> {
         DeadLetters::new(self.clone())
+    }
+}
+
+/// The future of [`Queue::dead_letters`](crate::Queue::dead_letters).
+///
+/// It holds a handle of the queue.
+#[must_use = "futures do nothing unless polled"]
+struct DeadLetters {
+    queue: Queue,
+    ticket: Option<Ticket>,
+}
+
+impl DeadLetters {
+    fn new(queue: Queue) -> Self {
+        Self {
+            queue,
+            ticket: None,
+        }
+    }
+}
+
+impl Future for DeadLetters {
+    type Output = Vec<DeadLetter>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<DeadLetter>> {
+        let Self { queue, ticket } = &mut *self;
+        loop {
+            let shared = queue.shared();
+            let is_over = shared.poll(cx, |state, step, caller| {
+                state.poll_dead(ticket, caller, step)
+            });
+            let Some(is_over) = is_over else {
+                return Poll::Pending;
+            };
+            let letters = queue.take_dead_letters();
+            // Another task may have been faster.
+            if is_over || !letters.is_empty() {
+                return Poll::Ready(letters);
+            }
+        }
+    }
+}
+
+impl Drop for DeadLetters {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let shared = self.queue.shared();
+            shared.with(|state, step| state.leave_dead(ticket, step));
+        }
     }
 }

@@ -2,12 +2,10 @@
 
 use super::event_stream::EventStream;
 use crate::message::LastEventId;
-use crate::queue::QueueSubscription;
-use crate::queue::handle::Queue;
+use crate::queue::{Queue, QueueSubscription};
 use crate::source::TooManyStreams;
 use crate::time::Ticker;
-use crate::topic::handle::Topic;
-use crate::topic::{Start, TopicSubscription};
+use crate::topic::{Start, Topic, TopicSubscription};
 
 impl Queue {
     /// A stream that competes for the queue's messages, for a client that has seen nothing before.
