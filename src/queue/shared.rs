@@ -43,20 +43,26 @@ impl Shared {
             let is_behind = state.catch_up(&mut step);
             left = left.saturating_sub(1);
             if is_behind && left > 0 {
-                self.leave(state, step, MAX_PER_HOLD);
+                self.leave(state, step);
                 continue;
             }
             let result = work(&mut state, &mut step);
-            self.leave(state, step, if is_behind { MAX_PER_HOLD } else { 1 });
+            state.settle(&mut step);
+            let ended = state.count_moved(if is_behind { MAX_PER_HOLD } else { 1 });
+            drop(state);
+            step.effects.run();
+            if let Some(turn) = ended {
+                self.end_turn(turn);
+            }
             return result;
         }
     }
 
-    /// Ends a hold of the lock that has moved that many messages.
-    #[inline]
-    fn leave(&self, mut state: MutexGuard<'_, State>, mut step: Step, moved: usize) {
+    /// Ends a hold of the lock that has only caught up.
+    #[inline(never)]
+    fn leave(&self, mut state: MutexGuard<'_, State>, mut step: Step) {
         state.settle(&mut step);
-        let ended = state.count_moved(moved);
+        let ended = state.count_moved(MAX_PER_HOLD);
         drop(state);
         step.effects.run();
         if let Some(turn) = ended {
