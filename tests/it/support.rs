@@ -114,6 +114,13 @@ impl<F: Stream<Item = Bytes>> Task<F> {
         all.join(",")
     }
 
+    /// It was woken once, and sends `data`.
+    #[track_caller]
+    pub fn assert_woken_for(&mut self, data: &str) {
+        assert_eq!(self.wakes(), 1);
+        assert_eq!(self.data(), data);
+    }
+
     /// Sends what is ready, which must be `data` in one chunk, and waits again.
     #[track_caller]
     pub fn assert_sends(&mut self, data: &str) {

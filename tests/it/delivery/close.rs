@@ -1,18 +1,17 @@
 //! Close, abort, the last handle, and what remains, with messages in flight.
 
-use sse_queue::{FakeClock, Message};
+use sse_queue::FakeClock;
 
-use super::{counts, lease, leased_queue, queue_with};
-use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use super::{counts, holding, lease, new_leased_queue, queue_with};
+use crate::support::queue::{
+    assert_leases_accounted, drain_data, push_all, push_brief, push_later, quiet_stream, waiting,
+};
 use crate::support::{Task, secs};
 
 #[test]
 fn a_closed_queue_confirms_what_is_in_flight() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
+    let (clock, queue) = new_leased_queue();
+    let mut stream = holding(&queue, &clock, &["a", "b", "c"]);
     queue.close();
     stream.assert_ended();
     drop(stream);
@@ -39,10 +38,8 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(2));
     push_all(&queue, &["dead", "in flight", "back", "queued"]);
-    queue.push(Message::from("later").after(secs(9))).unwrap();
-    queue
-        .push(Message::from("gone").expires_after(secs(1)))
-        .unwrap();
+    push_later(&queue, "later", secs(9));
+    push_brief(&queue, "gone", secs(1));
     let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1));
     for id in ["e-1", "e-1"] {
         assert_eq!(stream.data(), "dead");
@@ -101,8 +98,7 @@ fn a_close_ends_a_full_stream_and_keeps_the_rest() {
 
 #[test]
 fn an_aborted_queue_still_takes_acks() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b"]);
     assert_eq!(drain_data(&queue), "a,b");
     queue.abort();

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use sse_queue::{Event, FakeClock, Message};
 
-use crate::support::queue::{assert_accounted, drain_data, queue};
+use crate::support::queue::{assert_accounted, drain_data, new_queue, queue};
 use crate::support::secs;
 
 #[test]
 fn a_cancel_withdraws_a_due_or_scheduled_message_once() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (_clock, queue) = new_queue();
     let delays = [Duration::ZERO, secs(5), Duration::MAX];
     let ids = delays.map(|delay| {
         let message = Message::from("x").after(delay);

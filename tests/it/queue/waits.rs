@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use sse_queue::{Event, FakeClock, Lease, Message};
 
-use crate::support::queue::{builder, queue, waiting};
+use crate::support::queue::{builder, new_queue, push_brief, push_later, waiting};
 use crate::support::{Task, ms, pass, secs};
 
 fn long() -> Lease {
@@ -29,8 +29,7 @@ fn a_scheduled_comment_reaches_a_full_stream_when_it_is_due() {
 
 #[test]
 fn a_driver_ends_when_the_last_message_has_left_a_closed_queue() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     queue.push("x").unwrap();
     queue.close();
@@ -43,11 +42,10 @@ fn a_driver_ends_when_the_last_message_has_left_a_closed_queue() {
 
 #[test]
 fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let _driver = queue.drive(clock.ticker());
     let mut streams = [waiting(&queue, &clock)];
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     assert_eq!(pass(&clock, secs(5), &mut streams).len(), 1);
 }
 
@@ -88,8 +86,7 @@ fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
 fn a_producer_with_a_ticker_gets_the_capacity_of_a_requeued_message_that_expires() {
     let clock = FakeClock::new();
     let queue = builder(&clock).capacity(1).at_least_once(long()).build();
-    let brief = Message::from("brief").expires_after(secs(10));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "brief", secs(10));
     assert!(queue.next_ready().is_some());
     let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
     assert!(push.poll().is_pending());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use sse_queue::{Event, EventStream, FakeClock, FakeTicker, KeepAlive, Message, Pull, Source};
 
-use crate::support::queue::{queue, waiting};
+use crate::support::queue::{new_queue, push_later, waiting};
 use crate::support::{Task, ms, secs, settled};
 
 /// Numbers, one a call, that are due at any time.
@@ -192,8 +192,7 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(15)));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "c");
+    stream.assert_woken_for("c");
 }
 
 #[test]
@@ -242,10 +241,9 @@ fn next_ready_leaves_no_waker_at_any_pacing() {
 fn a_deadline_that_another_has_served_delays_no_later_one() {
     let half = Duration::from_micros(500);
     for count in (4000..4700_u32).step_by(97) {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         for n in 1..=count {
-            queue.push(Message::from("x").after(half * n)).unwrap();
+            push_later(&queue, "x", half * n);
         }
         let last = Message::from("last").after(half * count + ms(5));
         queue.push(last).unwrap();

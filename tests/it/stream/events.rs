@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::{FusedStream, Stream};
 use sse_queue::{Event, EventStream, FakeClock, KeepAlive, Start, Topic};
 
-use crate::support::queue::{queue, quiet_stream};
+use crate::support::queue::{new_queue, quiet_stream};
 use crate::support::{Task, ms, parser, secs, settled};
 
 /// Yields the events that a test gives it, and wakes no more than it must.
@@ -174,8 +174,7 @@ fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
 
 #[test]
 fn a_retry_goes_out_even_without_first_bytes() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = Task::new(quiet_stream(&queue, &clock).retry(secs(2)));
     assert_eq!(stream.bytes(), "retry: 2000\n");
     stream.assert_pending();
@@ -183,8 +182,7 @@ fn a_retry_goes_out_even_without_first_bytes() {
 
 #[test]
 fn the_fallible_form_yields_the_same() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     queue.push("x").unwrap();
     queue.close();
     let mut stream = std::pin::pin!(quiet_stream(&queue, &clock).into_try_stream());

@@ -1,8 +1,10 @@
 //! Queues, and their streams.
 
+use std::time::Duration;
+
 use sse_queue::{
-    EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Queue, QueueBuilder, QueueStats,
-    QueueSubscription,
+    EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Message, Queue, QueueBuilder,
+    QueueStats, QueueSubscription,
 };
 
 use super::{Task, data_of, settled};
@@ -15,6 +17,13 @@ pub fn builder(clock: &FakeClock) -> QueueBuilder {
 
 pub fn queue(clock: &FakeClock) -> Queue {
     builder(clock).build()
+}
+
+/// A clock, and a queue on it.
+pub fn new_queue() -> (FakeClock, Queue) {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    (clock, queue)
 }
 
 /// A stream that sends nothing but messages.
@@ -47,6 +56,17 @@ pub fn push_all(queue: &Queue, all: &[&str]) {
     for data in all {
         queue.push(*data).unwrap();
     }
+}
+
+/// Pushes a message that falls due later.
+pub fn push_later(queue: &Queue, data: &str, after: Duration) {
+    queue.push(Message::from(data).after(after)).unwrap();
+}
+
+/// Pushes a message that expires.
+pub fn push_brief(queue: &Queue, data: &str, lifetime: Duration) {
+    let message = Message::from(data).expires_after(lifetime);
+    queue.push(message).unwrap();
 }
 
 /// The data of all that can be taken now without a stream, with commas between.

@@ -21,6 +21,13 @@ pub fn topic(clock: &FakeClock) -> Topic {
     builder(clock).build()
 }
 
+/// A clock, and a topic on it.
+pub fn new_topic() -> (FakeClock, Topic) {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    (clock, topic)
+}
+
 /// A stream that begins at once, with the default keep-alive.
 pub fn lively_stream<T: Ticker>(topic: &Topic, start: Start, ticker: T) -> Stream<T> {
     topic.stream(start, ticker).unwrap().first_bytes(false)

@@ -3,8 +3,8 @@
 use sse_queue::{FakeClock, Message, Start};
 
 use crate::support::topic::{
-    after, builder, evicted, later, publish_all, publish_numbers, quiet_stream, reader, replay,
-    topic, waiting,
+    after, builder, evicted, later, new_topic, publish_all, publish_numbers, quiet_stream, reader,
+    replay, waiting,
 };
 use crate::support::{Task, secs, settled};
 
@@ -54,8 +54,7 @@ fn the_age_counts_from_the_due_time_however_late_the_next_call_is() {
 
 #[test]
 fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish("a").unwrap();
     topic
         .publish(Message::from("b").expires_after(secs(2)))
@@ -70,8 +69,7 @@ fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
 
 #[test]
 fn a_stream_that_finds_only_expired_messages_waits_for_the_next() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = reader(&topic, &clock, Start::Oldest);
     for _ in 0..200 {
         topic
@@ -81,14 +79,12 @@ fn a_stream_that_finds_only_expired_messages_waits_for_the_next() {
     clock.advance(secs(1));
     stream.assert_pending();
     topic.publish("a").unwrap();
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
+    stream.assert_woken_for("a");
 }
 
 #[test]
 fn expired_messages_leave_a_batch_to_the_others() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic
         .publish(Message::from("a").expires_after(secs(1)))
         .unwrap();

@@ -1,8 +1,6 @@
 //! Streams and drivers that keep the time.
 
-use sse_queue::FakeClock;
-
-use crate::support::topic::{later, publish_all, topic, waiting};
+use crate::support::topic::{later, new_topic, publish_all, waiting};
 use crate::support::{Task, secs};
 
 /// ```text
@@ -12,22 +10,20 @@ use crate::support::{Task, secs};
 /// ```
 #[test]
 fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish(later("x", secs(1))).unwrap();
     let first = waiting(&topic, &clock);
     let [mut second, mut third] = [(); 2].map(|()| waiting(&topic, &clock));
     clock.advance(secs(1));
     assert_eq!([first.wakes(), second.wakes(), third.wakes()], [1, 0, 0]);
     clock.advance(secs(1));
-    assert_eq!((second.wakes(), second.data()), (1, "x".into()));
-    assert_eq!((third.wakes(), third.data()), (1, "x".into()));
+    second.assert_woken_for("x");
+    third.assert_woken_for("x");
 }
 
 #[test]
 fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_again() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish(later("x", secs(1))).unwrap();
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
     for stuck in 0..2 {
@@ -44,8 +40,7 @@ fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_agai
 
 #[test]
 fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
     topic.publish(later("x", secs(5))).unwrap();
     let woken = streams.each_ref().map(Task::wakes);
@@ -69,8 +64,7 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
 /// All have read what was there, and have registered their wakers as they did.
 #[test]
 fn streams_that_keep_up_keep_the_time() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     for _ in 0..3 {
         publish_all(&topic, &["a"]);

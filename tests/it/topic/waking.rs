@@ -1,14 +1,15 @@
 //! Which streams are woken, and when.
 
-use sse_queue::{FakeClock, KeepAlive, Start};
+use sse_queue::{KeepAlive, Start};
 
-use crate::support::topic::{later, publish_all, publish_numbers, quiet_stream, topic, waiting};
+use crate::support::topic::{
+    later, new_topic, publish_all, publish_numbers, quiet_stream, waiting,
+};
 use crate::support::{Task, ms, secs, settled};
 
 #[test]
 fn a_publish_wakes_each_waiting_stream_once() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     publish_all(&topic, &["a", "b", "c"]);
     for stream in &mut streams {
@@ -21,11 +22,10 @@ fn a_publish_wakes_each_waiting_stream_once() {
 
 #[test]
 fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_all(&topic, &["a"]);
-    assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
+    stream.assert_woken_for("a");
     stream.assert_pending();
     publish_numbers(&topic, 1..=100);
     assert_eq!(stream.wakes(), 1);
@@ -38,8 +38,7 @@ fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
 
 #[test]
 fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
     publish_all(&topic, &["a"]);
     assert_eq!(stream.wakes(), 1);
@@ -47,13 +46,12 @@ fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
     publish_numbers(&topic, 1..=100);
     assert_eq!(stream.wakes(), 0);
     clock.advance(secs(1));
-    assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
+    stream.assert_woken_for("a");
 }
 
 #[test]
 fn a_dropped_stream_is_not_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = waiting(&topic, &clock);
     let count = std::sync::Arc::clone(&stream.count);
     drop(stream);
@@ -65,8 +63,7 @@ fn a_dropped_stream_is_not_woken() {
 
 #[test]
 fn the_waker_of_the_last_poll_is_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let before = std::sync::Arc::clone(&stream.count);
     stream.move_to_another_task();
@@ -77,8 +74,7 @@ fn the_waker_of_the_last_poll_is_woken() {
 
 #[test]
 fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(1)));
     publish_all(&topic, &["a"]);
     stream.bytes();
@@ -100,8 +96,7 @@ fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
 
 #[test]
 fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     topic.publish(later("x", secs(5))).unwrap();
     let woken: usize = streams.iter().map(Task::wakes).sum();
@@ -116,7 +111,7 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
     assert_eq!(streams[keeper].data(), "x");
     for (at, stream) in streams.iter_mut().enumerate() {
         if at != keeper {
-            assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+            stream.assert_woken_for("x");
         }
     }
 }
@@ -127,8 +122,7 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
 /// ```
 #[test]
 fn an_earlier_message_arms_again() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
     topic.publish(later("nine", secs(9))).unwrap();
     streams.iter_mut().for_each(Task::assert_pending);
@@ -147,8 +141,7 @@ fn an_earlier_message_arms_again() {
 
 #[test]
 fn a_later_message_wakes_no_stream() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", secs(1))).unwrap();
     stream.assert_pending();
@@ -159,8 +152,7 @@ fn a_later_message_wakes_no_stream() {
 
 #[test]
 fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish(later("x", secs(5))).unwrap();
     let keeper = waiting(&topic, &clock);
     let mut other = waiting(&topic, &clock);
@@ -168,13 +160,12 @@ fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
     assert_eq!(other.wakes(), 1);
     other.assert_pending();
     clock.advance(secs(5));
-    assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    other.assert_woken_for("x");
 }
 
 #[test]
 fn a_stream_that_parks_is_replaced_as_timekeeper() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish(later("x", secs(5))).unwrap();
     let mut keeper = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(60)));
     let mut other = waiting(&topic, &clock);
@@ -193,8 +184,7 @@ fn a_stream_that_parks_is_replaced_as_timekeeper() {
 /// ```
 #[test]
 fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let published = topic.publish(later("x", secs(5))).unwrap();
     stream.assert_pending();
@@ -207,13 +197,12 @@ fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
     assert_eq!(stream.wakes(), 1, "to arm for the due time");
     stream.assert_pending();
     clock.advance(secs(2));
-    assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    stream.assert_woken_for("y");
 }
 
 #[test]
 fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     topic
         .publish(later("x", secs(5)).expires_after(secs(0)))
@@ -226,7 +215,7 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
     assert_eq!(stream.wakes(), 1, "to arm for the due time");
     stream.assert_pending();
     clock.advance(secs(2));
-    assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    stream.assert_woken_for("y");
 }
 
 /// ```text
@@ -237,15 +226,14 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
 /// ```
 #[test]
 fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish(later("x", secs(1))).unwrap();
     let mut slow = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(3600)));
     let mut fast = waiting(&topic, &clock);
     clock.advance(secs(1));
     assert_eq!(slow.wakes(), 1, "it keeps the time");
     slow.assert_pending();
-    assert_eq!((fast.wakes(), fast.data()), (1, "x".into()));
+    fast.assert_woken_for("x");
     clock.advance(secs(3599));
     assert_eq!(slow.data(), "x");
 }
@@ -253,8 +241,7 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
 /// The timekeeper's client does not read: the stream sends a keep-alive and is not polled again.
 #[test]
 fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let keep_alive = KeepAlive::every(secs(1));
     topic.publish(later("x", secs(5))).unwrap();
     let mut stuck = settled(quiet_stream(&topic, &clock, Start::Now).keep_alive(keep_alive));
@@ -264,13 +251,12 @@ fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     assert_eq!(other.wakes(), 1, "to keep the time");
     other.assert_pending();
     clock.advance(secs(4));
-    assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    other.assert_woken_for("x");
 }
 
 #[test]
 fn an_idle_stream_arms_nothing() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     publish_all(&topic, &["a"]);
     let _streams = [
         settled(quiet_stream(&topic, &clock, Start::Now)),
@@ -283,13 +269,12 @@ fn an_idle_stream_arms_nothing() {
 /// `jump` moves the clock and not the ticker: the tick for `x` comes when `x` is long due.
 #[test]
 fn a_jump_of_the_wall_clock_makes_nothing_late_for_good() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     topic.publish(later("x", secs(5))).unwrap();
     stream.assert_pending();
     clock.jump(secs(60));
     stream.wakes();
     clock.advance(secs(5));
-    assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    stream.assert_woken_for("x");
 }
