@@ -10,7 +10,7 @@ use sse_queue::{
 use super::{lease, leased_queue, new_leased_queue, queue_with, resumed, with_own_id};
 use crate::support::queue::{
     assert_leases_accounted, builder, drain_data, new_queue, push_all, push_brief, push_later,
-    quiet_stream, reader,
+    quiet_stream, reader, take_one,
 };
 use crate::support::{Task, secs};
 
@@ -30,7 +30,7 @@ fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     };
     queue.push(with_own_id("mine")).unwrap();
     refused();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     refused();
     queue.nack("mine", secs(0)).unwrap();
     refused();
@@ -38,7 +38,7 @@ fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     queue.push(with_own_id("mine")).unwrap();
     assert!(queue.cancel("mine"));
     queue.push(with_own_id("mine")).unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.ack("mine").unwrap();
     queue.push(with_own_id("mine")).unwrap();
     assert_eq!(queue.ack("mine"), Err(AckError::Unknown), "not yet");
@@ -90,7 +90,7 @@ fn no_two_held_messages_have_the_same_id() {
     queue.push("a").unwrap();
     queue.push("b").unwrap();
     assert!(is_refused(), "given");
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-1", secs(0)).unwrap();
     for letter in queue.take_dead_letters() {
         let again = letter.clone();
@@ -98,8 +98,8 @@ fn no_two_held_messages_have_the_same_id() {
         let twice = queue.push(again);
         assert!(matches!(twice, Err(PushError::DuplicateId(_))));
     }
-    assert!(queue.next_ready().is_some());
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
+    take_one(&queue);
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert_eq!(queue.stats().confirmed, 1);
 }
@@ -116,7 +116,7 @@ fn ids_of_any_other_shape_go_through() {
         "e-x",
     ] {
         assert_eq!(queue.push(with_own_id(id)).unwrap().id(), id);
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
         assert_eq!(queue.ack(id), Ok(()), "{id}");
     }
     for id in ["e-0", "e-7", "e-d7", "e-18446744073709551616"] {
@@ -146,7 +146,7 @@ fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
     let old = leased_queue(&clock);
     push_all(&old, &["a", "b", "c"]);
     old.push(with_own_id("mine")).unwrap();
-    assert!(old.next_ready().is_some());
+    take_one(&old);
     old.ack("e-1").unwrap();
     let new = leased_queue(&clock);
     for message in old.take_remaining() {
@@ -178,7 +178,7 @@ fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
 /// What remains of a message that a nack delayed beyond its expiry, 5 s after its push.
 fn delayed_beyond_expiry(queue: &Queue) -> Remaining {
     push_brief(queue, "x", secs(5));
-    assert!(queue.next_ready().is_some());
+    take_one(queue);
     queue.nack("e-1", secs(10)).unwrap();
     queue.take_remaining().remove(0)
 }

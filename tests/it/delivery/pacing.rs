@@ -1,9 +1,9 @@
 //! Leases on streams that are paced.
 
-use sse_queue::{FakeClock, LastEventId, Lease};
+use sse_queue::{FakeClock, Lease};
 
 use super::{holding, new_leased_queue, queue_with};
-use crate::support::queue::{push_all, quiet_stream};
+use crate::support::queue::{push_all, quiet_stream, resumed_stream};
 use crate::support::{secs, settled};
 
 /// ```text
@@ -77,8 +77,7 @@ fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
 fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
     let (clock, queue) = new_leased_queue();
     let _stream = holding(&queue, &clock, &["a", "b", "c"]);
-    let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker());
-    let stream = stream.unwrap().first_bytes(false).every(secs(1));
+    let stream = resumed_stream(&queue, &clock, "e-1").every(secs(1));
     let mut stream = settled(stream);
     for data in ["b", "c"] {
         clock.advance(secs(1));

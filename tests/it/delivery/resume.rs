@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use sse_queue::{Confirm, FakeClock, LastEventId, Lease, Message};
+use sse_queue::{Confirm, FakeClock, Lease, Message};
 
 use super::{counts, holding, lease, new_leased_queue, queue_with, resumed, with_own_id};
 use crate::support::queue::{
-    assert_leases_accounted, drain_data, push_all, push_later, quiet_stream, reader, waiting,
+    assert_leases_accounted, drain_data, push_all, push_later, quiet_stream, reader,
+    resumed_stream, waiting,
 };
 use crate::support::{Task, secs, settled};
 
@@ -34,8 +35,7 @@ fn a_client_that_resumes_confirms_what_it_saw_and_gets_the_rest_first() {
 fn redelivered_messages_keep_to_the_limits_of_a_chunk() {
     let (clock, queue) = new_leased_queue();
     let _stream = holding(&queue, &clock, &["a", "b", "c", "d", "e"]);
-    let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker());
-    let stream = stream.unwrap().first_bytes(false).max_messages(3);
+    let stream = resumed_stream(&queue, &clock, "e-1").max_messages(3);
     let mut stream = Task::new(stream);
     queue.push("f").unwrap();
     assert_eq!(stream.data(), "b,c,d");

@@ -3,7 +3,7 @@
 use sse_queue::{FakeClock, Overflow, PushError, PushWhenReady, Queue};
 
 use super::SMALL;
-use crate::support::queue::{builder, drain_data, push_all, push_brief};
+use crate::support::queue::{builder, drain_data, push_all, push_brief, take_one};
 use crate::support::{Task, secs};
 
 fn full(clock: &FakeClock) -> Queue {
@@ -26,7 +26,7 @@ fn producers_get_capacity_in_the_order_of_their_line() {
     let queue = full(&FakeClock::new());
     let mut waits = waiting_pushes(&queue, ["b", "c"]);
     let [first, second] = &mut waits;
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!((first.wakes(), second.wakes()), (1, 0));
     assert!(
         second.poll().is_pending(),
@@ -34,7 +34,7 @@ fn producers_get_capacity_in_the_order_of_their_line() {
     );
     assert!(first.poll().is_ready());
     assert!(second.poll().is_pending());
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_ready());
     assert_eq!(drain_data(&queue), "c");
@@ -55,7 +55,7 @@ fn a_plain_push_does_not_overtake_a_waiting_producer() {
             );
             continue;
         }
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert!(waits.poll().is_ready());
         assert_eq!(drain_data(&queue), "b");
@@ -68,7 +68,7 @@ fn the_first_in_line_passes_its_capacity_on_when_it_is_dropped() {
     let queue = full(&FakeClock::new());
     let waits = waiting_pushes(&queue, ["b", "c"]);
     let [first, mut second] = waits;
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(first.wakes(), 1);
     drop(first);
     assert_eq!(second.wakes(), 1, "its wake-up is passed on");
@@ -83,9 +83,9 @@ fn a_producer_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     let [mut first, second, mut third] = waits;
     drop(second);
     assert_eq!((first.wakes(), third.wakes()), (0, 0));
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(first.poll().is_ready());
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(third.poll().is_ready());
     assert_eq!(drain_data(&queue), "d");
     assert_eq!(queue.stats().pushed, 3);
@@ -95,7 +95,7 @@ fn a_producer_in_the_middle_of_the_line_is_dropped_without_a_trace() {
 fn a_push_that_is_dropped_before_its_first_poll_never_joins_the_line() {
     let queue = full(&FakeClock::new());
     drop(queue.push_when_ready("b"));
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.push("c").unwrap();
 }
 
@@ -113,7 +113,7 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
             second.poll().is_pending(),
             "there is capacity, but not for it"
         );
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
         assert_eq!((first.wakes(), second.wakes()), (1, 0));
     }
     assert!(first.poll().is_ready());

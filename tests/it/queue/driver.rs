@@ -3,10 +3,10 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use sse_queue::{Event, FakeClock, KeepAlive, Lease, Queue};
+use sse_queue::{Event, FakeClock, Lease, Queue};
 
 use crate::support::queue::{
-    QueueStream, builder, new_queue, push_brief, push_later, quiet_stream,
+    builder, new_queue, push_brief, push_later, quiet_stream, take_one, waiting,
 };
 use crate::support::{Task, ms, secs, settled};
 
@@ -14,16 +14,12 @@ fn lease() -> Lease {
     Lease::new(secs(30)).max_attempts(1)
 }
 
-fn quiet(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
-    settled(quiet_stream(queue, clock).keep_alive(KeepAlive::off()))
-}
-
 #[test]
 fn with_a_driver_no_stream_keeps_the_time() {
     let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
-    let mut streams = [(); 3].map(|()| quiet(&queue, &clock));
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     push_later(&queue, "x", secs(5));
     assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
     assert_eq!(driver.wakes(), 1, "it arms for the message");
@@ -40,8 +36,8 @@ fn a_driver_hands_on_what_a_stream_that_does_not_poll_was_woken_for() {
     let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
-    let stalled = quiet(&queue, &clock);
-    let mut other = quiet(&queue, &clock);
+    let stalled = waiting(&queue, &clock);
+    let mut other = waiting(&queue, &clock);
     queue.push("x").unwrap();
     assert_eq!([stalled.wakes(), other.wakes(), driver.wakes()], [1, 0, 1]);
     assert!(driver.poll().is_pending());
@@ -55,7 +51,7 @@ fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
     let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
-    let mut stream = quiet(&queue, &clock);
+    let mut stream = waiting(&queue, &clock);
     push_later(&queue, "x", secs(5));
     stream.assert_pending();
     assert_eq!(stream.wakes(), 0);
@@ -69,7 +65,7 @@ fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
 #[test]
 fn the_second_of_two_drivers_goes_on_when_the_first_is_dropped() {
     let (clock, queue) = new_queue();
-    let mut stream = quiet(&queue, &clock);
+    let mut stream = waiting(&queue, &clock);
     let mut drivers = [(); 2].map(|()| Task::new(queue.drive(clock.ticker())));
     for driver in &mut drivers {
         assert!(driver.poll().is_pending());
@@ -98,7 +94,7 @@ fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
     assert!(driver.poll().is_pending());
     queue.close();
     assert!(driver.poll().is_pending(), "one was due");
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(driver.poll().is_pending(), "it is in flight");
     driver.wakes();
     queue.ack("e-1").unwrap();
@@ -111,7 +107,7 @@ fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
 fn a_driver_holds_no_handle() {
     let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
-    let mut stream = quiet(&queue, &clock);
+    let mut stream = waiting(&queue, &clock);
     assert!(driver.poll().is_pending());
     push_later(&queue, "x", secs(5));
     drop(queue);
@@ -163,7 +159,7 @@ fn a_stream_that_is_full_gives_a_producer_the_capacity_of_what_expires() {
     let clock = FakeClock::new();
     let lease = Lease::new(secs(3_600));
     let queue = builder(&clock).capacity(2).at_least_once(lease).build();
-    let mut stream = quiet(&queue, &clock);
+    let mut stream = waiting(&queue, &clock);
     queue.push("in flight").unwrap();
     stream.assert_sends("in flight");
     push_brief(&queue, "brief", secs(5));
@@ -184,7 +180,7 @@ fn dead_letters_have_a_signal() {
     assert!(letters.poll().is_pending());
     for data in ["a", "b"] {
         queue.push(data).unwrap();
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
     }
     assert_eq!(letters.wakes(), 0);
     queue.nack("e-1", Duration::ZERO).unwrap();
@@ -210,7 +206,7 @@ fn the_wait_for_dead_letters_ends_with_the_queue() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(lease()).build();
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     let mut letters = Task::new(queue.dead_letters());
     assert!(letters.poll().is_pending());
     queue.close();
@@ -231,7 +227,7 @@ fn a_wait_for_dead_letters_that_is_dropped_takes_none() {
     let mut letters = Task::new(queue.dead_letters());
     assert!(letters.poll().is_pending());
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-1", Duration::ZERO).unwrap();
     drop(letters);
     assert_eq!(queue.take_dead_letters().len(), 1);
@@ -271,9 +267,7 @@ fn numbers_begin_where_the_builder_says() {
 fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(lease()).build();
-    let stream = quiet_stream(&queue, &clock)
-        .every(ms(100))
-        .keep_alive(KeepAlive::off());
+    let stream = quiet_stream(&queue, &clock).every(ms(100));
     let mut stream = settled(stream);
     queue.push("job").unwrap();
     stream.assert_pending();

@@ -1,6 +1,6 @@
 //! Idle streams and streams that are polled by hand cost no wake-up.
 
-use sse_queue::{KeepAlive, Queue};
+use sse_queue::KeepAlive;
 
 use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, ms, secs, settled};
@@ -8,8 +8,7 @@ use crate::support::{Task, ms, secs, settled};
 #[test]
 fn an_idle_queue_wakes_no_stream() {
     let (clock, queue) = new_queue();
-    let off = |queue: &Queue| quiet_stream(queue, &clock).keep_alive(KeepAlive::off());
-    let mut streams = [(); 3].map(|()| settled(off(&queue)));
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
     for _ in 0..5 {
         for stream in &mut streams {

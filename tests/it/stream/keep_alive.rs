@@ -7,7 +7,7 @@ use sse_queue::{Event, FakeClock, KeepAlive};
 
 use super::PACINGS;
 use crate::support::queue::{new_queue, queue, quiet_stream};
-use crate::support::{Task, ms, secs, settled};
+use crate::support::{Task, ms, secs, settled, without_first_bytes};
 
 /// ```text
 /// s      0    10         24..25     37..40
@@ -139,7 +139,7 @@ fn the_first_poll_yields_bytes_at_every_pacing_and_they_are_no_message() {
         assert_eq!(stream.bytes(), ":\n");
         let with_retry = queue.stream(clock.ticker()).unwrap().retry(ms(1500));
         assert_eq!(Task::new(pacing(with_retry)).bytes(), "retry: 1500\n");
-        let bare = queue.stream(clock.ticker()).unwrap().first_bytes(false);
+        let bare = without_first_bytes(queue.stream(clock.ticker()).unwrap());
         match Task::new(pacing(bare)).poll_next() {
             Poll::Ready(Some(bytes)) => assert_eq!(bytes, "id: e-1\ndata: x\n\n"),
             other => assert!(other.is_pending()),

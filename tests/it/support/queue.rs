@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sse_queue::{
-    EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Message, Queue, QueueBuilder,
-    QueueStats, QueueSubscription,
+    EventStream, FakeClock, FakeTicker, LastEventId, Message, Queue, QueueBuilder, QueueStats,
+    QueueSubscription,
 };
 
-use super::{Task, data_of, settled};
+use super::{Task, data_of, quiet, settled};
 
 pub type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 
@@ -37,10 +37,6 @@ pub fn resumed_stream(queue: &Queue, clock: &FakeClock, id: &str) -> QueueStream
     quiet(queue.stream_after(&id, clock.ticker()).unwrap())
 }
 
-fn quiet(stream: QueueStream) -> QueueStream {
-    stream.first_bytes(false).keep_alive(KeepAlive::off())
-}
-
 /// A quiet stream with a waker that has not been polled.
 pub fn reader(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
     Task::new(quiet_stream(queue, clock))
@@ -67,6 +63,12 @@ pub fn push_later(queue: &Queue, data: &str, after: Duration) {
 pub fn push_brief(queue: &Queue, data: &str, lifetime: Duration) {
     let message = Message::from(data).expires_after(lifetime);
     queue.push(message).unwrap();
+}
+
+/// Takes the first message that is due, without a stream; there must be one.
+#[track_caller]
+pub fn take_one(queue: &Queue) {
+    assert!(queue.next_ready().is_some());
 }
 
 /// The data of all that can be taken now without a stream, with commas between.

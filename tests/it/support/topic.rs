@@ -8,7 +8,7 @@ use sse_queue::{
     Resumption, Start, Ticker, Topic, TopicBuilder, TopicSubscription,
 };
 
-use super::{Task, settled};
+use super::{Task, settled, without_first_bytes};
 
 pub type TopicStream = Stream<FakeTicker>;
 type Stream<T> = EventStream<TopicSubscription, T>;
@@ -30,7 +30,7 @@ pub fn new_topic() -> (FakeClock, Topic) {
 
 /// A stream that begins at once, with the default keep-alive.
 pub fn lively_stream<T: Ticker>(topic: &Topic, start: Start, ticker: T) -> Stream<T> {
-    topic.stream(start, ticker).unwrap().first_bytes(false)
+    without_first_bytes(topic.stream(start, ticker).unwrap())
 }
 
 /// A stream that sends nothing but messages and gaps.

@@ -2,20 +2,15 @@
 
 use sse_queue::{Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start};
 
-use crate::support::topic::builder;
-use crate::support::{Task, secs};
+use crate::support::secs;
+use crate::support::topic::{builder, reader};
 
 /// More runs of expired messages lie before the history than are remembered.
 #[test]
 fn a_gap_is_null_beyond_more_runs_of_expired_messages_than_are_remembered() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).history_bytes(10_000).build();
-    let mut stream = Task::new(
-        topic
-            .stream(Start::Now, clock.ticker())
-            .unwrap()
-            .first_bytes(false),
-    );
+    let mut stream = reader(&topic, &clock, Start::Now);
     for _ in 0..100 {
         topic.publish("kept").unwrap();
         topic

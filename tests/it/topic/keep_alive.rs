@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use sse_queue::{FakeClock, FakeTicker, KeepAlive, Message, Start, Ticker, Topic};
 
-use crate::support::topic::{TopicStream, new_topic, publish_all, topic};
+use crate::support::topic::{TopicStream, lively_stream, new_topic, publish_all, topic};
 use crate::support::{Task, ms, secs, settled};
 
 /// A stream with the default keep-alive that has been polled and waits.
 fn lively_task(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
-    let stream = topic.stream(Start::Now, ticks.ticker()).unwrap();
-    settled(stream.first_bytes(false))
+    let stream = lively_stream(topic, Start::Now, ticks.ticker());
+    settled(stream)
 }
 
 fn send(topic: &Topic, streams: &mut [Task<TopicStream>], data: &str) {
@@ -131,8 +131,8 @@ fn a_clock_that_jumps_moves_a_keep_alive_by_less_than_a_period() {
 fn a_stream_that_was_not_woken_counts_from_when_it_read() {
     let (clock, topic) = new_topic();
     publish_all(&topic, &["a", "b"]);
-    let stream = topic.stream(Start::Oldest, clock.ticker()).unwrap();
-    let mut stream = [Task::new(stream.first_bytes(false).max_chunk(1))];
+    let stream = lively_stream(&topic, Start::Oldest, clock.ticker());
+    let mut stream = [Task::new(stream.max_chunk(1))];
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(10));
     stream[0].assert_sends("b");
@@ -155,8 +155,8 @@ fn two_chunks_in_a_row_are_followed_by_a_whole_period() {
 #[test]
 fn a_stream_with_gaps_counts_from_when_it_was_polled() {
     let (clock, topic) = new_topic();
-    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let mut stream = [settled(stream.first_bytes(false).spaced(ms(1)))];
+    let stream = lively_stream(&topic, Start::Now, clock.ticker());
+    let mut stream = [settled(stream.spaced(ms(1)))];
     publish_all(&topic, &["a"]);
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(1));
@@ -212,8 +212,8 @@ fn a_stream_that_keeps_up_does_not_read_its_ticker_for_each_message() {
             ticker: clock.ticker(),
             reads: Rc::clone(&reads),
         };
-        let stream = topic.stream(Start::Now, ticker).unwrap();
-        let mut stream = settled(stream.first_bytes(false).keep_alive(keep_alive));
+        let stream = lively_stream(&topic, Start::Now, ticker);
+        let mut stream = settled(stream.keep_alive(keep_alive));
         let mut send = || {
             topic.publish("x").unwrap();
             stream.assert_sends("x");
