@@ -1,10 +1,11 @@
 //! Close, abort, the last handle, and what remains, with messages in flight.
 
-use sse_queue::FakeClock;
+use sse_queue::{FakeClock, Queue};
 
 use super::{counts, holding, lease, new_leased_queue, queue_with};
 use crate::support::queue::{
-    assert_leases_accounted, drain_data, push_all, push_brief, push_later, quiet_stream, waiting,
+    QueueStream, assert_leases_accounted, drain_data, push_all, push_brief, push_later,
+    quiet_stream, waiting,
 };
 use crate::support::{Task, secs};
 
@@ -63,14 +64,20 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     assert_leases_accounted(&queue);
 }
 
-#[test]
-fn streams_stay_open_when_all_messages_are_taken() {
-    let clock = FakeClock::new();
-    let queue = queue_with(&clock, lease().max_in_flight(1));
-    let mut stream = waiting(&queue, &clock);
+/// A queue with two messages, of which a stream that may have one has taken the first.
+fn full_stream(clock: &FakeClock) -> (Queue, Task<QueueStream>) {
+    let queue = queue_with(clock, lease().max_in_flight(1));
+    let mut stream = waiting(&queue, clock);
     push_all(&queue, &["a", "b"]);
     stream.assert_sends("a");
     stream.wakes();
+    (queue, stream)
+}
+
+#[test]
+fn streams_stay_open_when_all_messages_are_taken() {
+    let clock = FakeClock::new();
+    let (queue, mut stream) = full_stream(&clock);
     assert_eq!(queue.take_remaining().len(), 2);
     queue.push("c").unwrap();
     assert_eq!(stream.wakes(), 1, "it has capacity again");
@@ -84,11 +91,7 @@ fn streams_stay_open_when_all_messages_are_taken() {
 #[test]
 fn a_close_ends_a_full_stream_and_keeps_the_rest() {
     let clock = FakeClock::new();
-    let queue = queue_with(&clock, lease().max_in_flight(1));
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b"]);
-    stream.assert_sends("a");
-    stream.wakes();
+    let (queue, mut stream) = full_stream(&clock);
     queue.close();
     assert_eq!(stream.wakes(), 1);
     stream.assert_ended();

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_queue::{Event, EventStream, FakeClock, Message, Pull, Queue, Source, Start, Topic};
+use sse_queue::{Event, EventStream, FakeClock, Pull, Queue, Source, Start, Topic};
 
+use crate::support::topic::publish_later;
 use crate::support::{Task, ms, parser, secs, settled, without_first_bytes};
 
 /// A source that remembers when its stream took the last chunk.
@@ -222,7 +223,7 @@ fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
     let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
     let stream = without_first_bytes(stream);
     let mut stream = settled(stream.keep_alive(sse_queue::KeepAlive::off()));
-    topic.publish(Message::from("x").after(secs(3600))).unwrap();
+    publish_later(&topic, "x", secs(3600));
     stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));

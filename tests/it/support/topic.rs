@@ -59,6 +59,17 @@ pub fn publish_all(topic: &Topic, data: &[&str]) {
     }
 }
 
+/// Publishes a message that falls due later.
+pub fn publish_later(topic: &Topic, data: &str, after: Duration) {
+    topic.publish(later(data, after)).unwrap();
+}
+
+/// Publishes a message that expires.
+pub fn publish_brief(topic: &Topic, data: &str, lifetime: Duration) {
+    let message = Message::from(data).expires_after(lifetime);
+    topic.publish(message).unwrap();
+}
+
 pub fn publish_numbers(topic: &Topic, numbers: RangeInclusive<u64>) {
     for number in numbers {
         topic.publish(number.to_string()).unwrap();

@@ -5,8 +5,8 @@ use sse_queue::{Event, FakeClock, LastEventId, Message, PublishError, Resumption
 
 use crate::support::secs;
 use crate::support::topic::{
-    after, builder, evicted, later, new_topic, publish_all, quiet_stream, reader, topic, waiting,
-    with_id,
+    after, builder, evicted, later, new_topic, publish_all, publish_later, quiet_stream, reader,
+    topic, waiting, with_id,
 };
 
 #[test]
@@ -143,7 +143,7 @@ fn an_empty_last_event_id_is_none() {
 #[test]
 fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     let mut by_hand = quiet_stream(&topic, &clock, Start::Now);
     assert_eq!(by_hand.next_ready(), None);
     let mut other = waiting(&topic, &clock);
@@ -185,7 +185,7 @@ fn a_refused_message_is_returned_unchanged() {
     let error = topic.publish(large.clone()).unwrap_err();
     assert_eq!(error, PublishError::TooLarge(large));
 
-    topic.publish(later("a", secs(1))).unwrap();
+    publish_later(&topic, "a", secs(1));
     let more = later("b", secs(1)).expires_after(secs(9));
     let error = topic.publish(more.clone()).unwrap_err();
     assert_eq!(error, PublishError::Full(more));
@@ -240,7 +240,7 @@ fn the_counters_count() {
     topic.publish(late.clone().expires_after(secs(0))).unwrap();
     let id = topic.publish(late.clone()).unwrap();
     assert!(topic.cancel(id.id()));
-    topic.publish(later("last", secs(9))).unwrap();
+    publish_later(&topic, "last", secs(9));
     clock.advance(secs(6));
     let _unknown = topic.subscribe(after("?")).unwrap();
 

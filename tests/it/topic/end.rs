@@ -5,8 +5,8 @@ use std::time::Duration;
 use sse_queue::{Event, FakeClock, Start, Topic};
 
 use crate::support::topic::{
-    TopicStream, after, later, new_topic, publish_all, publish_numbers, quiet_stream, reader,
-    replay, waiting,
+    TopicStream, after, later, new_topic, publish_all, publish_later, publish_numbers,
+    quiet_stream, reader, replay, waiting,
 };
 use crate::support::{Task, ms, secs, settled};
 
@@ -30,8 +30,8 @@ fn a_closed_topic_sends_what_was_due_without_pacing_then_the_farewell() {
         let mut stream = paced(&topic, &clock, pace, Start::Now);
         stream.assert_pending();
         publish_numbers(&topic, 1..=200);
-        topic.publish(later("due", secs(0))).unwrap();
-        topic.publish(later("not due", secs(1))).unwrap();
+        publish_later(&topic, "due", secs(0));
+        publish_later(&topic, "not due", secs(1));
         topic.close();
         assert_eq!(stream.wakes(), 1, "{name}");
         let seen = stream.drain_data();
@@ -138,7 +138,7 @@ fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
 #[test]
 fn a_closed_topic_refuses_messages() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     topic.close();
     clock.advance(secs(1));
     assert_eq!(replay(&topic, Start::Oldest), "");
@@ -151,7 +151,7 @@ fn streams_end_when_the_last_handle_is_dropped_and_nothing_is_scheduled() {
     let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let clone = topic.clone();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     drop(topic);
     stream.assert_pending();
     drop(clone);
@@ -176,8 +176,8 @@ fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
 fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
     let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(1))).unwrap();
-    topic.publish(later("never", Duration::MAX)).unwrap();
+    publish_later(&topic, "x", secs(1));
+    publish_later(&topic, "never", Duration::MAX);
     stream.assert_pending();
     drop(topic);
     clock.advance(secs(1));
@@ -205,7 +205,7 @@ fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
 fn withdrawing_the_last_scheduled_message_lets_streams_end() {
     let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     stream.assert_pending();
     stream.wakes();
     topic.close();

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sse_queue::{FakeClock, FakeTicker, KeepAlive, Message, Start, Ticker, Topic};
+use sse_queue::{FakeClock, FakeTicker, KeepAlive, Start, Ticker, Topic};
 
-use crate::support::topic::{TopicStream, lively_stream, new_topic, publish_all, topic};
+use crate::support::topic::{
+    TopicStream, lively_stream, new_topic, publish_all, publish_brief, topic,
+};
 use crate::support::{Task, ms, secs, settled};
 
 /// A stream with the default keep-alive that has been polled and waits.
@@ -176,8 +178,7 @@ fn messages_that_expire_unread_do_not_delay_the_keep_alive() {
     while stream[0].poll_next().is_pending() {
         clock.advance(secs(1));
         quiet += 1;
-        let stale = Message::from("stale").expires_after(Duration::ZERO);
-        topic.publish(stale).unwrap();
+        publish_brief(&topic, "stale", Duration::ZERO);
     }
     assert!((13..=15).contains(&quiet), "{quiet}");
 }

@@ -1,9 +1,9 @@
 //! Streams that keep up share what the first of them has read, and register early for the next.
 
-use sse_queue::{FakeClock, Message, Start, Topic};
+use sse_queue::{FakeClock, Start, Topic};
 
 use crate::support::topic::{
-    TopicStream, after, later, new_topic, publish_all, quiet_stream, reader,
+    TopicStream, after, new_topic, publish_all, publish_brief, publish_later, quiet_stream, reader,
 };
 use crate::support::{Task, ms, secs, settled};
 
@@ -79,7 +79,7 @@ fn what_has_fallen_due_since_the_first_has_read_is_there_for_the_second() {
     let (clock, topic) = new_topic();
     let [mut one, mut two] = two(&topic, &clock);
     assert_eq!(one.data(), "m");
-    topic.publish(later("n", secs(1))).unwrap();
+    publish_later(&topic, "n", secs(1));
     clock.advance(secs(1));
     assert_eq!(two.drain_data(), "m,n");
 }
@@ -88,8 +88,7 @@ fn what_has_fallen_due_since_the_first_has_read_is_there_for_the_second() {
 fn what_expires_since_the_first_has_read_is_not() {
     let (clock, topic) = new_topic();
     let [mut one, mut two] = two(&topic, &clock);
-    let short = Message::from("n").expires_after(secs(1));
-    topic.publish(short).unwrap();
+    publish_brief(&topic, "n", secs(1));
     assert_eq!(one.data(), "m,n");
     clock.advance(secs(1));
     assert_eq!(two.drain_data(), "m");

@@ -1,6 +1,6 @@
 //! Streams and drivers that keep the time.
 
-use crate::support::topic::{later, new_topic, publish_all, waiting};
+use crate::support::topic::{new_topic, publish_all, publish_later, waiting};
 use crate::support::{Task, secs};
 
 /// ```text
@@ -11,7 +11,7 @@ use crate::support::{Task, secs};
 #[test]
 fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     let first = waiting(&topic, &clock);
     let [mut second, mut third] = [(); 2].map(|()| waiting(&topic, &clock));
     clock.advance(secs(1));
@@ -24,14 +24,14 @@ fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
 #[test]
 fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_again() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
     for stuck in 0..2 {
         clock.advance(secs(2));
         for stream in &mut streams[stuck + 1..] {
             stream.assert_sends("x");
         }
-        topic.publish(later("x", secs(1))).unwrap();
+        publish_later(&topic, "x", secs(1));
         streams[stuck + 1..]
             .iter_mut()
             .for_each(Task::assert_pending);
@@ -42,11 +42,11 @@ fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_agai
 fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
     let (clock, topic) = new_topic();
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let woken = streams.each_ref().map(Task::wakes);
     assert_eq!(woken.iter().sum::<usize>(), 2);
     clock.advance(secs(1));
-    topic.publish(later("y", secs(60))).unwrap();
+    publish_later(&topic, "y", secs(60));
     for (stream, wakes) in streams.iter_mut().zip(woken) {
         assert_eq!(
             stream.wakes(),
@@ -72,7 +72,7 @@ fn streams_that_keep_up_keep_the_time() {
             stream.assert_sends("a");
         }
     }
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     for stream in streams.iter_mut().filter(|stream| stream.wakes() > 0) {
         stream.assert_pending();
     }

@@ -2,7 +2,9 @@
 
 use sse_queue::{Message, Start};
 
-use crate::support::topic::{later, new_topic, publish_all, publish_numbers, quiet_stream, reader};
+use crate::support::topic::{
+    new_topic, publish_all, publish_brief, publish_later, publish_numbers, quiet_stream, reader,
+};
 use crate::support::{Task, ms, secs, settled};
 
 fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
@@ -97,10 +99,8 @@ fn a_burst_on_a_grid_whose_rest_expired_is_over() {
 fn a_tick_that_sends_nothing_keeps_the_grid() {
     let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
-    topic
-        .publish(Message::from("x").expires_after(ms(500)))
-        .unwrap();
-    topic.publish(later("y", secs(10))).unwrap();
+    publish_brief(&topic, "x", ms(500));
+    publish_later(&topic, "y", secs(10));
     stream.assert_pending();
     clock.advance(secs(1));
     stream.assert_pending();

@@ -4,7 +4,7 @@ use std::slice;
 
 use sse_queue::{FakeClock, Message, Start, Topic};
 
-use crate::support::topic::{TopicStream, later, new_topic, quiet_stream, waiting};
+use crate::support::topic::{TopicStream, later, new_topic, publish_later, quiet_stream, waiting};
 use crate::support::{Task, ms, pass, run, secs, settled};
 
 /// Both are woken to arm for the earlier message, and another stream has read what they find.
@@ -12,10 +12,10 @@ use crate::support::{Task, ms, pass, run, secs, settled};
 fn timekeepers_that_take_a_shared_chunk_still_arm_for_an_earlier_message() {
     let (clock, topic) = new_topic();
     let mut streams: Vec<_> = (0..2).map(|_| waiting(&topic, &clock)).collect();
-    topic.publish(later("late", secs(3_600))).unwrap();
+    publish_later(&topic, "late", secs(3_600));
     run(&mut streams);
     let mut other = Task::new(quiet_stream(&topic, &clock, Start::Now));
-    topic.publish(later("soon", secs(5))).unwrap();
+    publish_later(&topic, "soon", secs(5));
     topic.publish("x").unwrap();
     assert_eq!(other.data(), "x");
     assert_eq!(run(&mut streams), ["x", "x"]);
@@ -28,7 +28,7 @@ fn timekeepers_that_take_a_shared_chunk_still_arm_for_an_earlier_message() {
 /// third comes first.
 fn idle_and_asked(topic: &Topic, clock: &FakeClock) -> (Task<TopicStream>, Vec<Task<TopicStream>>) {
     let mut streams: Vec<_> = (0..3).map(|_| waiting(topic, clock)).collect();
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(topic, "x", secs(5));
     let idle = streams.iter().position(|stream| !stream.is_woken());
     (streams.remove(idle.unwrap()), streams)
 }
@@ -57,7 +57,7 @@ fn streams_that_end_by_their_age_before_they_arm_are_replaced_as_timekeepers() {
     let mut aging =
         [(); 2].map(|()| settled(quiet_stream(&topic, &clock, Start::Now).max_age(ms(500))));
     let mut idle = waiting(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     assert!(aging.iter().all(Task::is_woken));
     clock.advance(ms(500));
     for stream in &mut aging {
@@ -93,7 +93,7 @@ fn the_second_timekeeper_is_the_first_for_the_next_message() {
     clock.advance(ms(1));
     first.assert_pending();
     drop(first);
-    topic.publish(Message::from("x").after(ms(5))).unwrap();
+    publish_later(&topic, "x", ms(5));
     while second.wakes() > 0 {
         second.assert_pending();
     }

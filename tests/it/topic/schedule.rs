@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use sse_queue::{FakeClock, Message, Queue, Start};
 
 use crate::support::secs;
-use crate::support::topic::{builder, later, new_topic, reader, replay, topic, waiting, with_id};
+use crate::support::topic::{
+    builder, later, new_topic, publish_later, reader, replay, topic, waiting, with_id,
+};
 
 /// ```text
 /// s     0        1        2        3
@@ -65,7 +67,7 @@ fn a_time_that_has_passed_or_comes_at_once_is_now() {
 fn a_message_due_never_waits_for_good() {
     let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", Duration::MAX)).unwrap();
+    publish_later(&topic, "x", Duration::MAX);
     clock.advance(secs(1_000_000));
     stream.assert_pending();
     assert_eq!(clock.next_deadline(), None);
@@ -104,7 +106,7 @@ fn cancelled_messages_never_enter_and_free_their_capacity() {
     assert!(topic.publish(later("y", secs(1))).is_err());
     assert!(topic.cancel(one.id()));
     assert!(!topic.cancel(one.id()));
-    topic.publish(later("y", secs(1))).unwrap();
+    publish_later(&topic, "y", secs(1));
     clock.advance(secs(1));
     assert_eq!(replay(&topic, Start::Oldest), "y");
     assert!(!topic.cancel("e-1"), "what is in the log stays");

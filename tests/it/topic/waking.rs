@@ -1,9 +1,10 @@
 //! Which streams are woken, and when.
 
-use sse_queue::{KeepAlive, Start};
+use sse_queue::{FakeClock, KeepAlive, Start, Topic};
 
 use crate::support::topic::{
-    later, new_topic, publish_all, publish_numbers, quiet_stream, waiting,
+    TopicStream, later, new_topic, publish_all, publish_later, publish_numbers, quiet_stream,
+    waiting,
 };
 use crate::support::{Task, ms, secs, settled};
 
@@ -98,7 +99,7 @@ fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
 fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
     let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let woken: usize = streams.iter().map(Task::wakes).sum();
     assert_eq!(woken, 2, "to arm for the due time");
     streams.iter_mut().for_each(Task::assert_pending);
@@ -124,10 +125,10 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
 fn an_earlier_message_arms_again() {
     let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
-    topic.publish(later("nine", secs(9))).unwrap();
+    publish_later(&topic, "nine", secs(9));
     streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(2));
-    topic.publish(later("five", secs(3))).unwrap();
+    publish_later(&topic, "five", secs(3));
     let woken: usize = streams.iter().map(Task::wakes).sum();
     assert_eq!(woken, 4, "both timekeepers for each message");
     streams.iter_mut().for_each(Task::assert_pending);
@@ -143,17 +144,17 @@ fn an_earlier_message_arms_again() {
 fn a_later_message_wakes_no_stream() {
     let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     stream.assert_pending();
     stream.wakes();
-    topic.publish(later("y", secs(2))).unwrap();
+    publish_later(&topic, "y", secs(2));
     assert_eq!(stream.wakes(), 0);
 }
 
 #[test]
 fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let keeper = waiting(&topic, &clock);
     let mut other = waiting(&topic, &clock);
     drop(keeper);
@@ -166,7 +167,7 @@ fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
 #[test]
 fn a_stream_that_parks_is_replaced_as_timekeeper() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let mut keeper = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(60)));
     let mut other = waiting(&topic, &clock);
     publish_all(&topic, &["a"]);
@@ -177,10 +178,20 @@ fn a_stream_that_parks_is_replaced_as_timekeeper() {
     assert_eq!(other.data(), "x");
 }
 
+/// A stream arms for a message that is scheduled now, and sends it.
+#[track_caller]
+fn assert_arms_for_the_next(clock: &FakeClock, topic: &Topic, stream: &mut Task<TopicStream>) {
+    publish_later(topic, "next", secs(2));
+    assert_eq!(stream.wakes(), 1, "to arm for the due time");
+    stream.assert_pending();
+    clock.advance(secs(2));
+    stream.assert_woken_for("next");
+}
+
 /// ```text
-/// s         0    1      5        6
+/// s         0    1      5        7
 /// keeper    arms        wakes
-///                cancel          y published, due at 7
+///                cancel next     due
 /// ```
 #[test]
 fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
@@ -193,11 +204,7 @@ fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
     stream.assert_pending();
     stream.wakes();
 
-    topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to arm for the due time");
-    stream.assert_pending();
-    clock.advance(secs(2));
-    stream.assert_woken_for("y");
+    assert_arms_for_the_next(&clock, &topic, &mut stream);
 }
 
 #[test]
@@ -211,11 +218,7 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
     clock.advance(secs(5));
     stream.assert_pending();
     stream.wakes();
-    topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to arm for the due time");
-    stream.assert_pending();
-    clock.advance(secs(2));
-    stream.assert_woken_for("y");
+    assert_arms_for_the_next(&clock, &topic, &mut stream);
 }
 
 /// ```text
@@ -227,7 +230,7 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
 #[test]
 fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
     let (clock, topic) = new_topic();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     let mut slow = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(3600)));
     let mut fast = waiting(&topic, &clock);
     clock.advance(secs(1));
@@ -243,7 +246,7 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
 fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     let (clock, topic) = new_topic();
     let keep_alive = KeepAlive::every(secs(1));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let mut stuck = settled(quiet_stream(&topic, &clock, Start::Now).keep_alive(keep_alive));
     let mut other = waiting(&topic, &clock);
     clock.advance(secs(1));
@@ -271,7 +274,7 @@ fn an_idle_stream_arms_nothing() {
 fn a_jump_of_the_wall_clock_makes_nothing_late_for_good() {
     let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     stream.assert_pending();
     clock.jump(secs(60));
     stream.wakes();
