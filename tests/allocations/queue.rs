@@ -1,36 +1,15 @@
 //! What is allocated, counted: by event, by message, by idle stream.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use futures_core::Stream;
-use sse_queue::{
-    Event, EventError, EventStream, FakeClock, Lease, Queue, QueueSubscription, Ticker,
-};
+use sse_queue::{Event, EventError, EventStream, FakeClock, Lease, Queue, QueueSubscription};
 
-/// A ticker of no size that never ticks: all that is counted is the library's.
-struct Never;
-
-impl Ticker for Never {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn arm(self: Pin<&mut Self>, _: Option<Duration>) {}
-
-    fn poll_tick(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-}
+use super::{Never, poll};
 
 type Idle = EventStream<QueueSubscription, Never>;
-
-fn poll(stream: &mut Idle) -> Poll<Option<Bytes>> {
-    Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))
-}
 
 fn encode(data: &str) -> Result<Bytes, EventError> {
     Ok(Event::new(data).name("price")?.id("7")?.encode())

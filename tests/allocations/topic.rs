@@ -1,38 +1,17 @@
 //! What topics allocate, counted: by message, by block, by idle stream.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use bytes::Bytes;
-use futures_core::Stream;
-use sse_queue::{EventStream, FakeClock, Message, Start, Ticker, Topic, TopicSubscription};
+use sse_queue::{EventStream, FakeClock, Message, Start, Topic, TopicSubscription};
 
-/// A ticker of no size that never ticks: all that is counted is the library's.
-struct Never;
-
-impl Ticker for Never {
-    fn now(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn arm(self: Pin<&mut Self>, _: Option<Duration>) {}
-
-    fn poll_tick(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-}
+use super::{Never, poll};
 
 type Idle = EventStream<TopicSubscription, Never>;
 
 const STREAMS: usize = 10_000;
 /// The most messages of a block.
 const BLOCK: usize = 64;
-
-fn poll(stream: &mut Idle) -> Poll<Option<Bytes>> {
-    Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))
-}
 
 fn topic() -> Topic {
     // So much that eviction frees a block as often as one is made.

@@ -18,7 +18,9 @@ mod resume;
 
 use sse_queue::{Confirm, Event, FakeClock, Lease, Queue};
 
-use crate::support::queue::{QueueStream, builder, quiet_stream, resumed_stream};
+use crate::support::queue::{
+    QueueStream, builder, push_all, quiet_stream, resumed_stream, waiting,
+};
 use crate::support::{Task, secs};
 
 /// A lease of 30 s with a grace of 5 s.
@@ -34,6 +36,21 @@ fn queue_with(clock: &FakeClock, lease: Lease) -> Queue {
 
 fn leased_queue(clock: &FakeClock) -> Queue {
     queue_with(clock, lease())
+}
+
+fn new_leased_queue() -> (FakeClock, Queue) {
+    let clock = FakeClock::new();
+    let queue = leased_queue(&clock);
+    (clock, queue)
+}
+
+/// A stream that has taken these messages.
+#[track_caller]
+fn holding(queue: &Queue, clock: &FakeClock, all: &[&str]) -> Task<QueueStream> {
+    let mut stream = waiting(queue, clock);
+    push_all(queue, all);
+    assert_eq!(stream.data(), all.join(","));
+    stream
 }
 
 /// Polls the streams that were woken until one takes the message that is due; returns its index.

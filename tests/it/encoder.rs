@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use eventsource_stream::Eventsource;
 use futures_util::stream::{self, StreamExt};
-use sse_queue::{Event, EventError, FakeClock, Field, KeepAlive, Message, Queue};
+use sse_queue::{Event, EventError, FakeClock, Field, KeepAlive, Queue};
 
 use crate::support::parser::{Seen, parse};
-use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{ms, secs, settled};
 
 /// The event as the client sees it: name, data, id.
@@ -85,8 +85,7 @@ fn a_field_that_is_set_twice_keeps_its_last_value() {
 /// axum panics.
 #[test]
 fn a_keep_alive_of_the_longest_duration_is_none() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(Duration::MAX));
     let _stream = settled(stream);
     assert_eq!(clock.next_deadline(), None);
@@ -95,8 +94,7 @@ fn a_keep_alive_of_the_longest_duration_is_none() {
 /// axum's body continues after an error.
 #[test]
 fn nothing_comes_after_the_end() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
     queue.abort();
     stream.assert_ended();
@@ -160,8 +158,7 @@ fn a_cr_is_a_line_end_not_nothing() {
 /// viz's keep-alive keeps the stream from ever ending.
 #[test]
 fn keep_alive_does_not_outlive_the_source() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(1)));
     let mut stream = settled(stream);
     drop(queue);
@@ -172,8 +169,7 @@ fn keep_alive_does_not_outlive_the_source() {
 /// actix-web-lab's comes at a fixed period from the start, even while data flows.
 #[test]
 fn keep_alive_does_not_come_while_data_flows() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(ms(1500)));
     let mut stream = settled(stream);
     for _ in 0..10 {
@@ -210,9 +206,8 @@ fn nothing_but_lf_ends_a_line_on_the_wire() {
 /// sse-stream's timer reads the machine's clock.
 #[test]
 fn nothing_happens_until_the_clock_of_the_test_advances() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    queue.push(Message::from("x").after(secs(3600))).unwrap();
+    let (clock, queue) = new_queue();
+    push_later(&queue, "x", secs(3600));
     let mut stream = waiting(&queue, &clock);
     stream.assert_pending();
     clock.advance(secs(3600));
@@ -335,7 +330,7 @@ fn reconnection_times_are_whole_milliseconds_in_digits() {
 fn the_longest_delay_does_not_overflow() {
     let queue = Queue::builder().clock(FakeClock::new()).build();
     for delay in [ms(u64::MAX), Duration::MAX] {
-        queue.push(Message::from("x").after(delay)).unwrap();
+        push_later(&queue, "x", delay);
     }
     assert_eq!(queue.next_ready(), None);
 }

@@ -10,7 +10,7 @@ use sse_queue::{
     Remaining, RemainingError, Topic,
 };
 
-use crate::support::secs;
+use crate::support::{secs, without_first_bytes};
 
 const DUE: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -60,7 +60,7 @@ proptest! {
         let clock = FakeClock::new();
         let lease = || Lease::new(secs(60)).max_in_flight(100);
         let old = builder(&clock, "old").at_least_once(lease()).build();
-        let mut stream = old.stream(clock.ticker()).unwrap().first_bytes(false).max_messages(100);
+        let mut stream = without_first_bytes(old.stream(clock.ticker()).unwrap()).max_messages(100);
         for (message, in_vain) in messages {
             // Two of the same own id are refused.
             let Ok(receipt) = old.push(message) else { continue };
@@ -127,7 +127,7 @@ fn attempts_before_a_restart_count_towards_the_most() {
     let lease = || Lease::new(secs(60)).max_attempts(3);
     let hand_out_in_vain = |queue: &Queue| {
         let stream = queue.stream(clock.ticker()).unwrap();
-        assert!(stream.first_bytes(false).next_ready().is_some());
+        assert!(without_first_bytes(stream).next_ready().is_some());
         queue.nack("job", Duration::ZERO).unwrap();
     };
     let old = builder(&clock, "old").at_least_once(lease()).build();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::FakeClock;
+use sse_queue::{EventStream, FakeClock, KeepAlive, Source, Ticker};
 
 pub mod clock;
 pub mod parser;
@@ -114,6 +114,13 @@ impl<F: Stream<Item = Bytes>> Task<F> {
         all.join(",")
     }
 
+    /// It was woken once, and sends `data`.
+    #[track_caller]
+    pub fn assert_woken_for(&mut self, data: &str) {
+        assert_eq!(self.wakes(), 1);
+        assert_eq!(self.data(), data);
+    }
+
     /// Sends what is ready, which must be `data` in one chunk, and waits again.
     #[track_caller]
     pub fn assert_sends(&mut self, data: &str) {
@@ -138,6 +145,16 @@ impl<F: Stream<Item = Bytes>> Task<F> {
 pub fn data_of(bytes: &[u8]) -> Vec<String> {
     let events = parser::parse(bytes).events;
     events.into_iter().map(|event| event.data).collect()
+}
+
+/// The stream without its first bytes.
+pub fn without_first_bytes<S: Source, T: Ticker>(stream: EventStream<S, T>) -> EventStream<S, T> {
+    stream.first_bytes(false)
+}
+
+/// The stream without first bytes and keep-alive: it sends nothing but what its source gives.
+pub fn quiet<S: Source, T: Ticker>(stream: EventStream<S, T>) -> EventStream<S, T> {
+    without_first_bytes(stream).keep_alive(KeepAlive::off())
 }
 
 /// The stream with a waker, polled once and found pending.

@@ -13,6 +13,7 @@ use sse_queue::{Clock, Message, Queue, Ticker};
 use tokio::time::{Instant, advance};
 
 use self::examples::{TokioClock, TokioTicker};
+use crate::support::without_first_bytes;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -95,7 +96,7 @@ async fn arming_for_no_time_ticks_at_once() {
 async fn a_scheduled_message_leaves_a_stream_when_it_is_due() {
     let queue = Queue::builder().clock(TokioClock::new()).build();
     let stream = queue.stream(TokioTicker::new()).unwrap();
-    let mut stream = Box::pin(stream.first_bytes(false));
+    let mut stream = Box::pin(without_first_bytes(stream));
     let start = Instant::now();
     queue
         .push(Message::from("later").after(3 * SECOND))
@@ -110,7 +111,7 @@ async fn a_scheduled_message_leaves_a_stream_when_it_is_due() {
 async fn a_paced_stream_gives_one_message_at_each_tick() {
     let queue = Queue::builder().clock(TokioClock::new()).build();
     let stream = queue.stream(TokioTicker::new()).unwrap();
-    let mut stream = Box::pin(stream.first_bytes(false).every(SECOND));
+    let mut stream = Box::pin(without_first_bytes(stream).every(SECOND));
     let start = Instant::now();
     for data in ["a", "b", "c"] {
         queue.push(data).unwrap();

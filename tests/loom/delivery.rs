@@ -10,6 +10,7 @@ use sse_queue::{AckError, Confirm, FakeClock, LastEventId, Lease, Queue};
 
 use crate::support::{
     QueueStream, block_on, next, next_in_time, poll_once, queue_builder, queue_stream, quiet,
+    with_clock,
 };
 
 /// One message at a time, and no grace.
@@ -51,8 +52,7 @@ fn assert_accounted(queue: &Queue) {
 #[test]
 fn an_ack_or_the_drop_of_the_stream_settles_a_message_but_not_both() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = with_clock(queue);
         let mut leaver = queue_stream(&queue, &clock);
         queue.push("x").unwrap();
         assert!(poll_once(&mut leaver).is_ready());
@@ -69,8 +69,7 @@ fn an_ack_or_the_drop_of_the_stream_settles_a_message_but_not_both() {
 #[test]
 fn an_ack_at_the_end_of_the_lease_confirms_the_message_or_is_refused() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = taken(&clock);
+        let (clock, queue) = with_clock(taken);
         let takes = thread::spawn({
             let (queue, clock) = (queue.clone(), clock.clone());
             move || {
@@ -118,8 +117,7 @@ fn a_full_stream_goes_on_after_an_ack_or_the_end_of_the_lease() {
 #[test]
 fn a_stream_that_takes_and_goes_leaves_the_message_to_the_other() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = with_clock(queue);
         let mut leaver = queue_stream(&queue, &clock);
         let mut stayer = queue_stream(&queue, &clock);
         assert!(poll_once(&mut leaver).is_pending());
@@ -165,8 +163,7 @@ fn of_two_streams_that_resume_after_one_id_the_later_takes_over() {
 #[test]
 fn the_last_ack_ends_a_drain() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = taken(&clock);
+        let (clock, queue) = with_clock(taken);
         queue.close();
         let drain = queue.drain(clock.ticker());
         let drains = thread::spawn(move || block_on(drain));

@@ -13,7 +13,7 @@ use sse_queue::{FakeClock, Lease, Message, PushError, Queue};
 
 use crate::support::{
     QueueStream, block_on, block_on_until, drain, later, next, next_in_time, next_until, poll_once,
-    queue_builder, queue_stream, spawn_with,
+    queue_builder, queue_stream, spawn_with, with_clock,
 };
 
 fn queue(clock: &FakeClock) -> Queue {
@@ -34,8 +34,7 @@ fn count_to_end(stream: QueueStream) -> usize {
 #[test]
 fn a_dropped_stream_hands_its_message_over() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         let mut leaver = queue_stream(&queue, &clock);
         let mut stayer = queue_stream(&queue, &clock);
         // In line before the stayer, so that it is the one that is woken.
@@ -51,8 +50,7 @@ fn a_dropped_stream_hands_its_message_over() {
 #[test]
 fn a_message_goes_to_one_of_two_streams_that_poll_and_leave() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         let mut leaver = queue_stream(&queue, &clock);
         let stayer = queue_stream(&queue, &clock);
         let leaves = thread::spawn(move || poll_once(&mut leaver).is_ready());
@@ -68,8 +66,7 @@ fn a_message_goes_to_one_of_two_streams_that_poll_and_leave() {
 #[test]
 fn a_close_ends_a_stream_and_gives_what_was_accepted() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         let stream = queue_stream(&queue, &clock);
         let drains = thread::spawn(move || count_to_end(stream));
         let pushes = spawn_with(&queue, |queue| queue.push("x").is_ok());
@@ -83,8 +80,7 @@ fn a_close_ends_a_stream_and_gives_what_was_accepted() {
 #[test]
 fn a_close_reaches_a_ticked_stream() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         let stream = queue_stream(&queue, &clock).every(Duration::from_secs(1));
         let drains = thread::spawn(move || count_to_end(stream));
         queue.push("x").unwrap();
@@ -131,8 +127,7 @@ fn a_close_ends_the_wait_for_capacity() {
 #[test]
 fn the_last_handle_ends_a_stream_whichever_thread_drops_it() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         let stream = queue_stream(&queue, &clock);
         let drains = thread::spawn(move || count_to_end(stream));
         let drops = spawn_with(&queue, drop);
@@ -147,8 +142,7 @@ fn the_last_handle_ends_a_stream_whichever_thread_drops_it() {
 #[test]
 fn a_stream_takes_over_when_the_timekeeper_leaves() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         queue.push(later("x", 1)).unwrap();
         let mut keeper = queue_stream(&queue, &clock);
         let mut other = queue_stream(&queue, &clock);
@@ -163,8 +157,7 @@ fn a_stream_takes_over_when_the_timekeeper_leaves() {
 #[test]
 fn a_timekeeper_arms_again_for_an_earlier_message() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = with_clock(queue);
         let mut keeper = queue_stream(&queue, &clock);
         let takes = thread::spawn(move || next_in_time(&mut keeper, &clock));
         for secs in [5, 1] {
@@ -178,8 +171,7 @@ fn a_timekeeper_arms_again_for_an_earlier_message() {
 #[test]
 fn a_driver_hands_out_what_is_scheduled_as_it_starts_and_ends_with_the_queue() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = with_clock(queue);
         let driver = queue.drive(clock.ticker());
         let mut takes = queue_stream(&queue, &clock);
         assert!(poll_once(&mut takes).is_pending());
@@ -194,8 +186,7 @@ fn a_driver_hands_out_what_is_scheduled_as_it_starts_and_ends_with_the_queue() {
 #[test]
 fn the_stream_keeps_the_time_when_a_driver_leaves_as_a_message_is_scheduled() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = with_clock(queue);
         let mut driver = Box::pin(queue.drive(clock.ticker()));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(driver.as_mut().poll(&mut cx).is_pending());
@@ -215,8 +206,7 @@ fn the_stream_keeps_the_time_when_a_driver_leaves_as_a_message_is_scheduled() {
 #[test]
 fn a_stream_that_starts_to_wait_gets_what_a_stalled_one_was_notified_for() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = with_clock(queue);
         let mut stalled = queue_stream(&queue, &clock);
         assert!(poll_once(&mut stalled).is_pending());
         let mut other = queue_stream(&queue, &clock);
@@ -231,8 +221,7 @@ fn a_stream_that_starts_to_wait_gets_what_a_stalled_one_was_notified_for() {
 #[test]
 fn capacity_that_a_poll_or_an_expiry_frees_reaches_both_producers() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let queue = small(&clock);
+        let (clock, queue) = with_clock(small);
         let second = Duration::from_secs(1);
         let brief = Message::from("a").expires_after(second);
         queue.push(brief).unwrap();

@@ -12,14 +12,13 @@ use loom::thread;
 use sse_queue::{FakeClock, Start, Topic};
 
 use crate::support::{
-    Task, TopicStream, drain, later, next_in_time, poll_once, topic, topic_stream,
+    Task, TopicStream, drain, later, new_topic, next_in_time, poll_once, topic_stream,
 };
 
 /// A stream that has just sent a message meets what another thread does to its topic; returns what
 /// it sends from then on.
 fn within_a_gap(other: impl FnOnce(Topic) + Send + 'static) -> String {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = topic_stream(&topic, &clock, Start::Now);
     let mut task = Task::new(stream.spaced(Duration::from_secs(3600)));
     topic.publish("a").unwrap();
@@ -57,8 +56,7 @@ fn listen(topic: &Topic, clock: &FakeClock) -> TopicStream {
 #[test]
 fn a_stream_that_has_just_taken_a_message_sees_the_next() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let stream = listen(&topic, &clock);
         let reads = thread::spawn(move || Task::new(stream).read(2));
         topic.publish("a").unwrap();
@@ -70,8 +68,7 @@ fn a_stream_that_has_just_taken_a_message_sees_the_next() {
 #[test]
 fn a_close_ends_a_stream_that_has_just_taken_the_last_message() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let stream = listen(&topic, &clock);
         let reads = thread::spawn(move || drain(stream));
         topic.publish("a").unwrap();
@@ -84,8 +81,7 @@ fn a_close_ends_a_stream_that_has_just_taken_the_last_message() {
 #[test]
 fn a_busy_stream_keeps_no_time_of_a_scheduled_message() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [mut other, mut busy] = [(); 2].map(|()| listen(&topic, &clock));
         topic.publish("a").unwrap();
         assert!(poll_once(&mut other).is_ready());

@@ -189,13 +189,23 @@ pub fn queue_builder(clock: &FakeClock) -> QueueBuilder {
     Queue::builder().clock(clock.clone()).epoch("e").unwrap()
 }
 
+/// A clock, and what `make` makes on it.
+pub fn with_clock<T>(make: fn(&FakeClock) -> T) -> (FakeClock, T) {
+    let clock = FakeClock::new();
+    let made = make(&clock);
+    (clock, made)
+}
+
 pub fn queue_stream(queue: &Queue, clock: &FakeClock) -> QueueStream {
     quiet(queue.stream(clock.ticker()).unwrap())
 }
 
-pub fn topic(clock: &FakeClock) -> Topic {
+/// A clock, and a topic on it.
+pub fn new_topic() -> (FakeClock, Topic) {
+    let clock = FakeClock::new();
     let builder = Topic::builder().clock(clock.clone());
-    builder.epoch("e").unwrap().build()
+    let topic = builder.epoch("e").unwrap().build();
+    (clock, topic)
 }
 
 pub fn topic_stream(topic: &Topic, clock: &FakeClock, start: Start) -> TopicStream {

@@ -12,7 +12,9 @@ use std::time::Duration;
 use loom::thread;
 use sse_queue::{FakeClock, LastEventId, Start, Topic};
 
-use crate::support::{Task, TopicStream, drain, later, poll_once, spawn_with, topic, topic_stream};
+use crate::support::{
+    Task, TopicStream, drain, later, new_topic, poll_once, spawn_with, topic_stream,
+};
 
 /// Publishes in another thread.
 fn publish(topic: &Topic, data: &'static str) -> thread::JoinHandle<()> {
@@ -25,12 +27,20 @@ fn read(stream: TopicStream, events: usize) -> (String, TopicStream) {
     (task.read(events), task.inner)
 }
 
+/// Two streams in tasks of their own that wait.
+fn waiting_tasks(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
+    [(); 2].map(|()| {
+        let mut task = Task::new(topic_stream(topic, clock, Start::Now));
+        assert!(task.poll_next().is_pending());
+        task
+    })
+}
+
 /// Two streams wait while two messages come: both see both, and in one order.
 #[test]
 fn two_streams_see_what_two_threads_publish_in_one_order() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [one, two] = [(); 2].map(|()| topic_stream(&topic, &clock, Start::Now));
         let publishing = publish(&topic, "a");
         let reading = thread::spawn(move || read(one, 2));
@@ -44,8 +54,7 @@ fn two_streams_see_what_two_threads_publish_in_one_order() {
 /// Two streams that have kept up in their tasks for a message: they share what they take, and
 /// wait with wakers that the topic has kept.
 fn keeping_up(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
-    let mut tasks = [(); 2].map(|()| Task::new(topic_stream(topic, clock, Start::Now)));
-    assert!(tasks.iter_mut().all(|task| task.poll_next().is_pending()));
+    let mut tasks = waiting_tasks(topic, clock);
     topic.publish("x").unwrap();
     for task in &mut tasks {
         task.read(1);
@@ -56,8 +65,7 @@ fn keeping_up(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
 #[test]
 fn streams_that_keep_up_go_on_seeing_all() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [mut one, mut two] = keeping_up(&topic, &clock);
         let publishing = publish(&topic, "a");
         let reading = thread::spawn(move || (one.read(2), one));
@@ -73,8 +81,7 @@ fn streams_that_keep_up_go_on_seeing_all() {
 fn streams_that_keep_up_end() {
     for end in [Topic::close, Topic::abort, |_: &Topic| {}] {
         loom::model(move || {
-            let clock = FakeClock::new();
-            let topic = topic(&clock);
+            let (clock, topic) = new_topic();
             let [mut one, two] = keeping_up(&topic, &clock);
             topic.publish("m").unwrap();
             assert_eq!(one.read(1), "id: e-2\ndata: m\n\n");
@@ -96,8 +103,7 @@ fn streams_that_keep_up_end() {
 #[test]
 fn a_stream_that_resumes_while_a_message_comes_sees_it_once() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         topic.publish("a").unwrap();
         let publishing = publish(&topic, "b");
         let start = Start::After(LastEventId::new("e-1"));
@@ -112,8 +118,7 @@ fn a_stream_that_resumes_while_a_message_comes_sees_it_once() {
 #[test]
 fn a_stream_that_is_dropped_takes_no_wake_up_of_another_along() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [mut one, two] = [(); 2].map(|()| topic_stream(&topic, &clock, Start::Now));
         assert!(poll_once(&mut one).is_pending());
         let publishing = publish(&topic, "a");
@@ -130,8 +135,7 @@ fn a_stream_that_is_dropped_takes_no_wake_up_of_another_along() {
 #[test]
 fn a_close_ends_all_and_loses_nothing_that_was_accepted() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [one, two] = [(); 2].map(|()| topic_stream(&topic, &clock, Start::Now));
         let publishing = spawn_with(&topic, |topic| topic.publish("a").is_ok());
         let reading = thread::spawn(move || drain(one));
@@ -146,8 +150,7 @@ fn a_close_ends_all_and_loses_nothing_that_was_accepted() {
 #[test]
 fn a_close_ends_a_stream_that_parks() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let stream = topic_stream(&topic, &clock, Start::Now);
         let mut stream = stream.spaced(Duration::from_secs(3600));
         topic.publish("a").unwrap();
@@ -161,8 +164,7 @@ fn a_close_ends_a_stream_that_parks() {
 #[test]
 fn an_abort_ends_streams_and_publishers_at_any_moment() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let stream = topic_stream(&topic, &clock, Start::Now);
         let aborting = spawn_with(&topic, |topic| topic.abort());
         let publishing = spawn_with(&topic, |topic| drop(topic.publish("a")));
@@ -175,8 +177,7 @@ fn an_abort_ends_streams_and_publishers_at_any_moment() {
 #[test]
 fn the_last_handle_dropped_ends_a_stream_that_waits() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let stream = topic_stream(&topic, &clock, Start::Now);
         let dropping = spawn_with(&topic, drop);
         let reading = thread::spawn(move || drain(stream));
@@ -190,11 +191,8 @@ fn the_last_handle_dropped_ends_a_stream_that_waits() {
 #[test]
 fn a_stream_that_polls_hands_the_wake_up_on_to_the_next() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
-        let mut tasks = [(); 2].map(|()| Task::new(topic_stream(&topic, &clock, Start::Now)));
-        assert!(tasks.iter_mut().all(|task| task.poll_next().is_pending()));
-        let [mut one, mut two] = tasks;
+        let (clock, topic) = new_topic();
+        let [mut one, mut two] = waiting_tasks(&topic, &clock);
         let publishing = publish(&topic, "a");
         let reading = thread::spawn(move || (one.read(1), one));
         assert_eq!(two.read(1), "id: e-1\ndata: a\n\n");
@@ -207,11 +205,8 @@ fn a_stream_that_polls_hands_the_wake_up_on_to_the_next() {
 #[test]
 fn a_stream_that_is_dropped_while_its_waker_is_out_leaves_no_waker() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
-        let mut tasks = [(); 2].map(|()| Task::new(topic_stream(&topic, &clock, Start::Now)));
-        assert!(tasks.iter_mut().all(|task| task.poll_next().is_pending()));
-        let [one, mut two] = tasks;
+        let (clock, topic) = new_topic();
+        let [one, mut two] = waiting_tasks(&topic, &clock);
         let alarm = Arc::clone(&one.alarm);
         let publishing = publish(&topic, "a");
         let leaving = thread::spawn(move || drop(one));
@@ -227,8 +222,7 @@ fn a_stream_that_is_dropped_while_its_waker_is_out_leaves_no_waker() {
 #[test]
 fn a_stream_that_waits_again_while_its_waker_is_out_sees_what_comes_next() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let mut task = Task::new(topic_stream(&topic, &clock, Start::Now));
         assert!(task.poll_next().is_pending());
         let publishing = publish(&topic, "a");
@@ -243,8 +237,7 @@ fn a_stream_that_waits_again_while_its_waker_is_out_sees_what_comes_next() {
 #[test]
 fn a_driver_keeps_the_time_of_what_is_published_meanwhile() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let mut driver = Task::new(Box::pin(topic.drive(clock.ticker())));
         let publishing = spawn_with(&topic, |topic| drop(topic.publish(later("a", 1)).unwrap()));
         loop {
@@ -270,8 +263,7 @@ fn a_driver_keeps_the_time_of_what_is_published_meanwhile() {
 #[test]
 fn the_role_of_the_timekeeper_is_handed_on_when_it_leaves() {
     loom::model(|| {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [mut one, two] = [(); 2].map(|()| topic_stream(&topic, &clock, Start::Now));
         assert!(poll_once(&mut one).is_pending());
         topic.publish(later("a", 1)).unwrap();

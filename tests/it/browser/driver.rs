@@ -1,13 +1,12 @@
 //! A browser, and the chromedriver that runs it.
 
-use std::env;
-use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use std::{env, fs};
 
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};

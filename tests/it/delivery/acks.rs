@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use sse_queue::{AckError, Event, FakeClock, Lease, Message, Overflow};
 
-use super::{counts, lease, leased_queue, with_own_id};
-use crate::support::queue::{assert_leases_accounted, builder, drain_data, push_all, waiting};
+use super::{counts, lease, new_leased_queue, with_own_id};
+use crate::support::queue::{
+    assert_leases_accounted, builder, drain_data, push_all, push_later, take_one, waiting,
+};
 use crate::support::{Task, secs};
 
 #[test]
 fn what_is_handed_out_is_in_flight_until_it_is_confirmed() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     queue.push("x").unwrap();
     assert_eq!(counts(&queue), (1, 0, 0, 0));
@@ -29,8 +30,7 @@ fn what_is_handed_out_is_in_flight_until_it_is_confirmed() {
 
 #[test]
 fn what_is_confirmed_may_be_confirmed_again_and_nothing_else() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (_clock, queue) = new_leased_queue();
     queue.push("a").unwrap();
     queue.push(with_own_id("mine")).unwrap();
     assert_eq!(drain_data(&queue), "a,x");
@@ -46,12 +46,9 @@ fn what_is_confirmed_may_be_confirmed_again_and_nothing_else() {
 
 #[test]
 fn what_was_never_handed_out_is_unknown() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (_clock, queue) = new_leased_queue();
     queue.push("queued").unwrap();
-    queue
-        .push(Message::from("scheduled").after(secs(9)))
-        .unwrap();
+    push_later(&queue, "scheduled", secs(9));
     queue.push("cancelled").unwrap();
     queue.push(with_own_id("mine")).unwrap();
     assert!(queue.cancel("e-3"));
@@ -75,7 +72,7 @@ fn a_queue_that_delivers_at_most_once_has_nothing_in_flight() {
     let clock = FakeClock::new();
     let queue = builder(&clock).build();
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
     assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
     assert_eq!(queue.extend_lease("e-1", secs(0)), Err(AckError::Unknown));
@@ -119,7 +116,7 @@ fn what_is_not_in_flight_any_more_is_stale() {
     assert!(queue.cancel("e-1") && queue.cancel("e-4") && queue.cancel("mine"));
     clock.advance(secs(1));
     assert_eq!(queue.stats().expired, 1);
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-3", secs(0)).unwrap();
     assert_eq!(queue.stats().dead, 1);
     are_stale();
@@ -130,8 +127,7 @@ fn what_is_not_in_flight_any_more_is_stale() {
 
 #[test]
 fn a_comment_has_no_id_to_confirm_and_goes_once() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     let note = queue.push(Event::comment("note")).unwrap();
     queue.push("x").unwrap();
@@ -146,29 +142,27 @@ fn a_comment_has_no_id_to_confirm_and_goes_once() {
 
 #[test]
 fn a_message_with_an_own_id_is_not_confirmed_by_its_number() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     queue.push(with_own_id("mine")).unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
     assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
     assert_eq!(queue.extend_lease("e-1", secs(1)), Err(AckError::Unknown));
     clock.advance(secs(30));
     assert_eq!(counts(&queue), (1, 0, 0, 0));
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(queue.ack("mine"), Ok(()));
 }
 
 #[test]
 fn an_ack_of_a_message_that_was_taken_back_is_stale() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (_clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b"]);
     queue.push(with_own_id("mine")).unwrap();
     push_all(&queue, &["d"]);
     for _ in 0..3 {
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
     }
     queue.nack("e-2", secs(0)).unwrap();
     assert_eq!(queue.take_remaining().len(), 4);
@@ -181,8 +175,7 @@ fn an_ack_of_a_message_that_was_taken_back_is_stale() {
 
 #[test]
 fn a_repeated_ack_confirms_nothing_else() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (_clock, queue) = new_leased_queue();
     assert!(queue.push(with_own_id("e-2")).is_err());
     push_all(&queue, &["a", "b"]);
     assert_eq!(drain_data(&queue), "a,b");
@@ -210,8 +203,7 @@ fn acks_in_any_order_may_be_repeated() {
 
 #[test]
 fn a_nack_without_delay_requeues_the_message_in_its_order() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(drain_data(&queue), "a,b,c");
     clock.advance(secs(1));
@@ -230,11 +222,10 @@ fn a_nack_without_delay_requeues_the_message_in_its_order() {
 /// ```
 #[test]
 fn a_nack_with_delay_makes_it_due_then() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
-    queue.push(Message::from("b").after(secs(1))).unwrap();
+    push_later(&queue, "b", secs(1));
     stream.assert_sends("a");
     queue.nack("e-1", secs(2)).unwrap();
     stream.assert_pending();
@@ -242,8 +233,7 @@ fn a_nack_with_delay_makes_it_due_then() {
     stream.assert_sends("b");
     stream.wakes();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
+    stream.assert_woken_for("a");
     queue.nack("e-1", Duration::MAX).unwrap();
     stream.assert_pending();
     assert_eq!(queue.take_remaining()[1].due(), None, "never");

@@ -3,7 +3,9 @@
 use sse_queue::{FakeClock, Overflow, PushError, Queue};
 
 use super::{counts, lease};
-use crate::support::queue::{assert_leases_accounted, builder, drain_data, push_all, quiet_stream};
+use crate::support::queue::{
+    assert_leases_accounted, builder, drain_data, push_all, quiet_stream, take_one,
+};
 use crate::support::{Task, secs};
 
 #[test]
@@ -62,7 +64,7 @@ fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
             let builder = builder(&clock).capacity(1).overflow(overflow);
             let queue = builder.at_least_once(lease().max_attempts(1)).build();
             queue.push("a").unwrap();
-            assert!(queue.next_ready().is_some());
+            take_one(&queue);
             let mut push = Task::new(queue.push_when_ready("b"));
             assert!(push.poll().is_pending());
             way(&queue, &clock);
@@ -83,7 +85,7 @@ fn a_requeued_message_is_not_dropped_for_another() {
     let builder = builder(&clock).capacity(1).at_least_once(lease());
     let queue = builder.overflow(Overflow::DropOldest).build();
     queue.push("a").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     let mut push = Task::new(queue.push_when_ready("b"));
     assert!(push.poll().is_pending());
     clock.advance(secs(30));

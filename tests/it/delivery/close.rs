@@ -1,18 +1,18 @@
 //! Close, abort, the last handle, and what remains, with messages in flight.
 
-use sse_queue::{FakeClock, Message};
+use sse_queue::{FakeClock, Queue};
 
-use super::{counts, lease, leased_queue, queue_with};
-use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use super::{counts, holding, lease, new_leased_queue, queue_with};
+use crate::support::queue::{
+    QueueStream, assert_leases_accounted, drain_data, push_all, push_brief, push_later,
+    quiet_stream, waiting,
+};
 use crate::support::{Task, secs};
 
 #[test]
 fn a_closed_queue_confirms_what_is_in_flight() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
+    let (clock, queue) = new_leased_queue();
+    let mut stream = holding(&queue, &clock, &["a", "b", "c"]);
     queue.close();
     stream.assert_ended();
     drop(stream);
@@ -39,10 +39,8 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(2));
     push_all(&queue, &["dead", "in flight", "back", "queued"]);
-    queue.push(Message::from("later").after(secs(9))).unwrap();
-    queue
-        .push(Message::from("gone").expires_after(secs(1)))
-        .unwrap();
+    push_later(&queue, "later", secs(9));
+    push_brief(&queue, "gone", secs(1));
     let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1));
     for id in ["e-1", "e-1"] {
         assert_eq!(stream.data(), "dead");
@@ -66,14 +64,20 @@ fn what_remains_is_all_there_is_in_order_with_its_attempts() {
     assert_leases_accounted(&queue);
 }
 
-#[test]
-fn streams_stay_open_when_all_messages_are_taken() {
-    let clock = FakeClock::new();
-    let queue = queue_with(&clock, lease().max_in_flight(1));
-    let mut stream = waiting(&queue, &clock);
+/// A queue with two messages, of which a stream that may have one has taken the first.
+fn full_stream(clock: &FakeClock) -> (Queue, Task<QueueStream>) {
+    let queue = queue_with(clock, lease().max_in_flight(1));
+    let mut stream = waiting(&queue, clock);
     push_all(&queue, &["a", "b"]);
     stream.assert_sends("a");
     stream.wakes();
+    (queue, stream)
+}
+
+#[test]
+fn streams_stay_open_when_all_messages_are_taken() {
+    let clock = FakeClock::new();
+    let (queue, mut stream) = full_stream(&clock);
     assert_eq!(queue.take_remaining().len(), 2);
     queue.push("c").unwrap();
     assert_eq!(stream.wakes(), 1, "it has capacity again");
@@ -87,11 +91,7 @@ fn streams_stay_open_when_all_messages_are_taken() {
 #[test]
 fn a_close_ends_a_full_stream_and_keeps_the_rest() {
     let clock = FakeClock::new();
-    let queue = queue_with(&clock, lease().max_in_flight(1));
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b"]);
-    stream.assert_sends("a");
-    stream.wakes();
+    let (queue, mut stream) = full_stream(&clock);
     queue.close();
     assert_eq!(stream.wakes(), 1);
     stream.assert_ended();
@@ -101,8 +101,7 @@ fn a_close_ends_a_full_stream_and_keeps_the_rest() {
 
 #[test]
 fn an_aborted_queue_still_takes_acks() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b"]);
     assert_eq!(drain_data(&queue), "a,b");
     queue.abort();

@@ -4,8 +4,10 @@ use std::time::SystemTime;
 
 use sse_queue::{FakeClock, Message, Reason};
 
-use super::{counts, lease, queue_with, resumed};
-use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use super::{counts, holding, lease, queue_with, resumed};
+use crate::support::queue::{
+    assert_leases_accounted, drain_data, push_all, push_brief, quiet_stream,
+};
 use crate::support::{Task, secs};
 
 #[test]
@@ -67,8 +69,7 @@ fn dead_letters_come_in_the_order_of_their_deaths() {
 fn a_dead_message_does_not_expire() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(1));
-    let brief = Message::from("x").expires_after(secs(1));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "x", secs(1));
     assert_eq!(drain_data(&queue), "x");
     queue.nack("e-1", secs(0)).unwrap();
     clock.advance(secs(60));
@@ -80,9 +81,7 @@ fn a_dead_message_does_not_expire() {
 fn a_message_that_a_resuming_client_was_sent_the_last_time_is_dead() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(2));
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
+    let _stream = holding(&queue, &clock, &["a", "b", "c"]);
     let mut stream = resumed(&queue, &clock, "e-1");
     assert_eq!(stream.data(), "b,c");
     let mut stream = resumed(&queue, &clock, "e-2");

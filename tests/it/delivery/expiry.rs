@@ -1,9 +1,9 @@
 //! Messages that expire in flight, or after a redelivery.
 
-use sse_queue::{AckError, FakeClock, Message};
+use sse_queue::{AckError, FakeClock};
 
-use super::{counts, lease, leased_queue, queue_with, resumed};
-use crate::support::queue::{assert_leases_accounted, drain_data, waiting};
+use super::{counts, lease, new_leased_queue, queue_with, resumed};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_brief, waiting};
 use crate::support::{ms, secs};
 
 #[test]
@@ -11,8 +11,7 @@ fn an_expired_message_that_is_nacked_is_gone() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(1));
     for _ in 0..2 {
-        let brief = Message::from("x").expires_after(secs(1));
-        queue.push(brief).unwrap();
+        push_brief(&queue, "x", secs(1));
     }
     assert_eq!(drain_data(&queue), "x,x");
     clock.advance(secs(1));
@@ -30,11 +29,9 @@ fn an_expired_message_that_is_nacked_is_gone() {
 
 #[test]
 fn an_expired_message_whose_lease_ends_is_gone() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
-    let brief = Message::from("x").expires_after(secs(1));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "x", secs(1));
     assert_eq!(stream.data(), "x");
     clock.advance(secs(30));
     stream.assert_pending();
@@ -45,10 +42,8 @@ fn an_expired_message_whose_lease_ends_is_gone() {
 
 #[test]
 fn a_requeued_message_that_expires_is_never_sent_again() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let brief = Message::from("x").expires_after(secs(40));
-    queue.push(brief).unwrap();
+    let (clock, queue) = new_leased_queue();
+    push_brief(&queue, "x", secs(40));
     assert_eq!(drain_data(&queue), "x");
     clock.advance(secs(30));
     assert_eq!(queue.stats().depth, 1);
@@ -60,12 +55,10 @@ fn a_requeued_message_that_expires_is_never_sent_again() {
 
 #[test]
 fn a_client_that_resumes_is_not_sent_what_has_expired() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
-    let brief = Message::from("brief").expires_after(secs(2));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "brief", secs(2));
     queue.push("c").unwrap();
     assert_eq!(stream.data(), "a,brief,c");
     let mut again = resumed(&queue, &clock, "e-1");
@@ -81,12 +74,10 @@ fn a_client_that_resumes_is_not_sent_what_has_expired() {
 /// ```
 #[test]
 fn an_orphan_does_not_outlive_its_expiry() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
-    let brief = Message::from("brief").expires_after(secs(2));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "brief", secs(2));
     assert_eq!(stream.data(), "a,brief");
     drop(stream);
     clock.advance(ms(1999));
@@ -100,11 +91,8 @@ fn an_orphan_does_not_outlive_its_expiry() {
 
 #[test]
 fn what_expired_in_flight_does_not_remain() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    queue
-        .push(Message::from("a").expires_after(secs(5)))
-        .unwrap();
+    let (clock, queue) = new_leased_queue();
+    push_brief(&queue, "a", secs(5));
     queue.push("b").unwrap();
     assert_eq!(drain_data(&queue), "a,b");
     clock.advance(secs(10));

@@ -3,7 +3,7 @@
 use sse_queue::{Event, FakeClock, Lease};
 
 use super::{
-    clear_wakes, lease, poll_for_seconds, poll_until_taken, queue_with, resumed,
+    clear_wakes, holding, lease, poll_for_seconds, poll_until_taken, queue_with, resumed,
     waiting_at_capacity,
 };
 use crate::support::queue::{assert_leases_accounted, builder, push_all, quiet_stream, waiting};
@@ -16,10 +16,8 @@ fn a_full_stream_waits_and_others_go_on() {
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     push_all(&queue, &["a", "b", "c", "d", "e"]);
     streams[0].assert_sends("a,b");
-    assert_eq!(streams[1].wakes(), 1);
-    assert_eq!(streams[1].data(), "c,d");
-    assert_eq!(streams[2].wakes(), 1);
-    assert_eq!(streams[2].data(), "e");
+    streams[1].assert_woken_for("c,d");
+    streams[2].assert_woken_for("e");
 }
 
 #[test]
@@ -99,9 +97,7 @@ fn a_limit_of_nothing_is_one() {
 fn a_full_successor_is_woken_by_an_ack_after_the_old_stream_is_dropped() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(2));
-    let mut old = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b"]);
-    assert_eq!(old.data(), "a,b");
+    let old = holding(&queue, &clock, &["a", "b"]);
     let mut new = resumed(&queue, &clock, "e-1");
     assert_eq!(new.data(), "b");
     push_all(&queue, &["c", "d"]);
@@ -109,8 +105,7 @@ fn a_full_successor_is_woken_by_an_ack_after_the_old_stream_is_dropped() {
     new.wakes();
     drop(old);
     queue.ack("e-2").unwrap();
-    assert_eq!(new.wakes(), 1);
-    assert_eq!(new.data(), "d");
+    new.assert_woken_for("d");
 }
 
 /// ```text
@@ -186,8 +181,7 @@ fn a_full_stream_that_ends_by_age_keeps_no_time() {
     aging.bytes();
     aging.assert_ended();
     clock.advance(secs(20));
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "a");
+    other.assert_woken_for("a");
 }
 
 /// Comments do not count as in flight.

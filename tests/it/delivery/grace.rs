@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sse_queue::{FakeClock, Reason};
 
-use super::{counts, lease, leased_queue, queue_with, resumed};
+use super::{counts, holding, lease, new_leased_queue, queue_with, resumed};
 use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
 use crate::support::{Task, secs};
 
@@ -14,8 +14,7 @@ use crate::support::{Task, secs};
 /// ```
 #[test]
 fn what_a_dropped_stream_had_waits_for_the_grace() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut other = waiting(&queue, &clock);
     let mut stream = Task::new(quiet_stream(&queue, &clock));
     push_all(&queue, &["a", "b"]);
@@ -28,8 +27,7 @@ fn what_a_dropped_stream_had_waits_for_the_grace() {
     assert_eq!(counts(&queue), (0, 1, 0, 1));
     other.wakes();
     clock.advance(Duration::from_nanos(1));
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "b");
+    other.assert_woken_for("b");
     assert_leases_accounted(&queue);
 }
 
@@ -41,9 +39,7 @@ fn what_a_dropped_stream_had_waits_for_the_grace() {
 fn the_grace_does_not_make_a_lease_longer() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_attempts(1));
-    let mut stream = waiting(&queue, &clock);
-    queue.push("a").unwrap();
-    assert_eq!(stream.data(), "a");
+    let stream = holding(&queue, &clock, &["a"]);
     clock.advance(secs(28));
     drop(stream);
     clock.advance(secs(2));
@@ -52,11 +48,8 @@ fn the_grace_does_not_make_a_lease_longer() {
 
 #[test]
 fn an_orphan_can_be_acked_nacked_and_extended() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
+    let (clock, queue) = new_leased_queue();
+    let stream = holding(&queue, &clock, &["a", "b", "c"]);
     drop(stream);
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert_eq!(queue.nack("e-2", secs(0)), Ok(()));
@@ -74,11 +67,8 @@ fn an_orphan_can_be_acked_nacked_and_extended() {
 
 #[test]
 fn after_the_grace_a_client_takes_nothing_over() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b"]);
-    assert_eq!(stream.data(), "a,b");
+    let (clock, queue) = new_leased_queue();
+    let stream = holding(&queue, &clock, &["a", "b"]);
     drop(stream);
     clock.advance(secs(5));
     let mut stream = resumed(&queue, &clock, "e-1");
@@ -93,11 +83,8 @@ fn after_the_grace_a_client_takes_nothing_over() {
 
 #[test]
 fn a_client_that_disconnects_before_anything_is_sent_loses_nothing() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
+    let (clock, queue) = new_leased_queue();
+    let stream = holding(&queue, &clock, &["a", "b", "c"]);
     drop(stream);
     drop(resumed(&queue, &clock, "e-1"));
     assert_eq!(counts(&queue), (0, 2, 0, 1));

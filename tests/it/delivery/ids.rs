@@ -3,11 +3,14 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use sse_queue::{AckError, Event, FakeClock, LastEventId, Lease, Message, PushError, Remaining};
+use sse_queue::{
+    AckError, Event, FakeClock, LastEventId, Lease, Message, PushError, Queue, Remaining,
+};
 
-use super::{lease, leased_queue, queue_with, resumed, with_own_id};
+use super::{lease, leased_queue, new_leased_queue, queue_with, resumed, with_own_id};
 use crate::support::queue::{
-    assert_leases_accounted, builder, drain_data, push_all, queue, quiet_stream, reader,
+    assert_leases_accounted, builder, drain_data, new_queue, push_all, push_brief, push_later,
+    quiet_stream, reader, take_one,
 };
 use crate::support::{Task, secs};
 
@@ -27,7 +30,7 @@ fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     };
     queue.push(with_own_id("mine")).unwrap();
     refused();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     refused();
     queue.nack("mine", secs(0)).unwrap();
     refused();
@@ -35,7 +38,7 @@ fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     queue.push(with_own_id("mine")).unwrap();
     assert!(queue.cancel("mine"));
     queue.push(with_own_id("mine")).unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.ack("mine").unwrap();
     queue.push(with_own_id("mine")).unwrap();
     assert_eq!(queue.ack("mine"), Err(AckError::Unknown), "not yet");
@@ -65,8 +68,7 @@ fn a_duplicate_in_line_passes_its_capacity_to_the_next() {
 
 #[test]
 fn an_expired_message_frees_its_id_before_any_poll() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let brief = Message::from(with_own_id("mine")).expires_after(secs(1));
     queue.push(brief).unwrap();
     clock.advance(secs(1));
@@ -88,7 +90,7 @@ fn no_two_held_messages_have_the_same_id() {
     queue.push("a").unwrap();
     queue.push("b").unwrap();
     assert!(is_refused(), "given");
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-1", secs(0)).unwrap();
     for letter in queue.take_dead_letters() {
         let again = letter.clone();
@@ -96,16 +98,15 @@ fn no_two_held_messages_have_the_same_id() {
         let twice = queue.push(again);
         assert!(matches!(twice, Err(PushError::DuplicateId(_))));
     }
-    assert!(queue.next_ready().is_some());
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
+    take_one(&queue);
     assert_eq!(queue.ack("e-1"), Ok(()));
     assert_eq!(queue.stats().confirmed, 1);
 }
 
 #[test]
 fn ids_of_any_other_shape_go_through() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (_clock, queue) = new_leased_queue();
     for id in [
         "1795498212020-0",
         "3-12345",
@@ -115,7 +116,7 @@ fn ids_of_any_other_shape_go_through() {
         "e-x",
     ] {
         assert_eq!(queue.push(with_own_id(id)).unwrap().id(), id);
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
         assert_eq!(queue.ack(id), Ok(()), "{id}");
     }
     for id in ["e-0", "e-7", "e-d7", "e-18446744073709551616"] {
@@ -126,8 +127,7 @@ fn ids_of_any_other_shape_go_through() {
 
 #[test]
 fn ids_that_no_client_could_send_back_are_refused() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (_clock, queue) = new_leased_queue();
     let refused = queue.push(with_own_id("")).unwrap_err();
     assert!(matches!(refused, PushError::EmptyId(_)));
     let most = "x".repeat(LastEventId::MAX_LEN);
@@ -146,7 +146,7 @@ fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
     let old = leased_queue(&clock);
     push_all(&old, &["a", "b", "c"]);
     old.push(with_own_id("mine")).unwrap();
-    assert!(old.next_ready().is_some());
+    take_one(&old);
     old.ack("e-1").unwrap();
     let new = leased_queue(&clock);
     for message in old.take_remaining() {
@@ -164,10 +164,9 @@ fn what_remains_keeps_its_ids_in_a_new_queue_of_the_same_epoch() {
 /// It falls due while a stream reads the others, in more than one chunk.
 #[test]
 fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     push_all(&queue, &["a", "b"]);
-    queue.push(Message::from("late").after(secs(1))).unwrap();
+    push_later(&queue, "late", secs(1));
     queue.close();
     clock.advance(secs(2));
     let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1));
@@ -176,19 +175,19 @@ fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
     assert_eq!(queue.take_remaining().len(), 1);
 }
 
-/// Its nack delays it beyond its expiry.
+/// What remains of a message that a nack delayed beyond its expiry, 5 s after its push.
+fn delayed_beyond_expiry(queue: &Queue) -> Remaining {
+    push_brief(queue, "x", secs(5));
+    take_one(queue);
+    queue.nack("e-1", secs(10)).unwrap();
+    queue.take_remaining().remove(0)
+}
+
 #[test]
 fn a_message_that_is_delayed_beyond_its_expiry_can_be_rebuilt_from_its_parts() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(60)));
-    let id = queue
-        .push(Message::from("x").expires_after(secs(5)))
-        .unwrap()
-        .id()
-        .to_owned();
-    assert!(queue.next_ready().is_some());
-    queue.nack(&id, secs(10)).unwrap();
-    let taken = queue.take_remaining().remove(0);
+    let taken = delayed_beyond_expiry(&queue);
     let again = Remaining::from_parts(
         taken.frame().to_vec(),
         Some(taken.id()),
@@ -199,19 +198,11 @@ fn a_message_that_is_delayed_beyond_its_expiry_can_be_rebuilt_from_its_parts() {
     assert_eq!(again, Ok(taken));
 }
 
-/// As above, but pushed as it is.
 #[test]
 fn a_message_that_is_pushed_again_with_a_delay_beyond_its_expiry_keeps_its_expiry() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(60)));
-    let id = queue
-        .push(Message::from("x").expires_after(secs(5)))
-        .unwrap()
-        .id()
-        .to_owned();
-    assert!(queue.next_ready().is_some());
-    queue.nack(&id, secs(10)).unwrap();
-    let taken = queue.take_remaining().remove(0);
+    let taken = delayed_beyond_expiry(&queue);
     queue.push(taken).unwrap();
     clock.advance(secs(5));
     assert_eq!((queue.stats().expired, queue.stats().depth), (1, 0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sse_queue::{FakeClock, Lease};
 
-use super::{clear_wakes, counts, leased_queue, queue_with};
+use super::{clear_wakes, counts, holding, new_leased_queue, queue_with};
 use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
 use crate::support::{Task, secs};
 
@@ -14,8 +14,7 @@ use crate::support::{Task, secs};
 /// ```
 #[test]
 fn a_lease_lasts_until_the_nanosecond_before_its_end() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     queue.push("a").unwrap();
     assert_eq!(drain_data(&queue), "a");
     clock.advance(Duration::new(29, 999_999_999));
@@ -33,8 +32,7 @@ fn a_lease_lasts_until_the_nanosecond_before_its_end() {
 /// ```
 #[test]
 fn a_requeued_message_keeps_its_place_in_the_order() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b"]);
     assert_eq!(drain_data(&queue), "a,b");
     clock.advance(secs(1));
@@ -51,8 +49,7 @@ fn a_requeued_message_keeps_its_place_in_the_order() {
 
 #[test]
 fn the_lease_of_a_redelivery_is_a_new_one() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     queue.push("a").unwrap();
     for _ in 0..3 {
         assert_eq!(drain_data(&queue), "a");
@@ -67,8 +64,7 @@ fn the_lease_of_a_redelivery_is_a_new_one() {
 
 #[test]
 fn a_waiting_stream_is_woken_when_a_lease_ends_and_no_sooner() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("a").unwrap();
     assert_eq!(streams[0].data(), "a");
@@ -89,11 +85,8 @@ fn a_waiting_stream_is_woken_when_a_lease_ends_and_no_sooner() {
 
 #[test]
 fn an_idle_queue_with_nothing_in_flight_arms_nothing() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    queue.push("a").unwrap();
-    assert_eq!(stream.data(), "a");
+    let (clock, queue) = new_leased_queue();
+    let mut stream = holding(&queue, &clock, &["a"]);
     queue.ack("e-1").unwrap();
     stream.assert_pending();
     assert_eq!(clock.next_deadline(), None);
@@ -101,8 +94,7 @@ fn an_idle_queue_with_nothing_in_flight_arms_nothing() {
 
 #[test]
 fn an_extended_lease_ends_later_by_as_much() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b"]);
     assert_eq!(drain_data(&queue), "a,b");
     for _ in 0..2 {
@@ -116,8 +108,7 @@ fn an_extended_lease_ends_later_by_as_much() {
 
 #[test]
 fn a_lease_extended_past_all_time_never_ends() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     queue.push("a").unwrap();
     assert_eq!(drain_data(&queue), "a");
     queue.extend_lease("e-1", Duration::MAX).unwrap();

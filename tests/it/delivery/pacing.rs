@@ -1,9 +1,9 @@
 //! Leases on streams that are paced.
 
-use sse_queue::{FakeClock, LastEventId, Lease};
+use sse_queue::{FakeClock, Lease};
 
-use super::{leased_queue, queue_with};
-use crate::support::queue::{push_all, quiet_stream, waiting};
+use super::{holding, new_leased_queue, queue_with};
+use crate::support::queue::{push_all, quiet_stream, resumed_stream};
 use crate::support::{secs, settled};
 
 /// ```text
@@ -27,8 +27,7 @@ fn a_full_ticked_stream_continues_at_its_tick() {
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
     clock.advance(secs(5));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "b");
+    stream.assert_woken_for("b");
 }
 
 /// No message may be reserved for the full stream.
@@ -71,19 +70,14 @@ fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
     stream.assert_pending();
     stream.wakes();
     clock.advance(secs(3));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
+    stream.assert_woken_for("a");
 }
 
 #[test]
 fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
-    let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker());
-    let stream = stream.unwrap().first_bytes(false).every(secs(1));
+    let (clock, queue) = new_leased_queue();
+    let _stream = holding(&queue, &clock, &["a", "b", "c"]);
+    let stream = resumed_stream(&queue, &clock, "e-1").every(secs(1));
     let mut stream = settled(stream);
     for data in ["b", "c"] {
         clock.advance(secs(1));
@@ -97,8 +91,7 @@ fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
 /// ```
 #[test]
 fn a_spaced_stream_sends_a_requeued_message_after_its_gap() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).spaced(secs(20)));
     queue.push("a").unwrap();
     stream.assert_sends("a");
@@ -110,6 +103,5 @@ fn a_spaced_stream_sends_a_requeued_message_after_its_gap() {
     clock.advance(secs(14));
     assert_eq!(stream.wakes(), 0);
     clock.advance(secs(1));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
+    stream.assert_woken_for("a");
 }

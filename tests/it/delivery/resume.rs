@@ -2,21 +2,19 @@
 
 use std::time::SystemTime;
 
-use sse_queue::{Confirm, FakeClock, LastEventId, Lease, Message};
+use sse_queue::{Confirm, FakeClock, Lease, Message};
 
-use super::{counts, lease, leased_queue, queue_with, resumed, with_own_id};
+use super::{counts, holding, lease, new_leased_queue, queue_with, resumed, with_own_id};
 use crate::support::queue::{
-    assert_leases_accounted, drain_data, push_all, quiet_stream, reader, waiting,
+    assert_leases_accounted, drain_data, push_all, push_later, quiet_stream, reader,
+    resumed_stream, waiting,
 };
 use crate::support::{Task, secs, settled};
 
 #[test]
 fn a_client_that_resumes_confirms_what_it_saw_and_gets_the_rest_first() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c", "d"]);
-    assert_eq!(stream.data(), "a,b,c,d");
+    let (clock, queue) = new_leased_queue();
+    let stream = holding(&queue, &clock, &["a", "b", "c", "d"]);
     drop(stream);
     clock.advance(secs(4));
     let past = Message::from("past").at(SystemTime::UNIX_EPOCH);
@@ -35,13 +33,9 @@ fn a_client_that_resumes_confirms_what_it_saw_and_gets_the_rest_first() {
 
 #[test]
 fn redelivered_messages_keep_to_the_limits_of_a_chunk() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c", "d", "e"]);
-    assert_eq!(stream.data(), "a,b,c,d,e");
-    let stream = queue.stream_after(&LastEventId::new("e-1"), clock.ticker());
-    let stream = stream.unwrap().first_bytes(false).max_messages(3);
+    let (clock, queue) = new_leased_queue();
+    let _stream = holding(&queue, &clock, &["a", "b", "c", "d", "e"]);
+    let stream = resumed_stream(&queue, &clock, "e-1").max_messages(3);
     let mut stream = Task::new(stream);
     queue.push("f").unwrap();
     assert_eq!(stream.data(), "b,c,d");
@@ -50,8 +44,7 @@ fn redelivered_messages_keep_to_the_limits_of_a_chunk() {
 
 #[test]
 fn the_last_id_confirms_all_and_leaves_nothing_to_send() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     queue.push(with_own_id("mine")).unwrap();
@@ -83,10 +76,9 @@ fn an_id_confirms_nothing_of_another_stream() {
 /// A last event ID confirms messages in the order in which they were handed out, not of their numbers.
 #[test]
 fn up_to_an_id_means_in_the_order_of_handing_out() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("late").after(secs(1))).unwrap();
+    push_later(&queue, "late", secs(1));
     queue.push("b").unwrap();
     assert_eq!(stream.data(), "b");
     clock.advance(secs(1));
@@ -99,11 +91,10 @@ fn up_to_an_id_means_in_the_order_of_handing_out() {
 
 #[test]
 fn an_id_that_is_not_in_flight_confirms_nothing() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b", "c"]);
-    queue.push(Message::from("later").after(secs(9))).unwrap();
+    push_later(&queue, "later", secs(9));
     assert_eq!(stream.data(), "a,b,c");
     queue.ack("e-2").unwrap();
     drop(stream);
@@ -121,8 +112,7 @@ fn an_id_that_is_not_in_flight_confirms_nothing() {
 
 #[test]
 fn no_client_takes_over_what_was_taken_without_a_stream() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     push_all(&queue, &["a", "b"]);
     assert_eq!(drain_data(&queue), "a,b");
     resumed(&queue, &clock, "e-1").assert_pending();
@@ -131,11 +121,8 @@ fn no_client_takes_over_what_was_taken_without_a_stream() {
 
 #[test]
 fn resuming_twice_after_one_id_is_the_same_as_once() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b"]);
-    assert_eq!(stream.data(), "a,b");
+    let (clock, queue) = new_leased_queue();
+    let stream = holding(&queue, &clock, &["a", "b"]);
     drop(stream);
     let mut first = resumed(&queue, &clock, "e-1");
     assert_eq!(first.data(), "b");
@@ -151,8 +138,7 @@ fn resuming_twice_after_one_id_is_the_same_as_once() {
 /// The server has not noticed yet that the client is gone.
 #[test]
 fn a_live_stream_that_is_taken_over_starts_afresh() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
+    let (clock, queue) = new_leased_queue();
     let mut old = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     old.assert_sends("a,b");
@@ -172,15 +158,10 @@ fn a_live_stream_that_is_taken_over_starts_afresh() {
 
 #[test]
 fn a_client_that_resumes_late_confirms_nothing_of_another_client() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut late = waiting(&queue, &clock);
-    push_all(&queue, &["a"]);
-    assert_eq!(late.data(), "a");
+    let (clock, queue) = new_leased_queue();
+    let late = holding(&queue, &clock, &["a"]);
     drop(late);
-    let mut other = waiting(&queue, &clock);
-    push_all(&queue, &["b"]);
-    assert_eq!(other.data(), "b");
+    let mut other = holding(&queue, &clock, &["b"]);
     clock.advance(secs(5));
     assert_eq!(other.data(), "a");
 
@@ -194,11 +175,8 @@ fn a_client_that_resumes_late_confirms_nothing_of_another_client() {
 
 #[test]
 fn what_is_confirmed_before_its_redelivery_is_not_sent_again() {
-    let clock = FakeClock::new();
-    let queue = leased_queue(&clock);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c", "d", "e"]);
-    assert_eq!(stream.data(), "a,b,c,d,e");
+    let (clock, queue) = new_leased_queue();
+    let _stream = holding(&queue, &clock, &["a", "b", "c", "d", "e"]);
     let mut stream = resumed(&queue, &clock, "e-1");
     for id in ["e-2", "e-4"] {
         queue.ack(id).unwrap();
@@ -237,9 +215,7 @@ fn resuming_confirms_nothing_when_acks_confirm() {
     let clock = FakeClock::new();
     let lease = lease().confirm(Confirm::ByAck);
     let queue = queue_with(&clock, lease);
-    let mut stream = waiting(&queue, &clock);
-    push_all(&queue, &["a", "b", "c"]);
-    assert_eq!(stream.data(), "a,b,c");
+    let stream = holding(&queue, &clock, &["a", "b", "c"]);
     drop(stream);
     for _ in 0..2 {
         let mut stream = resumed(&queue, &clock, "e-2");

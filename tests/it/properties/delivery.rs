@@ -5,14 +5,14 @@ mod checks;
 mod model;
 mod run;
 
-use proptest::prelude::*;
 use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sse_queue::{Confirm, FakeClock, Lease, Overflow};
 
 use self::model::{Kind, TIMEOUT};
 use self::run::Run;
-use proptest::collection::vec;
-use sse_queue::{Confirm, FakeClock, Lease, Overflow};
-
 use crate::support::queue::builder;
 use crate::support::{Task, secs};
 

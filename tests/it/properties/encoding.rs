@@ -1,18 +1,18 @@
 //! What goes in comes out.
 
-use super::config;
-use eventsource_stream::Eventsource;
-use futures_util::stream::{self, StreamExt};
-use proptest::prelude::*;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use eventsource_stream::Eventsource;
+use futures_util::stream::{self, StreamExt};
 use proptest::collection::vec;
+use proptest::prelude::*;
 use sse_queue::Event;
 
+use super::config;
 use crate::support::parser::{Parsed, Seen, parse};
 
 /// Text in which what matters is frequent.

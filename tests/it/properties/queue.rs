@@ -2,15 +2,15 @@
 
 mod model;
 
-use super::config;
-use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::task::Poll;
 
-use self::model::{BYTES, MESSAGES, Naive};
 use proptest::collection::vec;
+use proptest::prelude::*;
 use sse_queue::{Event, FakeClock, Message, Overflow, PushError, PushWhenReady, Queue};
 
+use self::model::{BYTES, MESSAGES, Naive};
+use super::config;
 use crate::support::parser::parse;
 use crate::support::queue::{QueueStream, builder, quiet_stream};
 use crate::support::{Task, ms};

@@ -3,7 +3,9 @@
 use sse_queue::{Event, FakeClock, Message, Overflow, PushError};
 
 use super::SMALL;
-use crate::support::queue::{assert_accounted, builder, drain_data, push_all, quiet_stream};
+use crate::support::queue::{
+    assert_accounted, builder, drain_data, push_all, push_brief, push_later, quiet_stream, take_one,
+};
 use crate::support::{Task, secs};
 
 #[test]
@@ -24,7 +26,7 @@ fn a_refused_message_is_returned_without_an_id() {
     queue.push("a").unwrap();
     let back = queue.push("b").unwrap_err().into_message();
     assert_eq!(back, Message::from("b"));
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(queue.push(back).unwrap().id(), "e-2");
 }
 
@@ -66,7 +68,7 @@ fn drop_oldest_drops_from_the_head_and_counts() {
         .capacity(3)
         .overflow(Overflow::DropOldest)
         .build();
-    queue.push(Message::from("later").after(secs(1))).unwrap();
+    push_later(&queue, "later", secs(1));
     push_all(&queue, &["a", "b", "c", "d"]);
     clock.advance(secs(1));
     assert_eq!(drain_data(&queue), "c,d,later");
@@ -82,9 +84,7 @@ fn drop_oldest_removes_expired_messages_before_it_drops_others() {
         .overflow(Overflow::DropOldest)
         .build();
     queue.push("a").unwrap();
-    queue
-        .push(Message::from("brief").expires_after(secs(1)))
-        .unwrap();
+    push_brief(&queue, "brief", secs(1));
     clock.advance(secs(1));
     queue.push("b").unwrap();
     assert_eq!(drain_data(&queue), "a,b");

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use sse_queue::{Event, FakeClock, Message};
 
-use crate::support::queue::{assert_accounted, drain_data, queue};
+use crate::support::queue::{assert_accounted, drain_data, new_queue, queue, take_one};
 use crate::support::secs;
 
 #[test]
 fn a_cancel_withdraws_a_due_or_scheduled_message_once() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (_clock, queue) = new_queue();
     let delays = [Duration::ZERO, secs(5), Duration::MAX];
     let ids = delays.map(|delay| {
         let message = Message::from("x").after(delay);
@@ -29,7 +28,7 @@ fn a_cancel_withdraws_a_due_or_scheduled_message_once() {
 fn what_was_handed_out_cannot_be_cancelled() {
     let queue = queue(&FakeClock::new());
     let receipt = queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(!queue.cancel(receipt.id()));
     for id in ["", "e-", "e-0", "e-2", "e-18446744073709551616", "f-1"] {
         assert!(!queue.cancel(id), "{id}");
@@ -66,7 +65,7 @@ fn the_older_of_two_with_one_id_can_be_cancelled_when_the_newer_is_gone() {
         .push(Message::new(event("later")).after(secs(5)))
         .unwrap();
     queue.push(event("now")).unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(queue.cancel("a"));
     assert!(!queue.cancel("a"));
     assert_eq!(queue.stats().depth, 0);

@@ -1,9 +1,9 @@
 //! Producers that wait for capacity.
 
-use sse_queue::{FakeClock, Message, Overflow, PushError, Queue};
+use sse_queue::{FakeClock, Overflow, PushError, PushWhenReady, Queue};
 
 use super::SMALL;
-use crate::support::queue::{builder, drain_data, push_all};
+use crate::support::queue::{builder, drain_data, push_all, push_brief, take_one};
 use crate::support::{Task, secs};
 
 fn full(clock: &FakeClock) -> Queue {
@@ -12,15 +12,21 @@ fn full(clock: &FakeClock) -> Queue {
     queue
 }
 
+/// Producers in line, the first of them first.
+fn waiting_pushes<const N: usize>(queue: &Queue, data: [&str; N]) -> [Task<PushWhenReady>; N] {
+    data.map(|data| {
+        let mut push = Task::new(queue.push_when_ready(data));
+        assert!(push.poll().is_pending());
+        push
+    })
+}
+
 #[test]
 fn producers_get_capacity_in_the_order_of_their_line() {
     let queue = full(&FakeClock::new());
-    let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
-    for task in &mut waits {
-        assert!(task.poll().is_pending());
-    }
+    let mut waits = waiting_pushes(&queue, ["b", "c"]);
     let [first, second] = &mut waits;
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!((first.wakes(), second.wakes()), (1, 0));
     assert!(
         second.poll().is_pending(),
@@ -28,7 +34,7 @@ fn producers_get_capacity_in_the_order_of_their_line() {
     );
     assert!(first.poll().is_ready());
     assert!(second.poll().is_pending());
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_ready());
     assert_eq!(drain_data(&queue), "c");
@@ -49,7 +55,7 @@ fn a_plain_push_does_not_overtake_a_waiting_producer() {
             );
             continue;
         }
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert!(waits.poll().is_ready());
         assert_eq!(drain_data(&queue), "b");
@@ -60,12 +66,9 @@ fn a_plain_push_does_not_overtake_a_waiting_producer() {
 #[test]
 fn the_first_in_line_passes_its_capacity_on_when_it_is_dropped() {
     let queue = full(&FakeClock::new());
-    let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
-    for task in &mut waits {
-        assert!(task.poll().is_pending());
-    }
+    let waits = waiting_pushes(&queue, ["b", "c"]);
     let [first, mut second] = waits;
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(first.wakes(), 1);
     drop(first);
     assert_eq!(second.wakes(), 1, "its wake-up is passed on");
@@ -76,16 +79,13 @@ fn the_first_in_line_passes_its_capacity_on_when_it_is_dropped() {
 #[test]
 fn a_producer_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     let queue = full(&FakeClock::new());
-    let mut waits = ["b", "c", "d"].map(|data| Task::new(queue.push_when_ready(data)));
-    for task in &mut waits {
-        assert!(task.poll().is_pending());
-    }
+    let waits = waiting_pushes(&queue, ["b", "c", "d"]);
     let [mut first, second, mut third] = waits;
     drop(second);
     assert_eq!((first.wakes(), third.wakes()), (0, 0));
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(first.poll().is_ready());
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(third.poll().is_ready());
     assert_eq!(drain_data(&queue), "d");
     assert_eq!(queue.stats().pushed, 3);
@@ -95,7 +95,7 @@ fn a_producer_in_the_middle_of_the_line_is_dropped_without_a_trace() {
 fn a_push_that_is_dropped_before_its_first_poll_never_joins_the_line() {
     let queue = full(&FakeClock::new());
     drop(queue.push_when_ready("b"));
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.push("c").unwrap();
 }
 
@@ -105,10 +105,7 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
     let queue = builder(&FakeClock::new()).capacity_bytes(3 * SMALL).build();
     push_all(&queue, &["a", "b", "c"]);
     let large = "L".repeat(2 * SMALL);
-    let mut waits = [large.as_str(), "d"].map(|data| Task::new(queue.push_when_ready(data)));
-    for task in &mut waits {
-        assert!(task.poll().is_pending());
-    }
+    let mut waits = waiting_pushes(&queue, [large.as_str(), "d"]);
     let [first, second] = &mut waits;
     for _ in 0..3 {
         assert!(first.poll().is_pending());
@@ -116,7 +113,7 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
             second.poll().is_pending(),
             "there is capacity, but not for it"
         );
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
         assert_eq!((first.wakes(), second.wakes()), (1, 0));
     }
     assert!(first.poll().is_ready());
@@ -130,10 +127,7 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
 fn capacity_for_several_producers_wakes_all_of_them() {
     let queue = builder(&FakeClock::new()).capacity(3).build();
     push_all(&queue, &["a", "b", "c"]);
-    let mut waits = ["d", "e", "f"].map(|data| Task::new(queue.push_when_ready(data)));
-    for task in &mut waits {
-        assert!(task.poll().is_pending());
-    }
+    let mut waits = waiting_pushes(&queue, ["d", "e", "f"]);
     assert_eq!(queue.take_remaining().len(), 3);
     for task in &mut waits {
         assert_eq!(task.wakes(), 1);
@@ -146,10 +140,7 @@ fn capacity_for_several_producers_wakes_all_of_them() {
 fn a_close_hands_its_message_back_to_every_waiting_producer() {
     for end in [Queue::close, Queue::abort] {
         let queue = full(&FakeClock::new());
-        let mut waits = ["b", "c"].map(|data| Task::new(queue.push_when_ready(data)));
-        for task in &mut waits {
-            assert!(task.poll().is_pending());
-        }
+        let mut waits = waiting_pushes(&queue, ["b", "c"]);
         end(&queue);
         for (task, data) in waits.iter_mut().zip(["b", "c"]) {
             assert_eq!(task.wakes(), 1);
@@ -170,9 +161,7 @@ fn a_cancel_and_an_expiry_free_capacity_for_a_waiting_producer() {
     assert!(waits.poll().is_ready());
     assert!(queue.cancel("e-2"));
 
-    queue
-        .push(Message::from("c").expires_after(secs(1)))
-        .unwrap();
+    push_brief(&queue, "c", secs(1));
     let mut waits = Task::new(queue.push_when_ready("d"));
     assert!(waits.poll().is_pending());
     clock.advance(secs(1));
@@ -186,8 +175,7 @@ fn a_cancel_and_an_expiry_free_capacity_for_a_waiting_producer() {
 fn a_push_that_finds_others_in_line_removes_expired_messages() {
     let clock = FakeClock::new();
     let queue = builder(&clock).capacity(1).build();
-    let brief = Message::from("x").expires_after(secs(1));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "x", secs(1));
     let mut push = Task::new(queue.push_when_ready("y"));
     assert!(push.poll().is_pending());
     clock.advance(secs(1));

@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 use sse_queue::{Event, FakeClock, Message, PushError, Queue};
 
 use crate::support::clock::Interrupted;
-use crate::support::queue::{assert_accounted, builder, drain_data, push_all, queue, waiting};
+use crate::support::queue::{
+    assert_accounted, builder, drain_data, new_queue, push_all, push_brief, push_later, queue,
+    waiting,
+};
 use crate::support::{Task, ms, secs};
 
 #[test]
@@ -15,8 +18,7 @@ fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
     old.push(Message::from("b").after(secs(2)).expires_after(secs(2)))
         .unwrap();
     old.push("a").unwrap();
-    old.push(Message::from("never").after(Duration::MAX))
-        .unwrap();
+    push_later(&old, "never", Duration::MAX);
     old.push(Event::comment("note")).unwrap();
     old.close();
     clock.advance(secs(1));
@@ -58,11 +60,8 @@ fn what_remains_can_be_pushed_into_the_same_queue() {
 
 #[test]
 fn what_expired_does_not_remain() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    queue
-        .push(Message::from("x").expires_after(secs(1)))
-        .unwrap();
+    let (clock, queue) = new_queue();
+    push_brief(&queue, "x", secs(1));
     queue.push("y").unwrap();
     clock.advance(secs(1));
     assert_eq!(queue.take_remaining().len(), 1);
@@ -72,10 +71,9 @@ fn what_expired_does_not_remain() {
 
 #[test]
 fn a_closed_queue_hands_the_message_back_and_delivers_what_was_due() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     queue.push("a").unwrap();
-    queue.push(Message::from("b").after(secs(1))).unwrap();
+    push_later(&queue, "b", secs(1));
     queue.close();
     assert!(queue.is_closed());
     assert_eq!(queue.push("c"), Err(PushError::Closed("c".into())));
@@ -99,10 +97,9 @@ fn an_aborted_queue_delivers_nothing() {
 
 #[test]
 fn depth_age_and_streams_are_current() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stream = waiting(&queue, &clock);
-    queue.push(Message::from("later").after(secs(5))).unwrap();
+    push_later(&queue, "later", secs(5));
     assert_eq!(queue.stats().oldest_age, None);
     queue.push("a").unwrap();
     clock.advance(secs(2));
@@ -115,10 +112,9 @@ fn depth_age_and_streams_are_current() {
 
 #[test]
 fn streams_end_after_the_last_handle_and_the_last_message() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(1))).unwrap();
+    push_later(&queue, "x", secs(1));
     let other = queue.clone();
     let pending = other.push_when_ready("y");
     stream.assert_pending();
@@ -137,8 +133,7 @@ fn streams_end_after_the_last_handle_and_the_last_message() {
 
 #[test]
 fn the_last_handle_wakes_every_stream_when_nothing_is_left() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
     drop(queue);
@@ -152,8 +147,7 @@ fn the_last_handle_wakes_every_stream_when_nothing_is_left() {
 
 #[test]
 fn streams_end_when_the_last_message_expires_after_the_last_handle() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 2].map(|()| waiting(&queue, &clock));
     queue
         .push(
@@ -195,13 +189,10 @@ fn a_close_with_an_older_reading_than_the_last_push_delivers_its_message() {
 
 #[test]
 fn a_message_that_never_falls_due_keeps_no_stream_open_after_the_last_handle() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue
-        .push(Message::from("never").after(Duration::MAX))
-        .unwrap();
-    queue.push(Message::from("later").after(secs(1))).unwrap();
+    push_later(&queue, "never", Duration::MAX);
+    push_later(&queue, "later", secs(1));
     stream.assert_pending();
     drop(queue);
     stream.assert_pending();

@@ -7,7 +7,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use sse_queue::{Event, FakeClock, Lease, Message, Overflow, Queue};
 
 use crate::support::clock::Interrupted;
-use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::queue::{QueueStream, builder, quiet_stream, take_one};
 use crate::support::{ms, secs};
 
 /// A queue of two messages at most, which holds a dead letter.
@@ -16,7 +16,7 @@ fn one_is_dead(clock: &Interrupted) -> Queue {
     let builder = Queue::builder().clock(clock.clone()).epoch("e").unwrap();
     let queue = builder.capacity(2).at_least_once(lease).build();
     queue.push("dead").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-1", ms(0)).unwrap();
     assert_eq!(queue.stats().dead, 1);
     queue

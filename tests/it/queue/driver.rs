@@ -3,27 +3,24 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use sse_queue::{Event, FakeClock, KeepAlive, Lease, Message, Queue};
+use sse_queue::{Event, FakeClock, Lease, Queue};
 
-use crate::support::queue::{QueueStream, builder, queue, quiet_stream};
+use crate::support::queue::{
+    builder, new_queue, push_brief, push_later, quiet_stream, take_one, waiting,
+};
 use crate::support::{Task, ms, secs, settled};
 
 fn lease() -> Lease {
     Lease::new(secs(30)).max_attempts(1)
 }
 
-fn quiet(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
-    settled(quiet_stream(queue, clock).keep_alive(KeepAlive::off()))
-}
-
 #[test]
 fn with_a_driver_no_stream_keeps_the_time() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
-    let mut streams = [(); 3].map(|()| quiet(&queue, &clock));
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
+    push_later(&queue, "x", secs(5));
     assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
     assert_eq!(driver.wakes(), 1, "it arms for the message");
     assert!(driver.poll().is_pending());
@@ -36,29 +33,26 @@ fn with_a_driver_no_stream_keeps_the_time() {
 
 #[test]
 fn a_driver_hands_on_what_a_stream_that_does_not_poll_was_woken_for() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
-    let stalled = quiet(&queue, &clock);
-    let mut other = quiet(&queue, &clock);
+    let stalled = waiting(&queue, &clock);
+    let mut other = waiting(&queue, &clock);
     queue.push("x").unwrap();
     assert_eq!([stalled.wakes(), other.wakes(), driver.wakes()], [1, 0, 1]);
     assert!(driver.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     assert!(driver.poll().is_pending());
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "x");
+    other.assert_woken_for("x");
 }
 
 #[test]
 fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
-    let mut stream = quiet(&queue, &clock);
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let mut stream = waiting(&queue, &clock);
+    push_later(&queue, "x", secs(5));
     stream.assert_pending();
     assert_eq!(stream.wakes(), 0);
     drop(driver);
@@ -70,14 +64,13 @@ fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
 
 #[test]
 fn the_second_of_two_drivers_goes_on_when_the_first_is_dropped() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let mut stream = quiet(&queue, &clock);
+    let (clock, queue) = new_queue();
+    let mut stream = waiting(&queue, &clock);
     let mut drivers = [(); 2].map(|()| Task::new(queue.drive(clock.ticker())));
     for driver in &mut drivers {
         assert!(driver.poll().is_pending());
     }
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     let [first, mut second] = drivers;
     assert_eq!(
         [first.wakes(), second.wakes()],
@@ -88,8 +81,7 @@ fn the_second_of_two_drivers_goes_on_when_the_first_is_dropped() {
     assert!(second.poll().is_pending());
     clock.advance(secs(5));
     assert!(second.poll().is_pending());
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "x");
+    stream.assert_woken_for("x");
 }
 
 #[test]
@@ -98,11 +90,11 @@ fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
     let queue = builder(&clock).at_least_once(lease()).build();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     queue.push("due").unwrap();
-    queue.push(Message::from("later").after(secs(60))).unwrap();
+    push_later(&queue, "later", secs(60));
     assert!(driver.poll().is_pending());
     queue.close();
     assert!(driver.poll().is_pending(), "one was due");
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(driver.poll().is_pending(), "it is in flight");
     driver.wakes();
     queue.ack("e-1").unwrap();
@@ -113,12 +105,11 @@ fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
 
 #[test]
 fn a_driver_holds_no_handle() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
-    let mut stream = quiet(&queue, &clock);
+    let mut stream = waiting(&queue, &clock);
     assert!(driver.poll().is_pending());
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     drop(queue);
     assert!(driver.poll().is_pending());
     clock.advance(secs(5));
@@ -131,8 +122,7 @@ fn a_driver_holds_no_handle() {
 /// A queue that is full of a message which expires in 5 s.
 fn full(clock: &FakeClock) -> Queue {
     let queue = builder(clock).capacity(1).build();
-    let brief = Message::from("brief").expires_after(secs(5));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "brief", secs(5));
     queue
 }
 
@@ -169,11 +159,10 @@ fn a_stream_that_is_full_gives_a_producer_the_capacity_of_what_expires() {
     let clock = FakeClock::new();
     let lease = Lease::new(secs(3_600));
     let queue = builder(&clock).capacity(2).at_least_once(lease).build();
-    let mut stream = quiet(&queue, &clock);
+    let mut stream = waiting(&queue, &clock);
     queue.push("in flight").unwrap();
     stream.assert_sends("in flight");
-    let brief = Message::from("brief").expires_after(secs(5));
-    queue.push(brief).unwrap();
+    push_brief(&queue, "brief", secs(5));
     let mut push = Task::new(queue.push_when_ready("next"));
     assert!(push.poll().is_pending());
     stream.assert_pending();
@@ -191,7 +180,7 @@ fn dead_letters_have_a_signal() {
     assert!(letters.poll().is_pending());
     for data in ["a", "b"] {
         queue.push(data).unwrap();
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
     }
     assert_eq!(letters.wakes(), 0);
     queue.nack("e-1", Duration::ZERO).unwrap();
@@ -217,7 +206,7 @@ fn the_wait_for_dead_letters_ends_with_the_queue() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(lease()).build();
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     let mut letters = Task::new(queue.dead_letters());
     assert!(letters.poll().is_pending());
     queue.close();
@@ -238,7 +227,7 @@ fn a_wait_for_dead_letters_that_is_dropped_takes_none() {
     let mut letters = Task::new(queue.dead_letters());
     assert!(letters.poll().is_pending());
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-1", Duration::ZERO).unwrap();
     drop(letters);
     assert_eq!(queue.take_dead_letters().len(), 1);
@@ -278,9 +267,7 @@ fn numbers_begin_where_the_builder_says() {
 fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(lease()).build();
-    let stream = quiet_stream(&queue, &clock)
-        .every(ms(100))
-        .keep_alive(KeepAlive::off());
+    let stream = quiet_stream(&queue, &clock).every(ms(100));
     let mut stream = settled(stream);
     queue.push("job").unwrap();
     stream.assert_pending();

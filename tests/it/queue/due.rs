@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use sse_queue::{FakeClock, Message};
+use sse_queue::Message;
 
-use crate::support::queue::{assert_accounted, drain_data, queue, quiet_stream, waiting};
+use crate::support::queue::{
+    assert_accounted, drain_data, new_queue, push_brief, push_later, quiet_stream, waiting,
+};
 use crate::support::{Task, secs};
 
 #[test]
 fn nothing_leaves_a_nanosecond_before_it_is_due() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    queue.push(Message::from("x").after(secs(1))).unwrap();
+    let (clock, queue) = new_queue();
+    push_later(&queue, "x", secs(1));
     clock.advance(Duration::new(0, 999_999_999));
     assert_eq!(drain_data(&queue), "");
     clock.advance(Duration::from_nanos(1));
@@ -20,8 +21,7 @@ fn nothing_leaves_a_nanosecond_before_it_is_due() {
 
 #[test]
 fn a_message_leaves_until_the_nanosecond_before_it_expires() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let brief = |data| Message::from(data).after(secs(1)).expires_after(secs(1));
     queue.push(brief("a")).unwrap();
     clock.advance(Duration::new(1, 999_999_999));
@@ -35,12 +35,9 @@ fn a_message_leaves_until_the_nanosecond_before_it_expires() {
 
 #[test]
 fn expired_messages_are_removed_wherever_they_stand() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     for (data, ttl) in [("a", 9), ("b", 1), ("c", 9), ("d", 1)] {
-        queue
-            .push(Message::from(data).expires_after(secs(ttl)))
-            .unwrap();
+        push_brief(&queue, data, secs(ttl));
     }
     queue
         .push(Message::from("e").after(secs(9)).expires_after(secs(1)))
@@ -57,12 +54,9 @@ fn expired_messages_are_removed_wherever_they_stand() {
 
 #[test]
 fn a_message_is_found_beyond_any_number_of_expired_ones() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     for _ in 0..1000 {
-        queue
-            .push(Message::from("x").expires_after(secs(1)))
-            .unwrap();
+        push_brief(&queue, "x", secs(1));
     }
     queue.push("last").unwrap();
     clock.advance(secs(1));
@@ -73,29 +67,23 @@ fn a_message_is_found_beyond_any_number_of_expired_ones() {
 
 #[test]
 fn a_message_that_expires_at_once_is_never_delivered() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue
-        .push(Message::from("x").expires_after(Duration::ZERO))
-        .unwrap();
+    push_brief(&queue, "x", Duration::ZERO);
     stream.assert_pending();
     assert_eq!(queue.stats().expired, 1);
 }
 
 #[test]
 fn the_longest_delays_and_lifetimes_do_not_overflow() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     clock.jump(Duration::MAX);
     for after in [Duration::from_millis(u64::MAX), Duration::MAX] {
         queue
             .push(Message::from("x").after(after).expires_after(after))
             .unwrap();
     }
-    queue
-        .push(Message::from("y").expires_after(Duration::MAX))
-        .unwrap();
+    push_brief(&queue, "y", Duration::MAX);
     let mut stream = Task::new(quiet_stream(&queue, &clock));
     stream.assert_sends("y");
     clock.advance(Duration::MAX);

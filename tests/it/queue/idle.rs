@@ -1,16 +1,14 @@
 //! Idle streams and streams that are polled by hand cost no wake-up.
 
-use sse_queue::{FakeClock, KeepAlive, Message, Queue};
+use sse_queue::KeepAlive;
 
-use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, ms, secs, settled};
 
 #[test]
 fn an_idle_queue_wakes_no_stream() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    let off = |queue: &Queue| quiet_stream(queue, &clock).keep_alive(KeepAlive::off());
-    let mut streams = [(); 3].map(|()| settled(off(&queue)));
+    let (clock, queue) = new_queue();
+    let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
     for _ in 0..5 {
         for stream in &mut streams {
@@ -25,8 +23,7 @@ fn an_idle_queue_wakes_no_stream() {
 
 #[test]
 fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..10_000_u64)
         .map(|n| match n % 3 {
             0 => quiet_stream(&queue, &clock),
@@ -64,8 +61,7 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
 /// A stream that is polled by hand leaves no waker and is not relied on.
 #[test]
 fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut by_hand = quiet_stream(&queue, &clock);
     assert_eq!(by_hand.next_ready(), None);
     let mut ticked = quiet_stream(&queue, &clock).every(secs(60));
@@ -74,10 +70,9 @@ fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     queue.push("a").unwrap();
     assert_eq!(other.wakes(), 1);
     other.assert_sends("a");
-    queue.push(Message::from("b").after(secs(1))).unwrap();
+    push_later(&queue, "b", secs(1));
     other.wakes();
     other.assert_pending();
     clock.advance(secs(1));
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "b");
+    other.assert_woken_for("b");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use sse_queue::{FakeClock, Message, Queue};
 
 use crate::support::clock::Interrupted;
-use crate::support::queue::{drain_data, queue};
+use crate::support::queue::{drain_data, new_queue, push_later, queue};
 use crate::support::{ms, secs};
 
 /// ```text
@@ -13,10 +13,9 @@ use crate::support::{ms, secs};
 /// ```
 #[test]
 fn messages_leave_in_the_order_of_their_due_times() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     for (data, due) in [("c", 3), ("a", 1), ("b", 2)] {
-        queue.push(Message::from(data).after(secs(due))).unwrap();
+        push_later(&queue, data, secs(due));
     }
     queue.push("now").unwrap();
     clock.advance(secs(3));
@@ -26,15 +25,14 @@ fn messages_leave_in_the_order_of_their_due_times() {
 
 #[test]
 fn ties_go_by_arrival_across_producers_and_kinds() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let (one, two) = (queue.clone(), queue.clone());
-    one.push(Message::from("a").after(secs(1))).unwrap();
+    push_later(&one, "a", secs(1));
     two.push(Message::from("b").at(SystemTime::UNIX_EPOCH + secs(1)))
         .unwrap();
     clock.advance(secs(1));
     one.push("c").unwrap();
-    two.push(Message::from("d").after(Duration::ZERO)).unwrap();
+    push_later(&two, "d", Duration::ZERO);
     one.push("e").unwrap();
     assert_eq!(drain_data(&queue), "a,b,c,d,e");
 }

@@ -1,8 +1,8 @@
 //! Streams and drivers that are woken and not polled: how long the others wait.
 
-use sse_queue::{Event, FakeClock, Lease, Message};
+use sse_queue::{Event, FakeClock, Lease};
 
-use crate::support::queue::{builder, queue, quiet_stream, waiting};
+use crate::support::queue::{builder, new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, ms, pass, run, secs};
 
 #[test]
@@ -27,8 +27,7 @@ fn a_comment_for_a_full_stream_that_stalls_goes_to_another_full_one_within_a_sec
 
 #[test]
 fn a_driver_polls_about_once_a_second_while_a_stream_stalls() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
     let stalled = waiting(&queue, &clock);
@@ -51,8 +50,7 @@ fn a_driver_polls_about_once_a_second_while_a_stream_stalls() {
 
 #[test]
 fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stalled = waiting(&queue, &clock);
     queue.push("x").unwrap();
     assert!(stalled.is_woken());
@@ -70,8 +68,7 @@ fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
 /// It is polled without a waker, twice a second.
 #[test]
 fn a_ticked_stream_polled_by_hand_gets_what_a_stalled_one_was_woken_for() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut by_hand = quiet_stream(&queue, &clock).every(secs(1));
     assert_eq!(by_hand.next_ready(), None);
     let stalled = waiting(&queue, &clock);
@@ -93,10 +90,9 @@ fn a_ticked_stream_polled_by_hand_gets_what_a_stalled_one_was_woken_for() {
 /// ```
 #[test]
 fn a_second_timekeeper_that_is_dropped_is_replaced() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..3).map(|_| waiting(&queue, &clock)).collect();
-    queue.push(Message::from("x").after(secs(10))).unwrap();
+    push_later(&queue, "x", secs(10));
     let is_woken: Vec<_> = streams.iter().map(Task::is_woken).collect();
     assert_eq!(is_woken, [false, true, true]);
     run(&mut streams);
@@ -119,25 +115,23 @@ fn a_second_timekeeper_that_is_dropped_is_replaced() {
 /// ```
 #[test]
 fn a_message_that_is_due_before_the_last_one_has_a_second_timekeeper_too() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..3).map(|_| waiting(&queue, &clock)).collect();
-    queue.push(Message::from("late").after(secs(20))).unwrap();
+    push_later(&queue, "late", secs(20));
     for stream in &mut streams {
         stream.assert_pending();
         stream.wakes();
     }
     let first = streams.pop().unwrap();
     clock.advance(ms(300));
-    queue.push(Message::from("early").after(secs(5))).unwrap();
+    push_later(&queue, "early", secs(5));
     assert!(first.is_woken());
     assert_eq!(pass(&clock, secs(6), &mut streams).len(), 1);
 }
 
 #[test]
 fn with_a_driver_two_stalled_streams_hold_up_a_third_for_two_seconds() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
     let [_first, _second, third] = [(); 3].map(|()| waiting(&queue, &clock));
@@ -156,14 +150,13 @@ fn with_a_driver_two_stalled_streams_hold_up_a_third_for_two_seconds() {
 
 #[test]
 fn the_second_driver_keeps_the_time_while_the_first_stalls() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut drivers = [(); 2].map(|()| Task::new(queue.drive(clock.ticker())));
     for driver in &mut drivers {
         assert!(driver.poll().is_pending());
     }
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     let [_stalled, mut second] = drivers;
     for _ in 0..6 {
         if second.wakes() > 0 {
@@ -174,16 +167,14 @@ fn the_second_driver_keeps_the_time_while_the_first_stalls() {
     if second.wakes() > 0 {
         assert!(second.poll().is_pending());
     }
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "x");
+    stream.assert_woken_for("x");
 }
 
 /// Streams that were woken but are not polled, as in a `select!` whose other branch is busy.
 #[test]
 fn a_stream_that_does_not_poll_holds_up_the_others_for_a_second() {
     for stalled in 1..4 {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         let mut streams: Vec<_> = (0..5).map(|_| waiting(&queue, &clock)).collect();
         for n in 0..16 * stalled {
             queue.push(n.to_string()).unwrap();
@@ -208,9 +199,8 @@ fn a_stream_that_does_not_poll_holds_up_the_others_for_a_second() {
 
 #[test]
 fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let (clock, queue) = new_queue();
+    push_later(&queue, "x", secs(5));
     let stalled = waiting(&queue, &clock);
     let mut other = waiting(&queue, &clock);
     let mut third = waiting(&queue, &clock);
@@ -228,8 +218,7 @@ fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
 
 #[test]
 fn a_ticked_stream_that_is_not_polled_at_its_tick_holds_up_the_others_for_a_second() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stalled = Task::new(quiet_stream(&queue, &clock).every(secs(10)));
     stalled.assert_pending();
     queue.push("x").unwrap();

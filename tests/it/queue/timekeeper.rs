@@ -1,16 +1,15 @@
 //! The streams that keep the time of a queue without a driver.
 
-use sse_queue::{FakeClock, Message};
+use sse_queue::Message;
 
-use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, secs};
 
 #[test]
 fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 2);
     for stream in &mut streams {
         stream.assert_pending();
@@ -27,11 +26,10 @@ fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
 
 #[test]
 fn an_earlier_message_arms_again() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     for (data, due) in [("a", 5), ("b", 2), ("c", 1), ("d", 9)] {
-        queue.push(Message::from(data).after(secs(due))).unwrap();
+        push_later(&queue, data, secs(due));
         let woken = streams.iter().map(Task::wakes).sum::<usize>();
         let expected = match data {
             "d" => 0,
@@ -54,20 +52,18 @@ fn an_earlier_message_arms_again() {
 /// ```
 #[test]
 fn a_timekeeper_that_found_an_empty_queue_arms_for_the_next_message() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
     let receipt = queue.push(Message::from("x").after(secs(5))).unwrap();
     stream.assert_pending();
     assert!(queue.cancel(receipt.id()));
     stream.assert_pending();
     stream.wakes();
-    queue.push(Message::from("y").after(secs(10))).unwrap();
+    push_later(&queue, "y", secs(10));
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
     clock.advance(secs(10));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "y");
+    stream.assert_woken_for("y");
 }
 
 /// ```text
@@ -77,16 +73,15 @@ fn a_timekeeper_that_found_an_empty_queue_arms_for_the_next_message() {
 /// ```
 #[test]
 fn a_timekeeper_that_wakes_for_a_cancelled_message_arms_for_the_next() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(1))).unwrap();
+    push_later(&queue, "x", secs(1));
     stream.assert_pending();
     assert!(queue.cancel("e-1"));
     clock.advance(secs(1));
     stream.assert_pending();
     stream.wakes();
-    queue.push(Message::from("y").after(secs(1))).unwrap();
+    push_later(&queue, "y", secs(1));
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
@@ -96,9 +91,8 @@ fn a_timekeeper_that_wakes_for_a_cancelled_message_arms_for_the_next() {
 /// The timekeeper is dropped, then parked, then slow: another replaces it each time.
 #[test]
 fn the_timekeepers_role_moves_on() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    let (clock, queue) = new_queue();
+    push_later(&queue, "x", secs(5));
     let keeper = waiting(&queue, &clock);
     assert_eq!(clock.next_deadline(), Some(secs(5)));
     let mut second = Task::new(quiet_stream(&queue, &clock).spaced(secs(60)));
@@ -118,21 +112,18 @@ fn the_timekeepers_role_moves_on() {
     let mut fourth = waiting(&queue, &clock);
     clock.advance(secs(5));
     second.assert_pending();
-    assert_eq!(fourth.wakes(), 1);
-    assert_eq!(fourth.data(), "x");
+    fourth.assert_woken_for("x");
 }
 
 #[test]
 fn a_timekeeper_that_took_something_and_is_slow_keeps_no_time() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut slow = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     slow.assert_pending();
     queue.push("now").unwrap();
     assert_eq!(slow.data(), "now");
     let mut other = waiting(&queue, &clock);
     clock.advance(secs(5));
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "x");
+    other.assert_woken_for("x");
 }

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use sse_queue::{Event, FakeClock, Lease, Message};
 
-use crate::support::queue::{builder, queue, waiting};
+use crate::support::queue::{builder, new_queue, push_brief, push_later, take_one, waiting};
 use crate::support::{Task, ms, pass, secs};
 
 fn long() -> Lease {
@@ -29,25 +29,23 @@ fn a_scheduled_comment_reaches_a_full_stream_when_it_is_due() {
 
 #[test]
 fn a_driver_ends_when_the_last_message_has_left_a_closed_queue() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     queue.push("x").unwrap();
     queue.close();
     assert!(driver.poll().is_pending());
     driver.wakes();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert!(driver.wakes() > 0, "closed and empty");
     assert!(driver.poll().is_ready());
 }
 
 #[test]
 fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let _driver = queue.drive(clock.ticker());
     let mut streams = [waiting(&queue, &clock)];
-    queue.push(Message::from("x").after(secs(5))).unwrap();
+    push_later(&queue, "x", secs(5));
     assert_eq!(pass(&clock, secs(5), &mut streams).len(), 1);
 }
 
@@ -75,7 +73,7 @@ fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(long()).build();
     queue.push("job").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     clock.jump(secs(3_600));
@@ -88,9 +86,8 @@ fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
 fn a_producer_with_a_ticker_gets_the_capacity_of_a_requeued_message_that_expires() {
     let clock = FakeClock::new();
     let queue = builder(&clock).capacity(1).at_least_once(long()).build();
-    let brief = Message::from("brief").expires_after(secs(10));
-    queue.push(brief).unwrap();
-    assert!(queue.next_ready().is_some());
+    push_brief(&queue, "brief", secs(10));
+    take_one(&queue);
     let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
     assert!(push.poll().is_pending());
     queue.nack("e-1", ms(0)).unwrap();
@@ -112,7 +109,7 @@ fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
     assert!(letters.poll().is_pending());
     queue.close();
     assert!(letters.poll().is_pending(), "one is due, and may die");
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     queue.nack("e-1", ms(0)).unwrap();
     assert!(letters.wakes() > 0);
     let Poll::Ready(dead) = letters.poll() else {
@@ -137,7 +134,7 @@ fn an_abort_ends_all_that_waits_in_a_crowd() {
         .at_least_once(long().max_attempts(1))
         .build();
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     let mut streams: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
     let mut producers = Vec::new();
     let mut drains = Vec::new();

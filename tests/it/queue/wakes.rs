@@ -1,15 +1,16 @@
 //! How many wakes a queue's messages cost, and which stream gets them.
 
 use futures_core::Stream;
-use sse_queue::{FakeClock, Lease, Message};
+use sse_queue::{FakeClock, Lease};
 
-use crate::support::queue::{QueueStream, builder, drain_data, queue, quiet_stream, waiting};
+use crate::support::queue::{
+    QueueStream, builder, drain_data, new_queue, push_later, quiet_stream, take_one, waiting,
+};
 use crate::support::{Task, ms, pass, run, secs, settled};
 
 #[test]
 fn a_message_wakes_the_longest_waiting_stream_and_the_first_message_a_timekeeper_too() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
     for (turn, expected) in [0, 1, 2, 3, 4, 5, 6, 7, 8, 0].into_iter().enumerate() {
         queue.push("x").unwrap();
@@ -26,8 +27,7 @@ fn a_message_wakes_the_longest_waiting_stream_and_the_first_message_a_timekeeper
 
 #[test]
 fn a_burst_wakes_as_many_streams_as_it_takes() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
     for n in 0..16 {
         queue.push(n.to_string()).unwrap();
@@ -64,8 +64,7 @@ fn ten_jobs_wake_ten_idle_workers_of_one_job_each() {
 
 #[test]
 fn a_thousand_messages_wake_a_timekeeper_once() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     let mut wakes = 0;
     for _ in 0..1_000 {
@@ -84,8 +83,7 @@ fn a_thousand_messages_wake_a_timekeeper_once() {
 
 #[test]
 fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut spaced = Task::new(quiet_stream(&queue, &clock).spaced(secs(5)));
     spaced.assert_pending();
     queue.push("first").unwrap();
@@ -98,11 +96,10 @@ fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
 
 #[test]
 fn a_woken_stream_that_finds_its_message_taken_wakes_no_other() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
-    assert!(queue.next_ready().is_some());
+    take_one(&queue);
     assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 1]);
     streams[0].assert_pending();
     streams[2].assert_pending();
@@ -126,8 +123,7 @@ fn a_waker_that_panics_harms_no_other_stream() {
         }
     }
 
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut mine = waiting(&queue, &clock);
     let mut other = quiet_stream(&queue, &clock);
     let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
@@ -153,8 +149,7 @@ fn long() -> Lease {
 
 #[test]
 fn a_hundred_pushes_at_one_moment_wake_a_driver_once() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
     let mut streams = [waiting(&queue, &clock)];
@@ -173,8 +168,7 @@ fn a_hundred_pushes_at_one_moment_wake_a_driver_once() {
 
 #[test]
 fn a_driver_of_an_idle_queue_arms_nothing() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
     assert_eq!(clock.next_deadline(), None);
@@ -209,11 +203,10 @@ fn workers_that_are_busy_in_turns_are_woken_once_a_job() {
 
 #[test]
 fn scheduled_messages_cost_one_wake_each_and_one_a_second() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..4).map(|_| waiting(&queue, &clock)).collect();
     for n in 1..=100 {
-        queue.push(Message::from("x").after(ms(100 * n))).unwrap();
+        push_later(&queue, "x", ms(100 * n));
     }
     let (mut wakes, mut chunks) = (0, 0);
     for _ in 0..=100 {
@@ -239,8 +232,7 @@ fn a_flow_over_busy_streams_costs_one_extra_wake_a_second() {
         comes_back: bool,
     }
 
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 3].map(|()| Busy {
         task: waiting(&queue, &clock),
         until: 0,
@@ -277,7 +269,7 @@ fn a_call_that_finds_a_crowd_due_wakes_at_most_64() {
     let queue = builder(&clock).at_least_once(long()).build();
     let mut streams: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
     for _ in 0..200 {
-        queue.push(Message::from("x").after(secs(3))).unwrap();
+        push_later(&queue, "x", secs(3));
     }
     run(&mut streams);
     clock.advance(ms(2_990));
@@ -304,8 +296,7 @@ fn a_call_that_finds_a_crowd_due_wakes_at_most_64() {
 /// ```
 #[test]
 fn a_message_after_a_quiet_period_goes_at_once_to_the_stream_whose_gap_is_over() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut slow = settled(quiet_stream(&queue, &clock).spaced(secs(10)));
     queue.push("a").unwrap();
     slow.assert_sends("a");

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sse_queue::{FakeClock, Message, Queue};
+use sse_queue::{FakeClock, Queue};
 
 use crate::support::clock::Counting;
-use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{ms, secs, settled};
 
 /// ```text
@@ -14,8 +14,7 @@ use crate::support::{ms, secs, settled};
 /// ```
 #[test]
 fn a_jump_of_the_world_neither_stalls_nor_bursts_a_grid() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     for n in 0..100 {
         queue.push(n.to_string()).unwrap();
@@ -33,24 +32,21 @@ fn a_jump_of_the_world_neither_stalls_nor_bursts_a_grid() {
 /// A laptop sleeps, or NTP steps the clock.
 #[test]
 fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(3600))).unwrap();
+    push_later(&queue, "x", secs(3600));
     stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "x");
+    stream.assert_woken_for("x");
 }
 
 #[test]
 fn a_jump_over_a_due_time_is_noticed_at_the_next_poll() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(60))).unwrap();
+    push_later(&queue, "x", secs(60));
     stream.assert_pending();
     clock.jump(secs(60));
     queue.push("y").unwrap();
@@ -68,7 +64,7 @@ fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
             let stream = quiet_stream(&queue, &clock);
             let stream = if ticked { stream.every(ms(7)) } else { stream };
             let mut stream = settled(stream);
-            queue.push(Message::from("x").after(ms(1000))).unwrap();
+            push_later(&queue, "x", ms(1000));
             stream.assert_pending();
             slower.reads();
             let due = secs(100) / percent;
@@ -94,7 +90,7 @@ fn a_clock_that_stands_still_costs_few_polls() {
     let queue = Queue::builder().clock(still.clone()).build();
     let mut stream = waiting(&queue, &clock);
     let brief = Duration::from_nanos(1);
-    queue.push(Message::from("x").after(brief)).unwrap();
+    push_later(&queue, "x", brief);
     stream.assert_pending();
     still.reads();
     while clock.elapsed() < secs(3600) {
@@ -107,10 +103,9 @@ fn a_clock_that_stands_still_costs_few_polls() {
 
 #[test]
 fn a_wait_for_a_deadline_is_armed_for_at_most_30_seconds() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(secs(70))).unwrap();
+    push_later(&queue, "x", secs(70));
     stream.assert_pending();
     for wait in [secs(30), secs(30), secs(10)] {
         stream.assert_pending();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use sse_queue::{Event, EventStream, FakeClock, FakeTicker, KeepAlive, Message, Pull, Source};
 
-use crate::support::queue::{queue, waiting};
-use crate::support::{Task, ms, secs, settled};
+use crate::support::queue::{new_queue, push_later, take_one, waiting};
+use crate::support::{Task, ms, quiet, secs, settled, without_first_bytes};
 
 /// Numbers, one a call, that are due at any time.
 struct Numbers(std::ops::Range<u32>);
@@ -38,7 +38,7 @@ impl Source for Numbers {
 fn a_custom_source_works_at_every_pacing() {
     fn stream(clock: &FakeClock, numbers: u32) -> EventStream<Numbers, FakeTicker> {
         let source = Numbers(0..numbers);
-        EventStream::new(source, clock.ticker()).first_bytes(false)
+        without_first_bytes(EventStream::new(source, clock.ticker()))
     }
     let clock = FakeClock::new();
     let mut at_once = Task::new(stream(&clock, 20));
@@ -134,8 +134,8 @@ impl Source for Client {
 
 fn client(clock: &FakeClock) -> (Client, EventStream<Client, FakeTicker>) {
     let client = Client::default();
-    let stream = EventStream::new(client.clone(), clock.ticker()).first_bytes(false);
-    (client, stream.keep_alive(KeepAlive::off()))
+    let stream = quiet(EventStream::new(client.clone(), clock.ticker()));
+    (client, stream)
 }
 
 #[test]
@@ -192,8 +192,7 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(15)));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "c");
+    stream.assert_woken_for("c");
 }
 
 #[test]
@@ -242,17 +241,16 @@ fn next_ready_leaves_no_waker_at_any_pacing() {
 fn a_deadline_that_another_has_served_delays_no_later_one() {
     let half = Duration::from_micros(500);
     for count in (4000..4700_u32).step_by(97) {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         for n in 1..=count {
-            queue.push(Message::from("x").after(half * n)).unwrap();
+            push_later(&queue, "x", half * n);
         }
         let last = Message::from("last").after(half * count + ms(5));
         queue.push(last).unwrap();
         let mut keeper = waiting(&queue, &clock);
         for _ in 1..=count {
             clock.advance(half);
-            assert!(queue.next_ready().is_some());
+            take_one(&queue);
             if keeper.wakes() > 0 {
                 keeper.assert_pending();
             }

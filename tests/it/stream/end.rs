@@ -3,18 +3,17 @@
 use std::task::Poll;
 
 use futures_core::FusedStream;
-use sse_queue::{Event, FakeClock, Message};
+use sse_queue::Event;
 
 use super::PACINGS;
-use crate::support::queue::{push_all, queue, quiet_stream, waiting};
+use crate::support::queue::{new_queue, push_all, push_later, quiet_stream, waiting};
 use crate::support::{Task, parser, secs, settled};
 
 /// Whether it waits, is parked, or has a message reserved until its tick: it is woken and ends at once.
 #[test]
 fn a_close_ends_a_stream_at_once_at_every_pacing() {
     for pacing in PACINGS {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         let bye = Event::new("").name("bye").unwrap();
         let mut stream = settled(pacing(quiet_stream(&queue, &clock)).farewell(bye));
         queue.push("a").unwrap();
@@ -28,7 +27,7 @@ fn a_close_ends_a_stream_at_once_at_every_pacing() {
         let depth = queue.stats().depth;
         stream.wakes();
         push_all(&queue, &["b", "c"]);
-        queue.push(Message::from("later").after(secs(1))).unwrap();
+        push_later(&queue, "later", secs(1));
         queue.close();
         assert_eq!(stream.wakes(), 1);
         let mut sent = Vec::new();
@@ -48,8 +47,7 @@ fn a_close_ends_a_stream_at_once_at_every_pacing() {
 fn an_abort_ends_a_stream_at_once_at_every_pacing_and_sends_nothing() {
     for pacing in PACINGS {
         for close_first in [false, true] {
-            let clock = FakeClock::new();
-            let queue = queue(&clock);
+            let (clock, queue) = new_queue();
             let bye = Event::new("").name("bye").unwrap();
             let mut stream = settled(pacing(quiet_stream(&queue, &clock)).farewell(bye));
             queue.push("a").unwrap();
@@ -71,8 +69,7 @@ fn an_abort_ends_a_stream_at_once_at_every_pacing_and_sends_nothing() {
 
 #[test]
 fn a_stream_of_a_closed_queue_ends_after_its_first_bytes() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     queue.close();
     let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
     assert_eq!(stream.bytes(), ":\n");
@@ -81,8 +78,7 @@ fn a_stream_of_a_closed_queue_ends_after_its_first_bytes() {
 
 #[test]
 fn every_stream_is_woken_for_the_end_once() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = [(); 10].map(|()| waiting(&queue, &clock));
     queue.close();
     queue.close();
@@ -94,8 +90,7 @@ fn every_stream_is_woken_for_the_end_once() {
 
 #[test]
 fn ages_lie_between_80_and_100_percent_and_differ() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let age = secs(100);
     let mut ends = Vec::new();
     let mut retries = Vec::new();
@@ -129,8 +124,7 @@ fn ages_lie_between_80_and_100_percent_and_differ() {
 
 #[test]
 fn a_stream_that_ends_by_age_leaves_what_is_due_to_others() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut old = settled(quiet_stream(&queue, &clock).max_age(secs(10)));
     let mut other = waiting(&queue, &clock);
     clock.advance(secs(10));
@@ -138,6 +132,5 @@ fn a_stream_that_ends_by_age_leaves_what_is_due_to_others() {
     assert!(old.wakes() > 0);
     assert!(old.bytes().starts_with("retry: "));
     old.assert_ended();
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "x");
+    other.assert_woken_for("x");
 }

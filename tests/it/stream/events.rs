@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use futures_core::{FusedStream, Stream};
 use sse_queue::{Event, EventStream, FakeClock, KeepAlive, Start, Topic};
 
-use crate::support::queue::{queue, quiet_stream};
-use crate::support::{Task, ms, parser, secs, settled};
+use crate::support::queue::{new_queue, quiet_stream};
+use crate::support::{Task, ms, parser, quiet, secs, settled, without_first_bytes};
 
 /// Yields the events that a test gives it, and wakes no more than it must.
 #[derive(Default)]
@@ -63,7 +63,7 @@ fn a_stream_of_events_works_at_every_pacing() {
         let clock = FakeClock::new();
         let fed = Fed::default();
         let stream = EventStream::from_events(fed.clone(), clock.ticker());
-        let stream = stream.first_bytes(false).keep_alive(KeepAlive::off());
+        let stream = quiet(stream);
         let stream = match pacing {
             "spaced" => stream.spaced(secs(1)),
             "every" => stream.every(secs(1)).batch(16),
@@ -105,7 +105,7 @@ fn events(count: usize) -> (impl Stream<Item = Event> + Unpin, Arc<AtomicUsize>)
 fn an_event_that_was_read_ahead_is_sent_before_the_end_by_age() {
     let clock = FakeClock::new();
     let (events, taken) = events(10);
-    let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
+    let stream = without_first_bytes(EventStream::from_events(events, clock.ticker()));
     let bye = Event::new("bye");
     let mut stream = Task::new(stream.every(secs(10)).max_age(secs(5)).farewell(bye));
     stream.assert_pending();
@@ -120,7 +120,7 @@ fn an_event_that_was_read_ahead_is_sent_before_the_end_by_age() {
 fn an_immediate_stream_of_events_holds_none_back() {
     let (events, taken) = events(10);
     let stream = EventStream::from_events(events, FakeClock::new().ticker());
-    let mut stream = Task::new(stream.first_bytes(false).max_chunk(18));
+    let mut stream = Task::new(without_first_bytes(stream).max_chunk(18));
     let sent = stream.data().split(',').count();
     drop(stream);
     assert_eq!(taken.load(Ordering::Relaxed), sent);
@@ -130,7 +130,7 @@ fn an_immediate_stream_of_events_holds_none_back() {
 fn a_stream_of_events_on_a_grid_ends_with_its_last_event() {
     let clock = FakeClock::new();
     let (events, _) = events(1);
-    let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
+    let stream = without_first_bytes(EventStream::from_events(events, clock.ticker()));
     let mut stream = settled(stream.keep_alive(KeepAlive::off()).every(secs(60)));
     clock.advance(secs(60));
     assert_eq!(stream.data(), "0");
@@ -142,7 +142,7 @@ fn a_burst_of_events_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
     for (max_chunk, max_messages) in [(64 * 1024, usize::MAX), (100, usize::MAX), (64 * 1024, 3)] {
         let clock = FakeClock::new();
         let (events, _) = events(1000);
-        let stream = EventStream::from_events(events, clock.ticker()).first_bytes(false);
+        let stream = without_first_bytes(EventStream::from_events(events, clock.ticker()));
         let stream = stream.spaced(ms(20)).max_chunk(max_chunk);
         let mut stream = Task::new(stream.max_messages(max_messages));
         let mut sent = 0;
@@ -159,7 +159,7 @@ fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let mut stream = settled(stream.first_bytes(false).spaced(ms(20)).max_chunk(1));
+    let mut stream = settled(without_first_bytes(stream).spaced(ms(20)).max_chunk(1));
     for data in ["a", "b", "c"] {
         topic.publish(data).unwrap();
     }
@@ -174,8 +174,7 @@ fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
 
 #[test]
 fn a_retry_goes_out_even_without_first_bytes() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = Task::new(quiet_stream(&queue, &clock).retry(secs(2)));
     assert_eq!(stream.bytes(), "retry: 2000\n");
     stream.assert_pending();
@@ -183,8 +182,7 @@ fn a_retry_goes_out_even_without_first_bytes() {
 
 #[test]
 fn the_fallible_form_yields_the_same() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     queue.push("x").unwrap();
     queue.close();
     let mut stream = std::pin::pin!(quiet_stream(&queue, &clock).into_try_stream());

@@ -1,8 +1,8 @@
 //! Streams that send on a grid of ticks.
 
-use sse_queue::{FakeClock, Message};
+use sse_queue::Message;
 
-use crate::support::queue::{push_all, queue, quiet_stream};
+use crate::support::queue::{new_queue, push_all, push_later, quiet_stream};
 use crate::support::{Task, ms, run, secs, settled};
 
 /// ```text
@@ -12,8 +12,7 @@ use crate::support::{Task, ms, run, secs, settled};
 /// ```
 #[test]
 fn the_grid_starts_at_the_first_poll_and_its_first_tick_is_a_period_later() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stream = quiet_stream(&queue, &clock).every(secs(1));
     push_all(&queue, &["a", "b", "c"]);
     clock.advance(ms(300));
@@ -32,8 +31,7 @@ fn the_grid_starts_at_the_first_poll_and_its_first_tick_is_a_period_later() {
 /// ```
 #[test]
 fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with_it() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)).batch(2));
     clock.advance(ms(2400));
     assert_eq!(stream.wakes(), 0);
@@ -51,8 +49,7 @@ fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with
 /// ```
 #[test]
 fn missed_ticks_are_skipped_not_made_up() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     push_all(&queue, &["a", "b", "c"]);
     stream.assert_pending();
@@ -67,8 +64,7 @@ fn missed_ticks_are_skipped_not_made_up() {
 
 #[test]
 fn a_batch_larger_than_one_hold_of_the_lock_goes_whole() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)).batch(150));
     for n in 0..200 {
         queue.push(n.to_string()).unwrap();
@@ -83,8 +79,7 @@ fn a_batch_larger_than_one_hold_of_the_lock_goes_whole() {
 
 #[test]
 fn a_chunk_ends_before_the_frame_that_does_not_fit() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     // Two frames of 17 bytes.
     let mut stream = Task::new(quiet_stream(&queue, &clock).max_chunk(34));
     let large = "x".repeat(100);
@@ -100,8 +95,7 @@ fn a_chunk_ends_before_the_frame_that_does_not_fit() {
 /// A tick that finds nothing due is not armed: the grid alone causes no wake-up.
 #[test]
 fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
     queue.push("a").unwrap();
     stream.assert_pending();
@@ -122,10 +116,9 @@ fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
 /// ```
 #[test]
 fn a_message_due_between_two_ticks_waits_for_the_second() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
-    queue.push(Message::from("b").after(ms(1500))).unwrap();
+    push_later(&queue, "b", ms(1500));
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(1500)), "it keeps the time");
     stream.assert_pending();
@@ -141,8 +134,7 @@ fn a_message_due_between_two_ticks_waits_for_the_second() {
 /// ```
 #[test]
 fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams = Vec::new();
     for _ in 0..4 {
         streams.push(settled(quiet_stream(&queue, &clock).every(secs(1))));
@@ -164,8 +156,7 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
 /// A stream takes at its tick what was reserved for it, however large the messages are.
 #[test]
 fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams =
         [(); 2].map(|()| settled(quiet_stream(&queue, &clock).every(secs(10)).batch(3)));
     let large = "x".repeat(60_000);
@@ -188,8 +179,7 @@ fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
 /// Scheduled for later, for N ticked streams: one keeps the time and wakes the rest.
 #[test]
 fn scheduled_messages_for_many_ticked_streams_wait_at_most_one_period() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..4)
         .map(|_| settled(quiet_stream(&queue, &clock).every(secs(1))))
         .collect();

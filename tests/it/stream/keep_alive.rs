@@ -6,8 +6,8 @@ use std::time::Duration;
 use sse_queue::{Event, FakeClock, KeepAlive};
 
 use super::PACINGS;
-use crate::support::queue::{queue, quiet_stream};
-use crate::support::{Task, ms, secs, settled};
+use crate::support::queue::{new_queue, queue, quiet_stream};
+use crate::support::{Task, ms, secs, settled, without_first_bytes};
 
 /// ```text
 /// s      0    10         24..25     37..40
@@ -16,8 +16,7 @@ use crate::support::{Task, ms, secs, settled};
 #[test]
 fn a_keep_alive_comes_a_period_or_up_to_a_tenth_less_after_the_last_byte() {
     for seed in 0..50 {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         let stream = queue.stream(clock.ticker()).unwrap().seed(seed);
         let mut stream = Task::new(stream);
         assert_eq!(stream.bytes(), ":\n");
@@ -39,8 +38,7 @@ fn a_keep_alive_comes_a_period_or_up_to_a_tenth_less_after_the_last_byte() {
 
 #[test]
 fn keep_alives_of_a_crowd_do_not_fall_into_step() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..100)
         .map(|_| {
             let mut stream = Task::new(queue.stream(clock.ticker()).unwrap());
@@ -65,8 +63,7 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
 
 #[test]
 fn no_keep_alive_is_sent_while_data_flows() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(2)));
     let mut stream = settled(stream);
     for _ in 0..100 {
@@ -83,8 +80,7 @@ fn no_keep_alive_is_sent_while_data_flows() {
 #[test]
 fn a_stream_in_a_long_gap_or_before_a_far_tick_sends_keep_alives() {
     for ticked in [false, true] {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::default());
         let stream = if ticked {
             stream.every(secs(60))
@@ -112,8 +108,7 @@ fn a_stream_in_a_long_gap_or_before_a_far_tick_sends_keep_alives() {
 
 #[test]
 fn a_keep_alive_event_has_no_id() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let event = Event::new("1").name("ping").unwrap();
     let keep_alive = KeepAlive::event(secs(5), event).unwrap();
     let mut stream = settled(quiet_stream(&queue, &clock).keep_alive(keep_alive));
@@ -138,14 +133,13 @@ fn a_keep_alive_of_any_period_is_harmless() {
 #[test]
 fn the_first_poll_yields_bytes_at_every_pacing_and_they_are_no_message() {
     for pacing in PACINGS {
-        let clock = FakeClock::new();
-        let queue = queue(&clock);
+        let (clock, queue) = new_queue();
         queue.push("x").unwrap();
         let mut stream = Task::new(pacing(queue.stream(clock.ticker()).unwrap()));
         assert_eq!(stream.bytes(), ":\n");
         let with_retry = queue.stream(clock.ticker()).unwrap().retry(ms(1500));
         assert_eq!(Task::new(pacing(with_retry)).bytes(), "retry: 1500\n");
-        let bare = queue.stream(clock.ticker()).unwrap().first_bytes(false);
+        let bare = without_first_bytes(queue.stream(clock.ticker()).unwrap());
         match Task::new(pacing(bare)).poll_next() {
             Poll::Ready(Some(bytes)) => assert_eq!(bytes, "id: e-1\ndata: x\n\n"),
             other => assert!(other.is_pending()),

@@ -1,8 +1,6 @@
 //! Streams that wait for their tick, with a message reserved for them.
 
-use sse_queue::{FakeClock, Message};
-
-use crate::support::queue::{queue, quiet_stream, waiting};
+use crate::support::queue::{new_queue, push_later, quiet_stream, take_one, waiting};
 use crate::support::{Task, ms, secs, settled};
 
 /// ```text
@@ -12,10 +10,9 @@ use crate::support::{Task, ms, secs, settled};
 /// ```
 #[test]
 fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut slow = settled(quiet_stream(&queue, &clock).every(secs(3600)));
-    queue.push(Message::from("b").after(secs(1))).unwrap();
+    push_later(&queue, "b", secs(1));
     slow.assert_pending();
     queue.push("a").unwrap();
     slow.assert_pending();
@@ -23,23 +20,20 @@ fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
     let mut fast = Task::new(quiet_stream(&queue, &clock));
     fast.assert_sends("a");
     clock.advance(secs(1));
-    assert_eq!(fast.wakes(), 1);
-    assert_eq!(fast.data(), "b");
+    fast.assert_woken_for("b");
 }
 
 /// It must be woken in the task that polled it last.
 #[test]
 fn a_stream_with_a_reserved_message_is_woken_in_the_task_that_polled_last() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
     queue.push("a").unwrap();
     stream.assert_pending();
     stream.move_to_another_task();
     stream.assert_pending();
     queue.close();
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
+    stream.assert_woken_for("a");
     stream.assert_ended();
 }
 
@@ -50,15 +44,14 @@ fn a_stream_with_a_reserved_message_is_woken_in_the_task_that_polled_last() {
 /// ```
 #[test]
 fn wake_ups_that_find_nothing_do_not_make_the_next_message_late() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut keeper = waiting(&queue, &clock);
-    queue.push(Message::from("x").after(ms(10))).unwrap();
+    push_later(&queue, "x", ms(10));
     for _ in 0..30 {
-        queue.push(Message::from("x").after(ms(20))).unwrap();
+        push_later(&queue, "x", ms(20));
         keeper.assert_pending();
         assert_eq!(clock.advance_to_next(), Some(ms(10)));
-        assert!(queue.next_ready().is_some());
+        take_one(&queue);
     }
     keeper.assert_pending();
     clock.advance(ms(10));
@@ -68,8 +61,7 @@ fn wake_ups_that_find_nothing_do_not_make_the_next_message_late() {
 /// A stream is dropped before its tick: another is woken at once for the message.
 #[test]
 fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut first = settled(quiet_stream(&queue, &clock).every(secs(60)));
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
@@ -79,6 +71,5 @@ fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
     first.assert_pending();
     assert_eq!(second.wakes(), 0, "the message is reserved");
     drop(first);
-    assert_eq!(second.wakes(), 1);
-    assert_eq!(second.data(), "x");
+    second.assert_woken_for("x");
 }

@@ -6,9 +6,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_queue::{Event, EventStream, FakeClock, Message, Pull, Queue, Source, Start, Topic};
+use sse_queue::{Event, EventStream, FakeClock, Pull, Queue, Source, Start, Topic};
 
-use crate::support::{Task, ms, parser, secs, settled};
+use crate::support::topic::publish_later;
+use crate::support::{Task, ms, parser, secs, settled, without_first_bytes};
 
 /// A source that remembers when its stream took the last chunk.
 struct Dated {
@@ -73,7 +74,7 @@ fn messages_that_a_stream_does_not_get_do_not_delay_its_keep_alive() {
             script: Arc::clone(&script),
         };
         let stream = EventStream::new(source, clock.ticker()).seed(seed);
-        let mut stream = settled(stream.first_bytes(false));
+        let mut stream = settled(without_first_bytes(stream));
         clock.advance(secs(10));
         script.lock().unwrap().wake(Some("x"));
         stream.assert_sends("x");
@@ -107,7 +108,7 @@ fn a_message_to_a_crowd_does_not_synchronize_its_keep_alives() {
     let mut streams: Vec<_> = (0..100)
         .map(|seed| {
             let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-            settled(stream.first_bytes(false).seed(seed))
+            settled(without_first_bytes(stream).seed(seed))
         })
         .collect();
     clock.advance(secs(5));
@@ -139,7 +140,7 @@ fn a_stream_of_a_subscription_has_the_limits_of_a_stream_of_its_topic() {
     let topic = Topic::builder().clock(clock.clone()).build();
     let own = topic.stream(Start::Oldest, clock.ticker()).unwrap();
     let other = EventStream::new(topic.subscribe(Start::Oldest).unwrap(), clock.ticker());
-    let [mut own, mut other] = [own, other].map(|stream| Task::new(stream.first_bytes(false)));
+    let [mut own, mut other] = [own, other].map(|stream| Task::new(without_first_bytes(stream)));
     (0..100).for_each(|n| drop(topic.publish(n.to_string()).unwrap()));
     let taken = events(&mut own);
     assert!(taken > 16, "it is not limited by count");
@@ -148,7 +149,7 @@ fn a_stream_of_a_subscription_has_the_limits_of_a_stream_of_its_topic() {
     let queue = Queue::builder().clock(clock.clone()).build();
     let own = queue.stream(clock.ticker()).unwrap();
     let other = EventStream::new(queue.subscribe().unwrap(), clock.ticker());
-    let [mut own, mut other] = [own, other].map(|stream| Task::new(stream.first_bytes(false)));
+    let [mut own, mut other] = [own, other].map(|stream| Task::new(without_first_bytes(stream)));
     (0..100).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
     assert_eq!([events(&mut own), events(&mut other)], [16, 16]);
 }
@@ -159,7 +160,7 @@ fn limits_hold_whatever_the_order_in_which_they_and_the_pace_are_set() {
     let stream = || {
         let queue = Queue::builder().clock(clock.clone()).build();
         (0..20).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
-        queue.stream(clock.ticker()).unwrap().first_bytes(false)
+        without_first_bytes(queue.stream(clock.ticker()).unwrap())
     };
     let on_a_grid = [
         stream().batch(2).every(secs(1)),
@@ -198,7 +199,7 @@ fn limits_hold_whatever_the_order_in_which_they_and_the_pace_are_set() {
 fn an_end_by_age_sends_a_retry_and_no_farewell() {
     let clock = FakeClock::new();
     let queue = Queue::builder().clock(clock.clone()).build();
-    let stream = queue.stream(clock.ticker()).unwrap().first_bytes(false);
+    let stream = without_first_bytes(queue.stream(clock.ticker()).unwrap());
     let stream = stream.max_age(secs(10)).farewell(Event::new("bye"));
     let mut stream = settled(stream);
     clock.advance(secs(10));
@@ -220,13 +221,12 @@ fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let stream = stream.first_bytes(false);
+    let stream = without_first_bytes(stream);
     let mut stream = settled(stream.keep_alive(sse_queue::KeepAlive::off()));
-    topic.publish(Message::from("x").after(secs(3600))).unwrap();
+    publish_later(&topic, "x", secs(3600));
     stream.assert_pending();
     stream.wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "x");
+    stream.assert_woken_for("x");
 }

@@ -1,8 +1,6 @@
 //! Streams with a gap between chunks.
 
-use sse_queue::FakeClock;
-
-use crate::support::queue::{queue, quiet_stream};
+use crate::support::queue::{new_queue, quiet_stream};
 use crate::support::{ms, settled};
 
 /// ```text
@@ -12,8 +10,7 @@ use crate::support::{ms, settled};
 /// ```
 #[test]
 fn messages_within_the_gap_go_in_one_chunk_after_it() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).spaced(ms(20)));
     queue.push("a").unwrap();
     assert_eq!(stream.wakes(), 1);
@@ -48,8 +45,7 @@ fn messages_within_the_gap_go_in_one_chunk_after_it() {
 
 #[test]
 fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
-    let clock = FakeClock::new();
-    let queue = queue(&clock);
+    let (clock, queue) = new_queue();
     let mut stream = settled(
         quiet_stream(&queue, &clock)
             .spaced(ms(20))

@@ -1,11 +1,13 @@
 //! Queues, and their streams.
 
+use std::time::Duration;
+
 use sse_queue::{
-    EventStream, FakeClock, FakeTicker, KeepAlive, LastEventId, Queue, QueueBuilder, QueueStats,
+    EventStream, FakeClock, FakeTicker, LastEventId, Message, Queue, QueueBuilder, QueueStats,
     QueueSubscription,
 };
 
-use super::{Task, data_of, settled};
+use super::{Task, data_of, quiet, settled};
 
 pub type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 
@@ -17,6 +19,13 @@ pub fn queue(clock: &FakeClock) -> Queue {
     builder(clock).build()
 }
 
+/// A clock, and a queue on it.
+pub fn new_queue() -> (FakeClock, Queue) {
+    let clock = FakeClock::new();
+    let queue = queue(&clock);
+    (clock, queue)
+}
+
 /// A stream that sends nothing but messages.
 pub fn quiet_stream(queue: &Queue, clock: &FakeClock) -> QueueStream {
     quiet(queue.stream(clock.ticker()).unwrap())
@@ -26,10 +35,6 @@ pub fn quiet_stream(queue: &Queue, clock: &FakeClock) -> QueueStream {
 pub fn resumed_stream(queue: &Queue, clock: &FakeClock, id: &str) -> QueueStream {
     let id = LastEventId::new(id);
     quiet(queue.stream_after(&id, clock.ticker()).unwrap())
-}
-
-fn quiet(stream: QueueStream) -> QueueStream {
-    stream.first_bytes(false).keep_alive(KeepAlive::off())
 }
 
 /// A quiet stream with a waker that has not been polled.
@@ -47,6 +52,23 @@ pub fn push_all(queue: &Queue, all: &[&str]) {
     for data in all {
         queue.push(*data).unwrap();
     }
+}
+
+/// Pushes a message that falls due later.
+pub fn push_later(queue: &Queue, data: &str, after: Duration) {
+    queue.push(Message::from(data).after(after)).unwrap();
+}
+
+/// Pushes a message that expires.
+pub fn push_brief(queue: &Queue, data: &str, lifetime: Duration) {
+    let message = Message::from(data).expires_after(lifetime);
+    queue.push(message).unwrap();
+}
+
+/// Takes the first message that is due, without a stream; there must be one.
+#[track_caller]
+pub fn take_one(queue: &Queue) {
+    assert!(queue.next_ready().is_some());
 }
 
 /// The data of all that can be taken now without a stream, with commas between.

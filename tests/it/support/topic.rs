@@ -8,7 +8,7 @@ use sse_queue::{
     Resumption, Start, Ticker, Topic, TopicBuilder, TopicSubscription,
 };
 
-use super::{Task, settled};
+use super::{Task, settled, without_first_bytes};
 
 pub type TopicStream = Stream<FakeTicker>;
 type Stream<T> = EventStream<TopicSubscription, T>;
@@ -21,9 +21,16 @@ pub fn topic(clock: &FakeClock) -> Topic {
     builder(clock).build()
 }
 
+/// A clock, and a topic on it.
+pub fn new_topic() -> (FakeClock, Topic) {
+    let clock = FakeClock::new();
+    let topic = topic(&clock);
+    (clock, topic)
+}
+
 /// A stream that begins at once, with the default keep-alive.
 pub fn lively_stream<T: Ticker>(topic: &Topic, start: Start, ticker: T) -> Stream<T> {
-    topic.stream(start, ticker).unwrap().first_bytes(false)
+    without_first_bytes(topic.stream(start, ticker).unwrap())
 }
 
 /// A stream that sends nothing but messages and gaps.
@@ -50,6 +57,17 @@ pub fn publish_all(topic: &Topic, data: &[&str]) {
     for data in data {
         topic.publish(*data).unwrap();
     }
+}
+
+/// Publishes a message that falls due later.
+pub fn publish_later(topic: &Topic, data: &str, after: Duration) {
+    topic.publish(later(data, after)).unwrap();
+}
+
+/// Publishes a message that expires.
+pub fn publish_brief(topic: &Topic, data: &str, lifetime: Duration) {
+    let message = Message::from(data).expires_after(lifetime);
+    topic.publish(message).unwrap();
 }
 
 pub fn publish_numbers(topic: &Topic, numbers: RangeInclusive<u64>) {

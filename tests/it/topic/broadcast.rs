@@ -5,13 +5,13 @@ use sse_queue::{Event, FakeClock, LastEventId, Message, PublishError, Resumption
 
 use crate::support::secs;
 use crate::support::topic::{
-    after, builder, evicted, later, publish_all, quiet_stream, reader, topic, waiting, with_id,
+    after, builder, evicted, later, new_topic, publish_all, publish_later, quiet_stream, reader,
+    topic, waiting, with_id,
 };
 
 #[test]
 fn every_stream_gets_every_message_in_one_order() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 3].map(|()| waiting(&topic, &clock));
     publish_all(&topic, &["a", "b"]);
     assert_eq!(streams[0].data(), "a,b");
@@ -57,8 +57,7 @@ fn each_start_begins_where_it_says() {
 
 #[test]
 fn a_stream_begins_with_the_subscription_not_with_the_first_poll() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = reader(&topic, &clock, Start::Now);
     publish_all(&topic, &["a"]);
     assert_eq!(stream.drain_data(), "a");
@@ -66,8 +65,7 @@ fn a_stream_begins_with_the_subscription_not_with_the_first_poll() {
 
 #[test]
 fn a_comment_goes_to_all_and_has_no_id() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     topic.publish(Event::comment("note")).unwrap();
     topic.publish("a").unwrap();
@@ -76,8 +74,7 @@ fn a_comment_goes_to_all_and_has_no_id() {
 
 #[test]
 fn only_ids_of_this_topic_and_ids_that_no_client_could_send_back_are_refused() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (_clock, topic) = new_topic();
     for id in ["e-1", "e-d1", "e-0", "e-18446744073709551616"] {
         let error = topic.publish(with_id("x", id)).unwrap_err();
         assert!(matches!(error, PublishError::ReservedId(_)), "{id}");
@@ -106,8 +103,7 @@ fn only_ids_of_this_topic_and_ids_that_no_client_could_send_back_are_refused() {
 
 #[test]
 fn a_client_resumes_exactly_after_a_brokers_id() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (_clock, topic) = new_topic();
     for id in ["1795498212020-0", "1795498212020-1"] {
         topic.publish(with_id("x", id)).unwrap();
     }
@@ -137,8 +133,7 @@ fn a_scheduled_message_keeps_its_id_in_a_new_topic_of_the_same_epoch() {
 
 #[test]
 fn an_empty_last_event_id_is_none() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (_clock, topic) = new_topic();
     topic.publish("x").unwrap();
     let start = Start::After(LastEventId::new(""));
     let subscription = topic.subscribe(start).unwrap();
@@ -147,15 +142,13 @@ fn an_empty_last_event_id_is_none() {
 
 #[test]
 fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(1));
     let mut by_hand = quiet_stream(&topic, &clock, Start::Now);
     assert_eq!(by_hand.next_ready(), None);
     let mut other = waiting(&topic, &clock);
     clock.advance(secs(1));
-    assert_eq!(other.wakes(), 1);
-    assert_eq!(other.data(), "x");
+    other.assert_woken_for("x");
     assert!(by_hand.next_ready().is_some());
 }
 
@@ -169,8 +162,7 @@ fn a_waker_that_panics_takes_no_wake_up_of_another() {
         }
     }
 
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut bad = quiet_stream(&topic, &clock, Start::Now);
     let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
     let mut cx = std::task::Context::from_waker(&waker);
@@ -193,7 +185,7 @@ fn a_refused_message_is_returned_unchanged() {
     let error = topic.publish(large.clone()).unwrap_err();
     assert_eq!(error, PublishError::TooLarge(large));
 
-    topic.publish(later("a", secs(1))).unwrap();
+    publish_later(&topic, "a", secs(1));
     let more = later("b", secs(1)).expires_after(secs(9));
     let error = topic.publish(more.clone()).unwrap_err();
     assert_eq!(error, PublishError::Full(more));
@@ -248,7 +240,7 @@ fn the_counters_count() {
     topic.publish(late.clone().expires_after(secs(0))).unwrap();
     let id = topic.publish(late.clone()).unwrap();
     assert!(topic.cancel(id.id()));
-    topic.publish(later("last", secs(9))).unwrap();
+    publish_later(&topic, "last", secs(9));
     clock.advance(secs(6));
     let _unknown = topic.subscribe(after("?")).unwrap();
 

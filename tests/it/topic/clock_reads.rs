@@ -4,7 +4,7 @@ use sse_queue::{FakeClock, Message, Topic, TopicBuilder};
 
 use crate::support::clock::Counting;
 use crate::support::secs;
-use crate::support::topic::{later, publish_all, topic, waiting};
+use crate::support::topic::{later, new_topic, publish_all, publish_later, waiting};
 
 /// How often the clock is read for ten messages to fifty streams.
 fn reads(builder: TopicBuilder, held: Option<Message>, message: impl Fn() -> Message) -> usize {
@@ -57,8 +57,7 @@ fn each_stream_reads_the_clock_for_a_chunk_in_which_a_message_expires() {
 
 #[test]
 fn what_has_fallen_due_comes_with_the_chunk_before_it_though_no_stream_keeps_the_time() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
     for _ in 0..3 {
         publish_all(&topic, &["a"]);
@@ -66,7 +65,7 @@ fn what_has_fallen_due_comes_with_the_chunk_before_it_though_no_stream_keeps_the
             assert_eq!(stream.drain_data(), "a");
         }
     }
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     publish_all(&topic, &["b"]);
     assert_eq!(streams[0].data(), "b");
     clock.advance(secs(1));

@@ -2,7 +2,7 @@
 
 use sse_queue::{FakeClock, Topic};
 
-use crate::support::topic::{TopicStream, builder, publish_all, topic, waiting};
+use crate::support::topic::{TopicStream, builder, new_topic, publish_all, waiting};
 use crate::support::{Task, secs};
 
 /// The most streams that one call wakes.
@@ -18,8 +18,7 @@ fn woken(streams: &[Task<TopicStream>]) -> usize {
 
 #[test]
 fn a_publish_wakes_64_streams_and_each_poll_the_next_64() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = crowd(&topic, &clock, 300);
     publish_all(&topic, &["a"]);
     assert_eq!(woken(&streams), BATCH);
@@ -35,8 +34,7 @@ fn a_publish_wakes_64_streams_and_each_poll_the_next_64() {
 
 #[test]
 fn each_stream_is_woken_though_only_those_poll_that_were() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = crowd(&topic, &clock, 1_000);
     for data in ["a", "b", "c"] {
         publish_all(&topic, &[data]);
@@ -51,8 +49,7 @@ fn each_stream_is_woken_though_only_those_poll_that_were() {
 
 #[test]
 fn a_close_wakes_64_streams_and_each_that_ends_the_next_64() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = crowd(&topic, &clock, 200);
     topic.close();
     let mut ended = 0;
@@ -74,8 +71,7 @@ fn a_close_wakes_64_streams_and_each_that_ends_the_next_64() {
 
 #[test]
 fn a_stream_that_was_yet_to_be_woken_for_two_messages_is_woken_once() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = crowd(&topic, &clock, 200);
     publish_all(&topic, &["a", "b"]);
     assert_eq!(woken(&streams), 2 * BATCH);
@@ -91,8 +87,7 @@ fn a_stream_that_was_yet_to_be_woken_for_two_messages_is_woken_once() {
 /// ```
 #[test]
 fn a_stream_that_waits_while_a_crowd_is_pending_wakes_the_rest_after_a_second() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = crowd(&topic, &clock, 250);
     publish_all(&topic, &["a"]);
     streams[0].assert_sends("a");
@@ -107,8 +102,7 @@ fn a_stream_that_waits_while_a_crowd_is_pending_wakes_the_rest_after_a_second() 
 
 #[test]
 fn a_stream_that_came_before_its_wake_up_is_not_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = crowd(&topic, &clock, 100);
     publish_all(&topic, &["a"]);
     let last = streams.last_mut().unwrap();

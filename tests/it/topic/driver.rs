@@ -4,9 +4,11 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_core::Stream;
-use sse_queue::{Clock, FakeClock, FakeTicker, Message, Start, Topic, TopicDriver};
+use sse_queue::{Clock, FakeClock, FakeTicker, Start, Topic, TopicDriver};
 
-use crate::support::topic::{builder, later, publish_all, quiet_stream, topic, waiting};
+use crate::support::topic::{
+    builder, later, new_topic, publish_all, publish_brief, publish_later, quiet_stream, waiting,
+};
 use crate::support::{Task, secs};
 
 fn driver(topic: &Topic, clock: &FakeClock) -> Task<TopicDriver<FakeTicker>> {
@@ -17,11 +19,10 @@ fn driver(topic: &Topic, clock: &FakeClock) -> Task<TopicDriver<FakeTicker>> {
 
 #[test]
 fn with_a_driver_no_stream_keeps_the_time() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut driver = driver(&topic, &clock);
     let mut streams = [(); 3].map(|()| waiting(&topic, &clock));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     assert!(streams.iter().all(|stream| stream.wakes() == 0));
     assert_eq!(driver.wakes(), 1, "to arm for the due time");
     assert!(driver.poll().is_pending());
@@ -30,28 +31,26 @@ fn with_a_driver_no_stream_keeps_the_time() {
     assert_eq!(driver.wakes(), 1);
     assert!(driver.poll().is_pending());
     for stream in &mut streams {
-        assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+        stream.assert_woken_for("x");
     }
 }
 
 #[test]
 fn streams_keep_the_time_again_when_the_driver_is_dropped() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let driver = driver(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let mut stream = waiting(&topic, &clock);
     drop(driver);
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
     clock.advance(secs(5));
-    assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    stream.assert_woken_for("x");
 }
 
 #[test]
 fn a_driver_wakes_a_crowd_to_the_last_though_no_stream_is_polled() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut driver = driver(&topic, &clock);
     let streams: Vec<_> = (0..300).map(|_| waiting(&topic, &clock)).collect();
     publish_all(&topic, &["a"]);
@@ -71,8 +70,7 @@ fn a_driver_frees_what_expires_and_what_ages() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_age(secs(10)).build();
     let mut driver = driver(&topic, &clock);
-    let short = Message::from("a").expires_after(secs(2));
-    topic.publish(short).unwrap();
+    publish_brief(&topic, "a", secs(2));
     publish_all(&topic, &["b"]);
     for _ in 0..2 {
         assert_eq!(driver.wakes(), 1);
@@ -90,8 +88,7 @@ fn a_driver_frees_what_expires_and_what_ages() {
 
 #[test]
 fn a_driver_does_not_end_before_it_has_woken_a_crowd_to_the_last() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut driver = driver(&topic, &clock);
     let last = later("x", secs(5)).expires_after(Duration::ZERO);
     topic.publish(last).unwrap();
@@ -107,40 +104,37 @@ fn a_driver_does_not_end_before_it_has_woken_a_crowd_to_the_last() {
 /// `jump` moves the clock and not the ticker.
 #[test]
 fn a_driver_notices_a_jump_of_the_clock_within_half_a_minute() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(3600))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(3600));
     let mut driver = driver(&topic, &clock);
     let mut stream = waiting(&topic, &clock);
     clock.jump(secs(3600));
     clock.advance(secs(30));
     assert_eq!(driver.wakes(), 1);
     assert!(driver.poll().is_pending());
-    assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    stream.assert_woken_for("x");
 }
 
 #[test]
 fn of_two_drivers_either_keeps_the_time() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut drivers = [(); 2].map(|()| driver(&topic, &clock));
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     assert_eq!(drivers.each_ref().map(Task::wakes), [1, 1]);
     let [_, second] = &mut drivers;
     assert!(second.poll().is_pending());
     clock.advance(secs(5));
     assert_eq!(second.wakes(), 1);
     assert!(second.poll().is_pending());
-    assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    stream.assert_woken_for("x");
 }
 
 #[test]
 fn a_driver_ends_with_the_topic() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut closed = driver(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     topic.close();
     assert!(closed.wakes() > 0);
     assert!(closed.poll().is_ready());
@@ -148,7 +142,7 @@ fn a_driver_ends_with_the_topic() {
 
     let topic = builder(&clock).build();
     let mut left = driver(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     drop(topic);
     assert!(left.poll().is_pending(), "a message is still to come");
     clock.advance(secs(5));
@@ -157,8 +151,7 @@ fn a_driver_ends_with_the_topic() {
 
 #[test]
 fn wakers_may_use_the_topic_as_they_are_woken_and_dropped() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let nosy = || std::task::Waker::from(std::sync::Arc::new(Nosy(topic.clone())));
     let mut stream = Box::pin(quiet_stream(&topic, &clock, Start::Now));
     let mut driver = Box::pin(topic.drive(clock.ticker()));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sse_queue::{Event, FakeClock, Start, Topic};
 
 use crate::support::topic::{
-    TopicStream, after, later, publish_all, publish_numbers, quiet_stream, reader, replay, topic,
-    waiting,
+    TopicStream, after, later, new_topic, publish_all, publish_later, publish_numbers,
+    quiet_stream, reader, replay, waiting,
 };
 use crate::support::{Task, ms, secs, settled};
 
@@ -26,13 +26,12 @@ fn paced(topic: &Topic, clock: &FakeClock, pace: Pace, start: Start) -> Task<Top
 #[test]
 fn a_closed_topic_sends_what_was_due_without_pacing_then_the_farewell() {
     for (name, pace) in PACES {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let mut stream = paced(&topic, &clock, pace, Start::Now);
         stream.assert_pending();
         publish_numbers(&topic, 1..=200);
-        topic.publish(later("due", secs(0))).unwrap();
-        topic.publish(later("not due", secs(1))).unwrap();
+        publish_later(&topic, "due", secs(0));
+        publish_later(&topic, "not due", secs(1));
         topic.close();
         assert_eq!(stream.wakes(), 1, "{name}");
         let seen = stream.drain_data();
@@ -47,8 +46,7 @@ fn a_closed_topic_sends_what_was_due_without_pacing_then_the_farewell() {
 #[test]
 fn streams_that_are_parked_are_woken_by_the_end() {
     for (name, pace) in PACES {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         publish_all(&topic, &["a", "b"]);
         let mut stream = paced(&topic, &clock, pace, Start::Oldest);
         // Spaced: in its gap. On a grid: it waits for its tick.
@@ -65,8 +63,7 @@ fn streams_that_are_parked_are_woken_by_the_end() {
 
 #[test]
 fn a_stream_in_its_gap_is_woken_by_the_end_once() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_all(&topic, &["a"]);
     stream.bytes();
@@ -82,8 +79,7 @@ fn a_stream_in_its_gap_is_woken_by_the_end_once() {
 #[test]
 fn an_aborted_topic_sends_the_farewell_alone() {
     for (name, pace) in PACES {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let mut waiting = paced(&topic, &clock, pace, Start::Now);
         waiting.assert_pending();
         publish_all(&topic, &["a"]);
@@ -99,8 +95,7 @@ fn an_aborted_topic_sends_the_farewell_alone() {
 #[test]
 fn a_stream_of_an_aborted_topic_sends_no_gap() {
     for (name, pace) in PACES {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let mut stream = paced(&topic, &clock, pace, after("old-7"));
         topic.abort();
         assert_eq!(stream.data(), "bye", "{name}");
@@ -109,8 +104,7 @@ fn a_stream_of_an_aborted_topic_sends_no_gap() {
 
 #[test]
 fn an_abort_after_a_close_discards_what_is_left() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     publish_numbers(&topic, 1..=200);
     topic.close();
@@ -122,8 +116,7 @@ fn an_abort_after_a_close_discards_what_is_left() {
 #[test]
 fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
     for end in [Topic::close, Topic::abort] {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let stream = quiet_stream(&topic, &clock, after("old-7")).every(secs(3600));
         let stream = settled(stream);
         end(&topic);
@@ -133,8 +126,7 @@ fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
 
 #[test]
 fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     publish_all(&topic, &["a"]);
     topic.close();
     let mut stream = reader(&topic, &clock, Start::Oldest);
@@ -145,9 +137,8 @@ fn a_stream_that_joins_a_closed_topic_replays_and_ends() {
 
 #[test]
 fn a_closed_topic_refuses_messages() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(1));
     topic.close();
     clock.advance(secs(1));
     assert_eq!(replay(&topic, Start::Oldest), "");
@@ -157,11 +148,10 @@ fn a_closed_topic_refuses_messages() {
 
 #[test]
 fn streams_end_when_the_last_handle_is_dropped_and_nothing_is_scheduled() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let clone = topic.clone();
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     drop(topic);
     stream.assert_pending();
     drop(clone);
@@ -174,8 +164,7 @@ fn streams_end_when_the_last_handle_is_dropped_and_nothing_is_scheduled() {
 #[test]
 fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
     for (name, pace) in PACES {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let mut stream = paced(&topic, &clock, pace, Start::Now);
         stream.assert_pending();
         drop(topic);
@@ -185,11 +174,10 @@ fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
 
 #[test]
 fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(1))).unwrap();
-    topic.publish(later("never", Duration::MAX)).unwrap();
+    publish_later(&topic, "x", secs(1));
+    publish_later(&topic, "never", Duration::MAX);
     stream.assert_pending();
     drop(topic);
     clock.advance(secs(1));
@@ -199,8 +187,7 @@ fn a_message_that_never_falls_due_does_not_keep_streams_open_without_handles() {
 
 #[test]
 fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
     topic
         .publish(later("x", secs(1)).expires_after(secs(0)))
@@ -216,10 +203,9 @@ fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
 
 #[test]
 fn withdrawing_the_last_scheduled_message_lets_streams_end() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     stream.assert_pending();
     stream.wakes();
     topic.close();

@@ -1,26 +1,19 @@
 //! The gaps that clients get when numbers alone do not give their size.
 
-use sse_queue::{Clock, FakeClock, LastEventId, Message, Remaining, Resumption, Start};
+use sse_queue::{Clock, FakeClock, LastEventId, Remaining, Resumption, Start};
 
-use crate::support::topic::builder;
-use crate::support::{Task, secs};
+use crate::support::secs;
+use crate::support::topic::{builder, publish_brief, reader};
 
 /// More runs of expired messages lie before the history than are remembered.
 #[test]
 fn a_gap_is_null_beyond_more_runs_of_expired_messages_than_are_remembered() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(2).history_bytes(10_000).build();
-    let mut stream = Task::new(
-        topic
-            .stream(Start::Now, clock.ticker())
-            .unwrap()
-            .first_bytes(false),
-    );
+    let mut stream = reader(&topic, &clock, Start::Now);
     for _ in 0..100 {
         topic.publish("kept").unwrap();
-        topic
-            .publish(Message::from("brief").expires_after(secs(1)))
-            .unwrap();
+        publish_brief(&topic, "brief", secs(1));
         clock.advance(secs(2));
     }
     assert_eq!(stream.data(), "{\"missed\":null,\"cause\":\"evicted\"}");

@@ -1,10 +1,10 @@
 //! What a topic keeps for later.
 
-use sse_queue::{FakeClock, Message, Start};
+use sse_queue::{FakeClock, Start};
 
 use crate::support::topic::{
-    after, builder, evicted, later, publish_all, publish_numbers, quiet_stream, reader, replay,
-    topic, waiting,
+    after, builder, evicted, new_topic, publish_all, publish_brief, publish_later, publish_numbers,
+    quiet_stream, reader, replay, waiting,
 };
 use crate::support::{Task, secs, settled};
 
@@ -46,7 +46,7 @@ fn history_is_exact_by_messages_bytes_and_age() {
 fn the_age_counts_from_the_due_time_however_late_the_next_call_is() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history_age(secs(60)).build();
-    topic.publish(later("x", secs(10))).unwrap();
+    publish_later(&topic, "x", secs(10));
     clock.advance(secs(71));
     assert_eq!(topic.stats().retained, 0);
     assert_eq!(replay(&topic, Start::Oldest), "");
@@ -54,12 +54,9 @@ fn the_age_counts_from_the_due_time_however_late_the_next_call_is() {
 
 #[test]
 fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish("a").unwrap();
-    topic
-        .publish(Message::from("b").expires_after(secs(2)))
-        .unwrap();
+    publish_brief(&topic, "b", secs(2));
     topic.publish("c").unwrap();
     let mut slow = reader(&topic, &clock, Start::Oldest);
     assert_eq!(replay(&topic, Start::Oldest), "a,b,c");
@@ -70,28 +67,21 @@ fn a_message_that_expired_is_not_sent_to_a_stream_that_comes_late() {
 
 #[test]
 fn a_stream_that_finds_only_expired_messages_waits_for_the_next() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = reader(&topic, &clock, Start::Oldest);
     for _ in 0..200 {
-        topic
-            .publish(Message::from("x").expires_after(secs(1)))
-            .unwrap();
+        publish_brief(&topic, "x", secs(1));
     }
     clock.advance(secs(1));
     stream.assert_pending();
     topic.publish("a").unwrap();
-    assert_eq!(stream.wakes(), 1);
-    assert_eq!(stream.data(), "a");
+    stream.assert_woken_for("a");
 }
 
 #[test]
 fn expired_messages_leave_a_batch_to_the_others() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic
-        .publish(Message::from("a").expires_after(secs(1)))
-        .unwrap();
+    let (clock, topic) = new_topic();
+    publish_brief(&topic, "a", secs(1));
     publish_all(&topic, &["b"]);
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Oldest).every(secs(1)));
     clock.advance(secs(1));

@@ -6,15 +6,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sse_queue::{FakeClock, FakeTicker, KeepAlive, Message, Start, Ticker, Topic};
+use sse_queue::{FakeClock, FakeTicker, KeepAlive, Start, Ticker, Topic};
 
-use crate::support::topic::{TopicStream, publish_all, topic};
+use crate::support::topic::{
+    TopicStream, lively_stream, new_topic, publish_all, publish_brief, topic,
+};
 use crate::support::{Task, ms, secs, settled};
 
 /// A stream with the default keep-alive that has been polled and waits.
 fn lively_task(topic: &Topic, ticks: &FakeClock) -> Task<TopicStream> {
-    let stream = topic.stream(Start::Now, ticks.ticker()).unwrap();
-    settled(stream.first_bytes(false))
+    let stream = lively_stream(topic, Start::Now, ticks.ticker());
+    settled(stream)
 }
 
 fn send(topic: &Topic, streams: &mut [Task<TopicStream>], data: &str) {
@@ -44,8 +46,7 @@ fn assert_alive_after(clock: &FakeClock, streams: &mut [Task<TopicStream>], wait
 /// ```
 #[test]
 fn a_keep_alive_comes_a_whole_period_after_the_last_message() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 3].map(|()| lively_task(&topic, &clock));
     for (wait, data) in [(3, "a"), (4, "b"), (0, "c"), (7, "d")] {
         clock.advance(secs(wait));
@@ -60,8 +61,7 @@ fn a_keep_alive_comes_a_whole_period_after_the_last_message() {
 
 #[test]
 fn no_keep_alive_comes_while_messages_do() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| lively_task(&topic, &clock));
     for _ in 0..100 {
         clock.advance(secs(14));
@@ -76,8 +76,7 @@ fn no_keep_alive_comes_while_messages_do() {
 /// ```
 #[test]
 fn a_stream_that_is_polled_late_counts_from_when_it_was_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = [lively_task(&topic, &clock)];
     send(&topic, &mut stream, "a");
     clock.advance(secs(2));
@@ -90,8 +89,7 @@ fn a_stream_that_is_polled_late_counts_from_when_it_was_woken() {
 /// As above, where another stream has read the chunk before, and the topic was used since.
 #[test]
 fn a_stream_that_shares_a_chunk_late_counts_from_when_it_was_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| lively_task(&topic, &clock));
     send(&topic, &mut streams, "a");
     clock.advance(secs(2));
@@ -133,11 +131,10 @@ fn a_clock_that_jumps_moves_a_keep_alive_by_less_than_a_period() {
 
 #[test]
 fn a_stream_that_was_not_woken_counts_from_when_it_read() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     publish_all(&topic, &["a", "b"]);
-    let stream = topic.stream(Start::Oldest, clock.ticker()).unwrap();
-    let mut stream = [Task::new(stream.first_bytes(false).max_chunk(1))];
+    let stream = lively_stream(&topic, Start::Oldest, clock.ticker());
+    let mut stream = [Task::new(stream.max_chunk(1))];
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(10));
     stream[0].assert_sends("b");
@@ -146,8 +143,7 @@ fn a_stream_that_was_not_woken_counts_from_when_it_read() {
 
 #[test]
 fn two_chunks_in_a_row_are_followed_by_a_whole_period() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = [lively_task(&topic, &clock)];
     clock.advance(secs(7));
     for data in ["a", "b"] {
@@ -160,10 +156,9 @@ fn two_chunks_in_a_row_are_followed_by_a_whole_period() {
 
 #[test]
 fn a_stream_with_gaps_counts_from_when_it_was_polled() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let mut stream = [settled(stream.first_bytes(false).spaced(ms(1)))];
+    let (clock, topic) = new_topic();
+    let stream = lively_stream(&topic, Start::Now, clock.ticker());
+    let mut stream = [settled(stream.spaced(ms(1)))];
     publish_all(&topic, &["a"]);
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(1));
@@ -176,16 +171,14 @@ fn a_stream_with_gaps_counts_from_when_it_was_polled() {
 /// No stream gets messages that expire at once.
 #[test]
 fn messages_that_expire_unread_do_not_delay_the_keep_alive() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = [lively_task(&topic, &clock)];
     (0..3).for_each(|_| send(&topic, &mut stream, "a"));
     let mut quiet = 0;
     while stream[0].poll_next().is_pending() {
         clock.advance(secs(1));
         quiet += 1;
-        let stale = Message::from("stale").expires_after(Duration::ZERO);
-        topic.publish(stale).unwrap();
+        publish_brief(&topic, "stale", Duration::ZERO);
     }
     assert!((13..=15).contains(&quiet), "{quiet}");
 }
@@ -214,15 +207,14 @@ impl Ticker for Counting {
 #[test]
 fn a_stream_that_keeps_up_does_not_read_its_ticker_for_each_message() {
     for keep_alive in [KeepAlive::default(), KeepAlive::off()] {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let reads = Rc::default();
         let ticker = Counting {
             ticker: clock.ticker(),
             reads: Rc::clone(&reads),
         };
-        let stream = topic.stream(Start::Now, ticker).unwrap();
-        let mut stream = settled(stream.first_bytes(false).keep_alive(keep_alive));
+        let stream = lively_stream(&topic, Start::Now, ticker);
+        let mut stream = settled(stream.keep_alive(keep_alive));
         let mut send = || {
             topic.publish("x").unwrap();
             stream.assert_sends("x");

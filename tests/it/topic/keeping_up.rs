@@ -1,8 +1,10 @@
 //! Streams that keep up share what the first of them has read, and register early for the next.
 
-use sse_queue::{FakeClock, Message, Start, Topic};
+use sse_queue::{FakeClock, Start, Topic};
 
-use crate::support::topic::{TopicStream, after, later, publish_all, quiet_stream, reader, topic};
+use crate::support::topic::{
+    TopicStream, after, new_topic, publish_all, publish_brief, publish_later, quiet_stream, reader,
+};
 use crate::support::{Task, ms, secs, settled};
 
 /// Streams that have kept up for a while, with one message to read.
@@ -27,8 +29,7 @@ fn two(topic: &Topic, clock: &FakeClock) -> [Task<TopicStream>; 2] {
 
 #[test]
 fn each_message_is_counted_for_each() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = two(&topic, &clock);
     let before = topic.stats().delivered;
     publish_all(&topic, &["n"]);
@@ -41,8 +42,7 @@ fn each_message_is_counted_for_each() {
 #[test]
 fn they_end_with_a_topic_that_closes_before_or_after_the_first_has_read() {
     for closes_first in [true, false] {
-        let clock = FakeClock::new();
-        let topic = topic(&clock);
+        let (clock, topic) = new_topic();
         let [mut one, mut two] = two(&topic, &clock);
         if closes_first {
             topic.close();
@@ -57,8 +57,7 @@ fn they_end_with_a_topic_that_closes_before_or_after_the_first_has_read() {
 
 #[test]
 fn they_end_when_the_last_handle_is_dropped() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let [mut one, mut two] = two(&topic, &clock);
     assert_eq!(one.data(), "m");
     drop(topic);
@@ -68,8 +67,7 @@ fn they_end_when_the_last_handle_is_dropped() {
 
 #[test]
 fn an_abort_leaves_them_nothing() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let [mut one, mut two] = two(&topic, &clock);
     assert_eq!(one.data(), "m");
     topic.abort();
@@ -78,22 +76,19 @@ fn an_abort_leaves_them_nothing() {
 
 #[test]
 fn what_has_fallen_due_since_the_first_has_read_is_there_for_the_second() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let [mut one, mut two] = two(&topic, &clock);
     assert_eq!(one.data(), "m");
-    topic.publish(later("n", secs(1))).unwrap();
+    publish_later(&topic, "n", secs(1));
     clock.advance(secs(1));
     assert_eq!(two.drain_data(), "m,n");
 }
 
 #[test]
 fn what_expires_since_the_first_has_read_is_not() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let [mut one, mut two] = two(&topic, &clock);
-    let short = Message::from("n").expires_after(secs(1));
-    topic.publish(short).unwrap();
+    publish_brief(&topic, "n", secs(1));
     assert_eq!(one.data(), "m,n");
     clock.advance(secs(1));
     assert_eq!(two.drain_data(), "m");
@@ -101,8 +96,7 @@ fn what_expires_since_the_first_has_read_is_not() {
 
 #[test]
 fn each_keeps_to_its_own_limits() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = || quiet_stream(&topic, &clock, Start::Now);
     let limits = [
         |stream: TopicStream| stream.max_chunk(1),
@@ -124,8 +118,7 @@ fn each_keeps_to_its_own_limits() {
 /// ```
 #[test]
 fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = || quiet_stream(&topic, &clock, Start::Now);
     let spaced = stream().spaced(ms(1)).max_chunk(100);
     let [mut spaced, mut other] = in_step_spaced(&topic, &clock, [spaced, stream()]);
@@ -165,8 +158,7 @@ fn in_step_spaced(
 
 #[test]
 fn a_stream_whose_gap_is_over_is_woken_for_the_end_once() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = || quiet_stream(&topic, &clock, Start::Now);
     let streams = [stream(), stream().spaced(ms(1))];
     let [mut other, mut spaced] = in_step_spaced(&topic, &clock, streams);

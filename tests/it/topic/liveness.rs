@@ -1,8 +1,6 @@
 //! Streams and drivers that keep the time.
 
-use sse_queue::FakeClock;
-
-use crate::support::topic::{later, publish_all, topic, waiting};
+use crate::support::topic::{new_topic, publish_all, publish_later, waiting};
 use crate::support::{Task, secs};
 
 /// ```text
@@ -12,30 +10,28 @@ use crate::support::{Task, secs};
 /// ```
 #[test]
 fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(1));
     let first = waiting(&topic, &clock);
     let [mut second, mut third] = [(); 2].map(|()| waiting(&topic, &clock));
     clock.advance(secs(1));
     assert_eq!([first.wakes(), second.wakes(), third.wakes()], [1, 0, 0]);
     clock.advance(secs(1));
-    assert_eq!((second.wakes(), second.data()), (1, "x".into()));
-    assert_eq!((third.wakes(), third.data()), (1, "x".into()));
+    second.assert_woken_for("x");
+    third.assert_woken_for("x");
 }
 
 #[test]
 fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_again() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(1));
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
     for stuck in 0..2 {
         clock.advance(secs(2));
         for stream in &mut streams[stuck + 1..] {
             stream.assert_sends("x");
         }
-        topic.publish(later("x", secs(1))).unwrap();
+        publish_later(&topic, "x", secs(1));
         streams[stuck + 1..]
             .iter_mut()
             .for_each(Task::assert_pending);
@@ -44,14 +40,13 @@ fn each_further_timekeeper_that_is_not_polled_delays_its_message_by_as_long_agai
 
 #[test]
 fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let woken = streams.each_ref().map(Task::wakes);
     assert_eq!(woken.iter().sum::<usize>(), 2);
     clock.advance(secs(1));
-    topic.publish(later("y", secs(60))).unwrap();
+    publish_later(&topic, "y", secs(60));
     for (stream, wakes) in streams.iter_mut().zip(woken) {
         assert_eq!(
             stream.wakes(),
@@ -69,8 +64,7 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
 /// All have read what was there, and have registered their wakers as they did.
 #[test]
 fn streams_that_keep_up_keep_the_time() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     for _ in 0..3 {
         publish_all(&topic, &["a"]);
@@ -78,7 +72,7 @@ fn streams_that_keep_up_keep_the_time() {
             stream.assert_sends("a");
         }
     }
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     for stream in streams.iter_mut().filter(|stream| stream.wakes() > 0) {
         stream.assert_pending();
     }

@@ -1,8 +1,10 @@
 //! Paced streams of a topic.
 
-use sse_queue::{FakeClock, Message, Start};
+use sse_queue::{Message, Start};
 
-use crate::support::topic::{later, publish_all, publish_numbers, quiet_stream, reader, topic};
+use crate::support::topic::{
+    new_topic, publish_all, publish_brief, publish_later, publish_numbers, quiet_stream, reader,
+};
 use crate::support::{Task, ms, secs, settled};
 
 fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
@@ -17,8 +19,7 @@ fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
 /// ```
 #[test]
 fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_numbers(&topic, 0..=0);
     stream.assert_sends("0");
@@ -34,8 +35,7 @@ fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
 
 #[test]
 fn a_burst_is_what_was_there_when_it_began() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_numbers(&topic, 1..=100);
     let first = stream.data();
@@ -53,8 +53,7 @@ fn a_burst_is_what_was_there_when_it_began() {
 /// ```
 #[test]
 fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     for number in 1..=100_u64 {
         let message = Message::from(number.to_string()).expires_after(ms(1));
@@ -71,8 +70,7 @@ fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
 
 #[test]
 fn a_burst_on_a_grid_whose_rest_expired_is_over() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = quiet_stream(&topic, &clock, Start::Now)
         .every(secs(1))
         .batch(100);
@@ -99,13 +97,10 @@ fn a_burst_on_a_grid_whose_rest_expired_is_over() {
 /// ```
 #[test]
 fn a_tick_that_sends_nothing_keeps_the_grid() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
-    topic
-        .publish(Message::from("x").expires_after(ms(500)))
-        .unwrap();
-    topic.publish(later("y", secs(10))).unwrap();
+    publish_brief(&topic, "x", ms(500));
+    publish_later(&topic, "y", secs(10));
     stream.assert_pending();
     clock.advance(secs(1));
     stream.assert_pending();
@@ -118,8 +113,7 @@ fn a_tick_that_sends_nothing_keeps_the_grid() {
 
 #[test]
 fn a_batch_on_a_grid_crosses_the_borders_of_blocks() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = quiet_stream(&topic, &clock, Start::Now)
         .every(secs(1))
         .batch(150);
@@ -134,8 +128,7 @@ fn a_batch_on_a_grid_crosses_the_borders_of_blocks() {
 
 #[test]
 fn a_chunk_holds_whole_frames_up_to_the_limits() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     publish_all(&topic, &["a", "b", "c", "d", "e"]);
     let start = || quiet_stream(&topic, &clock, Start::Oldest);
     let mut small = Task::new(start().max_chunk(2 * "id: e-1\ndata: a\n\n".len()));
@@ -149,8 +142,7 @@ fn a_chunk_holds_whole_frames_up_to_the_limits() {
 
 #[test]
 fn a_frame_larger_than_a_chunk_goes_alone() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let large = "x".repeat(100_000);
     publish_all(&topic, &["a", &large, "b"]);
     let mut stream = reader(&topic, &clock, Start::Oldest);

@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderValue};
 use sse_queue::{FakeClock, GapCause, LastEventId, Resumption, Start, Topic};
 
 use crate::support::topic::{
-    after, builder, evicted, gap, later, publish_all, publish_numbers, quiet_stream, reader,
-    replay, topic, with_id,
+    after, builder, evicted, gap, later, new_topic, publish_all, publish_numbers, quiet_stream,
+    reader, replay, with_id,
 };
 use crate::support::{Task, parser, secs, settled};
 
@@ -119,8 +119,7 @@ fn no_id_begins_now() {
 
 #[test]
 fn the_first_message_of_all_can_be_missed_and_counted() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (_clock, topic) = new_topic();
     let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
     assert_eq!(resume("e-0"), Resumption::Exact);
     assert_eq!(resume("e-1"), gap(None, GapCause::Future));
@@ -187,8 +186,7 @@ fn a_restarted_topic_knows_that_an_id_is_not_its_own() {
 
 #[test]
 fn nothing_lies_between_replay_and_live() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     publish_all(&topic, &["a", "b"]);
     let mut stream = reader(&topic, &clock, after("e-1"));
     publish_all(&topic, &["c"]);

@@ -3,7 +3,7 @@
 use sse_queue::{FakeClock, GapCause, Message, PublishError, Queue, Resumption, Start, Topic};
 
 use crate::support::secs;
-use crate::support::topic::{after, builder, gap, publish_all, replay, topic, waiting};
+use crate::support::topic::{after, builder, gap, new_topic, publish_all, replay, topic, waiting};
 
 /// Messages with the ids `e-1` to `e-5`, as they remain of a queue of the same epoch.
 fn returned() -> Vec<Message> {
@@ -27,8 +27,7 @@ fn publish(topic: &Topic, message: &Message) -> Result<String, PublishError> {
 
 #[test]
 fn a_message_that_is_published_again_keeps_its_number_and_those_below_it_are_not_missed() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let returned = returned();
     assert_eq!(publish(&topic, &returned[3]).unwrap(), "e-4");
@@ -68,8 +67,7 @@ fn a_number_whose_message_is_kept_is_a_duplicate() {
 
 #[test]
 fn no_other_message_gets_the_number_of_a_scheduled_one() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let third = returned().swap_remove(2).after(secs(5));
     assert_eq!(publish(&topic, &third).unwrap(), "e-3");
     assert_eq!(topic.publish("x").unwrap().id(), "e-4");

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 use sse_queue::{FakeClock, Message, Queue, Start};
 
 use crate::support::secs;
-use crate::support::topic::{builder, later, reader, replay, topic, waiting, with_id};
+use crate::support::topic::{
+    builder, later, new_topic, publish_later, reader, replay, topic, waiting, with_id,
+};
 
 /// ```text
 /// s     0        1        2        3
@@ -14,8 +16,7 @@ use crate::support::topic::{builder, later, reader, replay, topic, waiting, with
 /// ```
 #[test]
 fn scheduled_messages_enter_in_the_order_of_due_time_then_arrival() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     for (data, after) in [("d", 3), ("b1", 1), ("b2", 1)] {
         topic.publish(later(data, secs(after))).unwrap();
     }
@@ -28,8 +29,7 @@ fn scheduled_messages_enter_in_the_order_of_due_time_then_arrival() {
 
 #[test]
 fn what_fell_due_enters_before_whatever_is_done_next() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let add = || topic.publish(later("x", secs(1))).unwrap();
     add();
     clock.advance(secs(1));
@@ -65,10 +65,9 @@ fn a_time_that_has_passed_or_comes_at_once_is_now() {
 
 #[test]
 fn a_message_due_never_waits_for_good() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", Duration::MAX)).unwrap();
+    publish_later(&topic, "x", Duration::MAX);
     clock.advance(secs(1_000_000));
     stream.assert_pending();
     assert_eq!(clock.next_deadline(), None);
@@ -77,8 +76,7 @@ fn a_message_due_never_waits_for_good() {
 
 #[test]
 fn thousands_that_fall_due_at_once_all_enter_in_order() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     for number in 1..=5_000_u64 {
         topic.publish(later(&number.to_string(), secs(1))).unwrap();
@@ -91,8 +89,7 @@ fn thousands_that_fall_due_at_once_all_enter_in_order() {
 
 #[test]
 fn a_message_that_expires_before_the_next_call_never_enters() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic
         .publish(later("x", secs(1)).expires_after(secs(1)))
         .unwrap();
@@ -109,7 +106,7 @@ fn cancelled_messages_never_enter_and_free_their_capacity() {
     assert!(topic.publish(later("y", secs(1))).is_err());
     assert!(topic.cancel(one.id()));
     assert!(!topic.cancel(one.id()));
-    topic.publish(later("y", secs(1))).unwrap();
+    publish_later(&topic, "y", secs(1));
     clock.advance(secs(1));
     assert_eq!(replay(&topic, Start::Oldest), "y");
     assert!(!topic.cancel("e-1"), "what is in the log stays");
@@ -117,8 +114,7 @@ fn cancelled_messages_never_enter_and_free_their_capacity() {
 
 #[test]
 fn messages_with_one_own_id_are_cancelled_newest_first() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     for data in ["a", "b", "c"] {
         let message = Message::from(with_id(data, "same"));
         topic.publish(message.after(secs(1))).unwrap();
@@ -132,8 +128,7 @@ fn messages_with_one_own_id_are_cancelled_newest_first() {
 
 #[test]
 fn remaining_messages_come_out_by_due_time_with_all_they_had() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     topic.publish("entered").unwrap();
     topic
         .publish(later("b", secs(2)).expires_after(secs(3)))

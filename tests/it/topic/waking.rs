@@ -1,14 +1,16 @@
 //! Which streams are woken, and when.
 
-use sse_queue::{FakeClock, KeepAlive, Start};
+use sse_queue::{FakeClock, KeepAlive, Start, Topic};
 
-use crate::support::topic::{later, publish_all, publish_numbers, quiet_stream, topic, waiting};
+use crate::support::topic::{
+    TopicStream, later, new_topic, publish_all, publish_later, publish_numbers, quiet_stream,
+    waiting,
+};
 use crate::support::{Task, ms, secs, settled};
 
 #[test]
 fn a_publish_wakes_each_waiting_stream_once() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     publish_all(&topic, &["a", "b", "c"]);
     for stream in &mut streams {
@@ -21,11 +23,10 @@ fn a_publish_wakes_each_waiting_stream_once() {
 
 #[test]
 fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
     publish_all(&topic, &["a"]);
-    assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
+    stream.assert_woken_for("a");
     stream.assert_pending();
     publish_numbers(&topic, 1..=100);
     assert_eq!(stream.wakes(), 1);
@@ -38,8 +39,7 @@ fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
 
 #[test]
 fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
     publish_all(&topic, &["a"]);
     assert_eq!(stream.wakes(), 1);
@@ -47,13 +47,12 @@ fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
     publish_numbers(&topic, 1..=100);
     assert_eq!(stream.wakes(), 0);
     clock.advance(secs(1));
-    assert_eq!((stream.wakes(), stream.data()), (1, "a".into()));
+    stream.assert_woken_for("a");
 }
 
 #[test]
 fn a_dropped_stream_is_not_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let stream = waiting(&topic, &clock);
     let count = std::sync::Arc::clone(&stream.count);
     drop(stream);
@@ -65,8 +64,7 @@ fn a_dropped_stream_is_not_woken() {
 
 #[test]
 fn the_waker_of_the_last_poll_is_woken() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let before = std::sync::Arc::clone(&stream.count);
     stream.move_to_another_task();
@@ -77,8 +75,7 @@ fn the_waker_of_the_last_poll_is_woken() {
 
 #[test]
 fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(1)));
     publish_all(&topic, &["a"]);
     stream.bytes();
@@ -100,10 +97,9 @@ fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
 
 #[test]
 fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let woken: usize = streams.iter().map(Task::wakes).sum();
     assert_eq!(woken, 2, "to arm for the due time");
     streams.iter_mut().for_each(Task::assert_pending);
@@ -116,7 +112,7 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
     assert_eq!(streams[keeper].data(), "x");
     for (at, stream) in streams.iter_mut().enumerate() {
         if at != keeper {
-            assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+            stream.assert_woken_for("x");
         }
     }
 }
@@ -127,13 +123,12 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
 /// ```
 #[test]
 fn an_earlier_message_arms_again() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut streams = [(); 2].map(|()| waiting(&topic, &clock));
-    topic.publish(later("nine", secs(9))).unwrap();
+    publish_later(&topic, "nine", secs(9));
     streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(2));
-    topic.publish(later("five", secs(3))).unwrap();
+    publish_later(&topic, "five", secs(3));
     let woken: usize = streams.iter().map(Task::wakes).sum();
     assert_eq!(woken, 4, "both timekeepers for each message");
     streams.iter_mut().for_each(Task::assert_pending);
@@ -147,35 +142,32 @@ fn an_earlier_message_arms_again() {
 
 #[test]
 fn a_later_message_wakes_no_stream() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    publish_later(&topic, "x", secs(1));
     stream.assert_pending();
     stream.wakes();
-    topic.publish(later("y", secs(2))).unwrap();
+    publish_later(&topic, "y", secs(2));
     assert_eq!(stream.wakes(), 0);
 }
 
 #[test]
 fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(5));
     let keeper = waiting(&topic, &clock);
     let mut other = waiting(&topic, &clock);
     drop(keeper);
     assert_eq!(other.wakes(), 1);
     other.assert_pending();
     clock.advance(secs(5));
-    assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    other.assert_woken_for("x");
 }
 
 #[test]
 fn a_stream_that_parks_is_replaced_as_timekeeper() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(5));
     let mut keeper = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(60)));
     let mut other = waiting(&topic, &clock);
     publish_all(&topic, &["a"]);
@@ -186,15 +178,24 @@ fn a_stream_that_parks_is_replaced_as_timekeeper() {
     assert_eq!(other.data(), "x");
 }
 
+/// A stream arms for a message that is scheduled now, and sends it.
+#[track_caller]
+fn assert_arms_for_the_next(clock: &FakeClock, topic: &Topic, stream: &mut Task<TopicStream>) {
+    publish_later(topic, "next", secs(2));
+    assert_eq!(stream.wakes(), 1, "to arm for the due time");
+    stream.assert_pending();
+    clock.advance(secs(2));
+    stream.assert_woken_for("next");
+}
+
 /// ```text
-/// s         0    1      5        6
+/// s         0    1      5        7
 /// keeper    arms        wakes
-///                cancel          y published, due at 7
+///                cancel next     due
 /// ```
 #[test]
 fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     let published = topic.publish(later("x", secs(5))).unwrap();
     stream.assert_pending();
@@ -203,17 +204,12 @@ fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
     stream.assert_pending();
     stream.wakes();
 
-    topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to arm for the due time");
-    stream.assert_pending();
-    clock.advance(secs(2));
-    assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    assert_arms_for_the_next(&clock, &topic, &mut stream);
 }
 
 #[test]
 fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
     topic
         .publish(later("x", secs(5)).expires_after(secs(0)))
@@ -222,11 +218,7 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
     clock.advance(secs(5));
     stream.assert_pending();
     stream.wakes();
-    topic.publish(later("y", secs(2))).unwrap();
-    assert_eq!(stream.wakes(), 1, "to arm for the due time");
-    stream.assert_pending();
-    clock.advance(secs(2));
-    assert_eq!((stream.wakes(), stream.data()), (1, "y".into()));
+    assert_arms_for_the_next(&clock, &topic, &mut stream);
 }
 
 /// ```text
@@ -237,15 +229,14 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
 /// ```
 #[test]
 fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
-    topic.publish(later("x", secs(1))).unwrap();
+    let (clock, topic) = new_topic();
+    publish_later(&topic, "x", secs(1));
     let mut slow = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(3600)));
     let mut fast = waiting(&topic, &clock);
     clock.advance(secs(1));
     assert_eq!(slow.wakes(), 1, "it keeps the time");
     slow.assert_pending();
-    assert_eq!((fast.wakes(), fast.data()), (1, "x".into()));
+    fast.assert_woken_for("x");
     clock.advance(secs(3599));
     assert_eq!(slow.data(), "x");
 }
@@ -253,10 +244,9 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
 /// The timekeeper's client does not read: the stream sends a keep-alive and is not polled again.
 #[test]
 fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let keep_alive = KeepAlive::every(secs(1));
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     let mut stuck = settled(quiet_stream(&topic, &clock, Start::Now).keep_alive(keep_alive));
     let mut other = waiting(&topic, &clock);
     clock.advance(secs(1));
@@ -264,13 +254,12 @@ fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     assert_eq!(other.wakes(), 1, "to keep the time");
     other.assert_pending();
     clock.advance(secs(4));
-    assert_eq!((other.wakes(), other.data()), (1, "x".into()));
+    other.assert_woken_for("x");
 }
 
 #[test]
 fn an_idle_stream_arms_nothing() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     publish_all(&topic, &["a"]);
     let _streams = [
         settled(quiet_stream(&topic, &clock, Start::Now)),
@@ -283,13 +272,12 @@ fn an_idle_stream_arms_nothing() {
 /// `jump` moves the clock and not the ticker: the tick for `x` comes when `x` is long due.
 #[test]
 fn a_jump_of_the_wall_clock_makes_nothing_late_for_good() {
-    let clock = FakeClock::new();
-    let topic = topic(&clock);
+    let (clock, topic) = new_topic();
     let mut stream = waiting(&topic, &clock);
-    topic.publish(later("x", secs(5))).unwrap();
+    publish_later(&topic, "x", secs(5));
     stream.assert_pending();
     clock.jump(secs(60));
     stream.wakes();
     clock.advance(secs(5));
-    assert_eq!((stream.wakes(), stream.data()), (1, "x".into()));
+    stream.assert_woken_for("x");
 }

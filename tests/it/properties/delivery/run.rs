@@ -3,15 +3,13 @@
 use std::task::Poll;
 
 use futures_core::FusedStream;
-use sse_queue::{
-    Confirm, Event, FakeClock, LastEventId, Lease, Message, Overflow, PushError, Queue, Reason,
-};
+use sse_queue::{Confirm, Event, FakeClock, Lease, Message, Overflow, PushError, Queue, Reason};
 
 use super::Step;
 use super::model::{
     A_CHUNK, ATTEMPTS, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, State, TIMEOUT,
 };
-use crate::support::queue::{QueueStream, builder, quiet_stream};
+use crate::support::queue::{QueueStream, builder, quiet_stream, resumed_stream};
 use crate::support::{Task, parser, secs};
 
 pub struct Run {
@@ -77,10 +75,7 @@ impl Run {
             Step::Resume(at) => {
                 let at = self.any(at);
                 let id = at.map_or("none", |at| &self.model.messages[at].id);
-                let ticker = self.clock.ticker();
-                let stream = self.queue.stream_after(&LastEventId::new(id), ticker);
-                let stream = stream.unwrap().first_bytes(false);
-                self.open(stream.keep_alive(sse_queue::KeepAlive::off()));
+                self.open(resumed_stream(&self.queue, &self.clock, id));
                 if let Some(at) = at {
                     self.model.resume(at, self.streams.len() - 1);
                 }
