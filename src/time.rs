@@ -24,8 +24,8 @@ pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 /// Wall-clock time, for due times, expiry and timestamps.
 ///
 /// A queue or topic stores its clock as `Arc<dyn Clock>`, so that no public type has a type
-/// parameter for it. The default is [`SystemClock`](crate::SystemClock); tests use
-/// [`FakeClock`](crate::FakeClock). `Arc<C>` and `&'static C` implement `Clock` if `C` does.
+/// parameter for it. The default is [`SystemClock`]; tests use
+/// [`FakeClock`]. `Arc<C>` and `&'static C` implement `Clock` if `C` does.
 ///
 /// # Examples
 ///
@@ -52,8 +52,8 @@ pub trait Clock: Send + Sync + 'static {
 
 /// Elapsed time, and a timer on it, for pacing, keep-alive and due messages.
 ///
-/// Each stream owns a ticker. [`ThreadTicker`](crate::ThreadTicker) works with any executor, or
-/// without one; [`FakeClock::ticker`](crate::FakeClock::ticker) returns tickers for tests.
+/// Each stream owns a ticker. [`ThreadTicker`] works with any executor, or
+/// without one; [`FakeClock::ticker`] returns tickers for tests.
 /// References to tickers and boxed tickers are tickers too, so a handler that must work with both
 /// can take a `Pin<Box<dyn Ticker + Send>>`.
 ///

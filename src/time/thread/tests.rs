@@ -99,7 +99,7 @@ fn only_an_arm_that_the_thread_would_miss_unparks_it() {
     timer.timers(0).arm(None, secs(9));
     assert_eq!(fire(&timer, secs(0)), NextWake::At(secs(9)));
     assert!(!timer.bring_forward(secs(9)));
-    assert!(!timer.bring_forward(secs(10)), "whatever its shard");
+    assert!(!timer.bring_forward(secs(10)), "in any shard");
     assert!(timer.bring_forward(secs(8)));
     assert!(
         !timer.bring_forward(secs(8)),
@@ -138,10 +138,10 @@ fn an_arm_while_the_thread_visits_the_shards_is_not_slept_past() {
 fn a_round_fires_64_of_each_shard_at_most() {
     let timer = Arc::new(Timer::default());
     let count = Arc::new(Count::default());
-    let mut crowd: Vec<_> = (0..1000 * SHARDS)
+    let mut tickers: Vec<_> = (0..1000 * SHARDS)
         .map(|_| ThreadTicker::on(Arc::clone(&timer)))
         .collect();
-    for ticker in &mut crowd {
+    for ticker in &mut tickers {
         ticker.arm_at(secs(0), Some(secs(1)));
         assert!(!poll(ticker, secs(0), &count));
     }
@@ -149,9 +149,9 @@ fn a_round_fires_64_of_each_shard_at_most() {
     while fire(&timer, secs(1)) == NextWake::Now {
         rounds += 1;
         let max = rounds * MAX_PER_LOCK * SHARDS;
-        assert_eq!(count.get(), crowd.len().min(max));
+        assert_eq!(count.get(), tickers.len().min(max));
     }
-    assert_eq!(count.get(), crowd.len());
+    assert_eq!(count.get(), tickers.len());
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_waker_that_panics_does_not_affect_the_others() {
 
     impl Drop for Bomb {
         fn drop(&mut self) {
-            assert!(thread::panicking(), "dropped by whoever caught it");
+            assert!(thread::panicking(), "dropped by the code that caught it");
         }
     }
 
