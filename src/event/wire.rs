@@ -21,6 +21,7 @@ pub(super) enum Wire {
 
 impl Wire {
     /// The frame. Copies nothing if the buffer has no spare capacity.
+    #[inline]
     pub(super) fn into_frame(self) -> Bytes {
         match self {
             Self::Own { buf, start } => {
@@ -61,6 +62,7 @@ impl Event {
     }
 
     /// The encoded frame.
+    #[inline]
     pub(crate) fn frame(&self) -> &[u8] {
         match &self.wire {
             Wire::Own { buf, start } => buf.get(*start..).unwrap_or_default(),
