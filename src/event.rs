@@ -191,9 +191,9 @@ impl Event {
 
     /// Encodes the event as one frame, which can be sent and shared.
     ///
-    /// An event is already stored as its frame, so nothing is copied or allocated. A frame with
-    /// data ends with a blank line. One with only comments or a reconnection time does not, because
-    /// some clients would dispatch an empty event.
+    /// An event made by [`Event::new`] is already stored as its frame, so nothing is copied or
+    /// allocated. A frame with data ends with a blank line. One with only comments or a
+    /// reconnection time does not, because some clients would dispatch an empty event.
     ///
     /// # Examples
     ///

@@ -9,19 +9,19 @@ use std::time::SystemTime;
 use crate::seq_map::SeqMap;
 use crate::time::Deadline;
 
-/// The most scheduled messages that one step finds to be due.
-const MOST_COUNTED: usize = 64;
+/// The maximum number of scheduled messages that one step counts as due.
+const MAX_COUNTED: usize = 64;
 
 /// The position of a message in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) due: Deadline,
-    /// The number of its arrival, which no other message has.
+    /// The number of its arrival, which is unique.
     pub(crate) seq: u64,
 }
 
 impl Key {
-    /// Not before any message that is due at `now`.
+    /// The highest key that a message which is due at `now` can have.
     fn last_due(now: SystemTime) -> Self {
         Self {
             due: Deadline::At(now),
@@ -30,34 +30,34 @@ impl Key {
     }
 }
 
-/// Messages in the order of their keys, with removal from anywhere.
+/// Messages in the order of their keys, which can be removed from anywhere.
 ///
-/// Most messages are due when they arrive, so they arrive in order: those are kept by number alone,
-/// and cost the same however many there are. The others are kept by number too, with their keys in
-/// a tree. The head is the lesser of the two heads.
+/// Most messages are due when they arrive, and so arrive in order. They are stored only by number,
+/// at a cost that does not depend on how many there are. The others are stored by number too, with
+/// their keys in a tree. The first message is the earlier of the first messages of both parts.
 ///
-/// The number of scheduled messages that are due is known without a traversal: they are counted as
-/// time passes, a bounded number in each step, up to a key that only moves forwards.
+/// The number of scheduled messages that are due is known without a traversal: as time passes, each
+/// step counts a bounded number of them, up to a key that only moves forwards.
 ///
-/// No operation moves more than a block of 64 messages and a path of a tree. Beside its item, a due
-/// message takes 35 bytes in a long queue and a scheduled one 85; an expiry takes 50 more. Where
-/// nearly all neighbours of a message have left, it takes 105 more.
+/// No operation moves more than a block of 64 messages and a path of a tree. In addition to its
+/// item, a due message takes 35 bytes in a long queue and a scheduled one 85; an expiry takes 50
+/// more. If nearly all neighbours of a message have been removed, it takes 105 more.
 #[derive(Debug)]
 pub(crate) struct Ordered<T> {
-    /// Those that were due when they arrived: keys and numbers both ascend.
+    /// The messages that were due when they arrived. Both their keys and their numbers ascend.
     ready: SeqMap<Entry<T>>,
-    /// None of `ready` has a higher key, if there are any.
+    /// The highest key of `ready` so far.
     last_ready: Option<Key>,
-    /// All others.
+    /// All other messages.
     scheduled: SeqMap<Entry<T>>,
-    /// Their order.
+    /// The keys of `scheduled`.
     keys: BTreeSet<Key>,
-    /// How many of `keys` are known to be due: those up to `counted_to`.
+    /// The number of `keys` that are known to be due, which are those up to `counted_to`.
     due_count: usize,
     counted_to: Option<Key>,
-    /// When each message expires that ever does, with its number.
+    /// When each message expires, if ever, with its number.
     expiring: BTreeSet<(SystemTime, u64)>,
-    /// The first of `expiring`.
+    /// The first time of `expiring`.
     next_expiry: Deadline,
 }
 
@@ -116,7 +116,7 @@ impl<T> Ordered<T> {
         }
     }
 
-    /// The first message, with the time at which it expires.
+    /// The first message, and when it expires.
     pub(crate) fn head(&self) -> Option<(Key, Deadline, &T)> {
         let (key, entry) = match (self.first_ready(), self.keys.first()) {
             (Some((ready, _)), Some(key)) if *key < ready => (*key, self.scheduled.get(key.seq)?),
@@ -129,7 +129,7 @@ impl<T> Ordered<T> {
         Some((key, entry.expires, &entry.item))
     }
 
-    /// Takes the first message out.
+    /// Removes the first message.
     pub(crate) fn pop(&mut self) -> Option<(Key, Deadline, T)> {
         let is_scheduled = match (self.first_ready(), self.keys.first()) {
             (Some((ready, _)), Some(key)) => *key < ready,
@@ -142,7 +142,7 @@ impl<T> Ordered<T> {
         } else {
             self.ready.pop_first()?
         };
-        self.forget_expiry(seq, entry.expires);
+        self.remove_expiry(seq, entry.expires);
         Some(entry.into_parts(seq))
     }
 
@@ -152,7 +152,7 @@ impl<T> Ordered<T> {
         Some(&entry.item)
     }
 
-    /// Takes the message with the number `seq` out.
+    /// Removes the message with the number `seq`.
     pub(crate) fn remove(&mut self, seq: u64) -> Option<(Key, Deadline, T)> {
         let entry = if let Some(entry) = self.ready.remove(seq) {
             entry
@@ -163,11 +163,11 @@ impl<T> Ordered<T> {
             self.uncount(Key { due, seq });
             entry
         };
-        self.forget_expiry(seq, entry.expires);
+        self.remove_expiry(seq, entry.expires);
         Some(entry.into_parts(seq))
     }
 
-    /// Takes out one message that has expired at `now`, if there is any, wherever it is.
+    /// Removes a message that has expired at `now`, if there is one, from any position.
     pub(crate) fn pop_expired(&mut self, now: SystemTime) -> Option<(Key, T)> {
         if !self.next_expiry.has_come(now) {
             return None;
@@ -183,7 +183,7 @@ impl<T> Ordered<T> {
         !self.expiring.is_empty()
     }
 
-    /// Whether all messages were due when they came.
+    /// Whether all messages were due when they arrived.
     #[inline]
     pub(crate) fn is_unscheduled(&self) -> bool {
         self.keys.is_empty()
@@ -195,8 +195,8 @@ impl<T> Ordered<T> {
         self.next_expiry
     }
 
-    /// Counts messages that have fallen due at `now`, a bounded number in one step; returns whether
-    /// there may be more.
+    /// Counts messages that have fallen due at `now`, a bounded number in each call; returns
+    /// whether there may be more.
     #[inline]
     pub(crate) fn count_to(&mut self, now: SystemTime) -> bool {
         !self.keys.is_empty() && self.count_scheduled(now)
@@ -209,12 +209,12 @@ impl<T> Ordered<T> {
         }
         let from = self.counted_to.map_or(Unbounded, Excluded);
         let (mut found, mut reached) = (0_usize, None);
-        for key in self.keys.range((from, Included(last))).take(MOST_COUNTED) {
+        for key in self.keys.range((from, Included(last))).take(MAX_COUNTED) {
             found = found.saturating_add(1);
             reached = Some(*key);
         }
         self.due_count = self.due_count.saturating_add(found);
-        let is_all = found < MOST_COUNTED;
+        let is_all = found < MAX_COUNTED;
         self.counted_to = if is_all { Some(last) } else { reached };
         !is_all
     }
@@ -225,7 +225,7 @@ impl<T> Ordered<T> {
         self.ready.len().saturating_add(self.due_count)
     }
 
-    /// When the first message falls due of those that are not due at `now`.
+    /// When the next message falls due, among those that are not due at `now`.
     pub(crate) fn next_due(&self, now: SystemTime) -> Option<Deadline> {
         let first = self.keys.first()?;
         if !first.due.has_come(now) {
@@ -258,7 +258,7 @@ impl<T> Ordered<T> {
         }
     }
 
-    fn forget_expiry(&mut self, seq: u64, expires: Deadline) {
+    fn remove_expiry(&mut self, seq: u64, expires: Deadline) {
         if let Deadline::At(time) = expires {
             self.expiring.remove(&(time, seq));
             let first = self.expiring.first();

@@ -1,4 +1,4 @@
-//! A map by number that never moves more than a block of neighbours.
+//! A map by number, no operation of which moves more than a block of neighbours.
 //!
 //! Pure: no lock, no clock.
 
@@ -12,35 +12,36 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// How many neighbouring numbers share a block.
 const BLOCK: u64 = 64;
-/// The most values of a block.
+/// The maximum number of values in a block.
 const BLOCK_LEN: usize = 64;
 
 /// A map by number, for numbers that mostly ascend and are removed in any order.
 ///
-/// Up to 64 neighbours share a block. The first and the last block are at hand, so that to append
-/// and to take the first costs the same however large the map is; the others are in a tree. No
-/// operation moves more than a block and a path of the tree, however far apart the numbers are. A
-/// hash table moves everything at once when it grows, and a ring keeps slots for what was removed.
+/// Up to 64 neighbours share a block. The first and the last block are stored directly, so that the
+/// cost of appending and of removing the first value does not depend on the size of the map; the
+/// others are in a tree. No operation moves more than a block and a path of the tree, however far
+/// apart the numbers are. A hash table moves everything at once when it grows, and a ring keeps
+/// slots for removed values.
 ///
 /// Memory follows the number of values: those of a block in the tree take at most twice their own
-/// size. The last block keeps its memory for the numbers to come, and a quarter when it is empty.
+/// size. The last block keeps its memory for the next numbers, or a quarter of it when it is empty.
 #[derive(Debug)]
 pub(crate) struct SeqMap<T> {
-    /// The first block and its number. Empty only if the tree is, too.
+    /// The first block and its number. It is empty only if the tree is empty.
     front: (u64, Block<T>),
     /// The blocks between the first and the last, by number. None is empty.
     middle: BTreeMap<u64, Block<T>>,
     /// The last block and its number. It may be empty, and it may be the only one.
     back: (u64, Block<T>),
-    /// The memory of a block that has emptied, for the next one. None without blocks in the tree.
+    /// The memory of a block that has become empty, for the next one. Empty if the tree is.
     spare: VecDeque<T>,
     len: usize,
 }
 
-/// The values of those numbers that give the number of the block when divided by 64.
+/// The values whose number divided by 64 is the number of the block.
 #[derive(Debug)]
 struct Block<T> {
-    /// One bit for each number that has a value.
+    /// A bit for each number that has a value.
     present: u64,
     /// In the order of their numbers.
     values: VecDeque<T>,
@@ -96,7 +97,7 @@ impl<T> SeqMap<T> {
         Some((block.first_number(*at), block.values.front()?))
     }
 
-    /// Inserts a value; returns the one that had this number before.
+    /// Inserts a value; returns the previous value with this number.
     pub(crate) fn insert(&mut self, number: u64, value: T) -> Option<T> {
         let at = number / BLOCK;
         let before = self.block_for(at).insert(number, value);
@@ -120,7 +121,7 @@ impl<T> SeqMap<T> {
             if block.is_empty() {
                 self.middle.remove(&at);
             } else {
-                block.fit();
+                block.shrink();
             }
             value
         };
@@ -152,14 +153,14 @@ impl<T> SeqMap<T> {
         blocks.flat_map(|(at, block)| numbers(at, block.present).zip(&block.values))
     }
 
-    /// All values with their numbers, in order. Frees each block as it goes on to the next.
+    /// All values with their numbers, in order. Each block is freed before the next one is read.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (u64, T)> {
         let [front, back] = [self.front, self.back].map(iter::once);
         let blocks = front.chain(self.middle).chain(back);
         blocks.flat_map(|(at, block)| numbers(at, block.present).zip(block.values))
     }
 
-    /// The block with this number, which may be a new one.
+    /// The block with this number, which is created if it is missing.
     fn block_for(&mut self, at: u64) -> &mut Block<T> {
         if at > self.back.0 {
             self.open_back(at);
@@ -186,12 +187,12 @@ impl<T> SeqMap<T> {
             return;
         }
         let mut values = core::mem::take(&mut self.spare);
-        // It is likely to hold as many as the one before it.
+        // The block is likely to get as many values as the one before it.
         values.reserve_exact(self.back.1.values.capacity());
         let block = Block { present: 0, values };
         let mut before = core::mem::replace(&mut self.back, (at, block));
         if self.front.1.is_empty() {
-            before.1.fit();
+            before.1.shrink();
             self.front = before;
         } else {
             self.put_in_middle(before);
@@ -199,7 +200,7 @@ impl<T> SeqMap<T> {
     }
 
     fn put_in_middle(&mut self, (at, mut block): (u64, Block<T>)) {
-        block.fit();
+        block.shrink();
         self.middle.insert(at, block);
     }
 
@@ -211,7 +212,7 @@ impl<T> SeqMap<T> {
         }
     }
 
-    /// Puts the first block of the tree where the first block was, if that is empty.
+    /// Replaces the first block with the first one of the tree, if it is empty.
     fn refill_front(&mut self) {
         if self.front.1.is_empty() {
             let next = self.middle.pop_first();
@@ -242,7 +243,7 @@ impl<T> Block<T> {
         (self.present & bit != 0).then(|| self.index_of(bit))
     }
 
-    /// How many values have a lower number than that of the bit.
+    /// The number of values with a lower number than that of the bit.
     fn index_of(&self, bit: u64) -> usize {
         let below = self.present & (bit - 1);
         usize::try_from(below.count_ones()).unwrap_or(BLOCK_LEN)
@@ -252,7 +253,8 @@ impl<T> Block<T> {
         self.present == 0
     }
 
-    /// The lowest number that has a value, in the block at `at`; any number if none has.
+    /// The lowest number that has a value, if this is the block `at`. Any number if the block is
+    /// empty.
     fn first_number(&self, at: u64) -> u64 {
         at * BLOCK + u64::from(self.present.trailing_zeros()) % BLOCK
     }
@@ -298,19 +300,20 @@ impl<T> Block<T> {
         }
     }
 
-    /// Frees memory if half of it or more is not needed.
-    fn fit(&mut self) {
+    /// Frees spare memory if it is at least half of all.
+    fn shrink(&mut self) {
         if self.values.len() <= self.values.capacity() / 2 {
             self.values.shrink_to_fit();
         }
     }
 }
 
+/// The bit of a number in its block.
 fn bit(number: u64) -> u64 {
     1 << (number % BLOCK)
 }
 
-/// The numbers that have a value in the block at `at`.
+/// The numbers that have a value in the block `at`.
 fn numbers(at: u64, present: u64) -> impl Iterator<Item = u64> {
     let bits = (0..BLOCK).filter(move |number| present & bit(*number) != 0);
     bits.map(move |number| at * BLOCK + number)

@@ -1,4 +1,4 @@
-//! The only place that chooses between `std` and `loom`.
+//! Synchronization primitives: the only module that chooses between `std` and `loom`.
 
 #[cfg(not(loom))]
 use std::sync as imp;
@@ -11,10 +11,10 @@ use std::sync::TryLockError;
 pub(crate) use imp::MutexGuard;
 pub(crate) use imp::atomic::{AtomicU64, Ordering};
 
-/// A mutex that is entered even where a panic has poisoned it.
+/// A mutex that ignores poisoning.
 ///
-/// What stands behind it is changed in steps that cannot panic between two valid states, so a
-/// poisoned lock says only that some caller's thread died while it held the lock.
+/// What it protects is changed in steps that cannot panic between two valid states, so the data is
+/// valid even if a thread has panicked while it held the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(imp::Mutex<T>);
 

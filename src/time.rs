@@ -1,4 +1,4 @@
-//! The two kinds of time: wall-clock time, and elapsed time.
+//! The two kinds of time: wall-clock time and elapsed time.
 
 mod deadline;
 mod fake;
@@ -20,14 +20,14 @@ pub(crate) use rearm::poll_again_after;
 pub use system::SystemClock;
 pub use thread::ThreadTicker;
 
-/// The longest wait that a [`Ticker`] is armed for; longer ones are armed again.
+/// The maximum time that a stream arms its [`Ticker`] for. For a longer wait it arms again.
 pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Wall-clock time: timestamps, due times and expiry.
+/// Wall-clock time, for due times, expiry and timestamps.
 ///
-/// A hub holds its clock as `Arc<dyn Clock>`, so that no public type has a clock parameter. The
-/// default is [`SystemClock`](crate::SystemClock); tests use [`FakeClock`](crate::FakeClock). A
-/// shared clock, `Arc<C>` or `&'static C`, is a clock too.
+/// A queue or topic stores its clock as `Arc<dyn Clock>`, so that no public type has a type
+/// parameter for it. The default is [`SystemClock`]; tests use
+/// [`FakeClock`]. `Arc<C>` and `&'static C` implement `Clock` if `C` does.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 /// use std::time::{Duration, SystemTime};
 /// use sse_queue::{Clock, FakeClock};
 ///
-/// /// A clock that runs an hour late.
+/// /// A clock that is an hour behind another one.
 /// struct HourLate<C>(C);
 ///
 /// impl<C: Clock> Clock for HourLate<C> {
@@ -48,21 +48,21 @@ pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 /// assert_eq!(HourLate(clock).now(), SystemTime::UNIX_EPOCH + Duration::from_secs(3600));
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The current wall-clock time. It never decreases.
+    /// Returns the current wall-clock time. It never decreases.
     fn now(&self) -> SystemTime;
 }
 
-/// Elapsed time, and a wake-up after a given amount of it: pacing, keep-alive, due messages.
+/// Elapsed time, and a timer on it, for pacing, keep-alive and due messages.
 ///
-/// Each stream owns one. [`ThreadTicker`](crate::ThreadTicker) works under any executor or none;
-/// [`FakeClock::ticker`](crate::FakeClock::ticker) makes those for tests. References to tickers and
-/// boxed ones are tickers too, so a handler that must work with both can take a
-/// `Pin<Box<dyn Ticker + Send>>`.
+/// Each stream owns a ticker. [`ThreadTicker`] works with any executor, or
+/// without one; [`FakeClock::ticker`] returns tickers for tests.
+/// References to tickers and boxed tickers are tickers too, so a handler that must work with both
+/// can take a `Pin<Box<dyn Ticker + Send>>`.
 ///
-/// # On the timer of a runtime
+/// # Using the timer of a runtime
 ///
-/// A few lines put a ticker on a runtime's own timer, here tokio's. It follows tokio's time even
-/// while that is paused.
+/// A ticker can use a runtime's timer, here tokio's. It follows tokio's time even while that is
+/// paused.
 ///
 /// ```
 /// use std::pin::Pin;
@@ -128,18 +128,19 @@ pub trait Clock: Send + Sync + 'static {
 /// assert!(Pin::new(&mut ticker).poll_tick(&mut cx).is_pending(), "once per arming");
 /// ```
 pub trait Ticker {
-    /// Time since an origin that the ticker chooses. It never decreases.
+    /// Returns the time since an origin that the ticker chooses. It never decreases.
     fn now(&self) -> Duration;
 
-    /// Arms the tick for `after` from now, in place of the one armed before; `None` disarms.
+    /// Arms the ticker for `after` from now, which replaces the previous tick; `None` disarms it.
     ///
-    /// Streams arm for at most a day, and again for the rest of a longer wait. They poll after they
-    /// have armed.
+    /// Streams arm for at most a day at once, and again for the rest of a longer wait. They always
+    /// poll after arming.
     fn arm(self: Pin<&mut Self>, after: Option<Duration>);
 
-    /// Ready once per arming, when the tick is due. Pending while none is armed.
+    /// Returns `Ready` once per arming, when the tick is due. Pending while the ticker is not
+    /// armed.
     ///
-    /// While it is pending, the waker of the latest poll is woken when the tick is due.
+    /// If this returns `Pending`, the waker of the latest poll is woken when the tick is due.
     fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -197,13 +198,13 @@ impl<P: DerefMut<Target: Ticker>> Ticker for Pin<P> {
     }
 }
 
-/// The sum, or the latest time there is.
+/// The sum, or the latest time that `SystemTime` can represent.
 pub(crate) fn saturating_add(time: SystemTime, after: Duration) -> SystemTime {
     if let Some(sum) = time.checked_add(after) {
         return sum;
     }
-    // `SystemTime` does not name its latest value, so walk up to it: what is left to go is always
-    // less than `step`, which is halved, rounded up, until it is one nanosecond.
+    // `SystemTime` has no constant for its latest value, so approach it: the remaining distance is
+    // always less than `step`, which is halved, rounded up, until it is one nanosecond.
     let (mut latest, mut step) = (time, after);
     while step > Duration::from_nanos(1) {
         step = step.saturating_sub(step.checked_div(2).unwrap_or_default());
@@ -216,8 +217,8 @@ pub(crate) fn saturating_add(time: SystemTime, after: Duration) -> SystemTime {
 mod tests {
     use super::*;
 
-    /// Arms and waits for the tick on whatever is a ticker.
-    fn ticks(clock: &FakeClock, mut ticker: impl Ticker + Unpin) {
+    /// Arms any ticker and polls it until the tick.
+    fn assert_ticks(clock: &FakeClock, mut ticker: impl Ticker + Unpin) {
         let mut cx = Context::from_waker(core::task::Waker::noop());
         let start = ticker.now();
         Pin::new(&mut ticker).arm(Some(Duration::from_secs(1)));
@@ -230,16 +231,16 @@ mod tests {
     #[test]
     fn references_and_boxes_of_tickers_are_tickers() {
         let clock = FakeClock::new();
-        ticks(&clock, clock.ticker());
-        ticks(&clock, Box::new(clock.ticker()));
-        ticks(&clock, Box::pin(clock.ticker()));
+        assert_ticks(&clock, clock.ticker());
+        assert_ticks(&clock, Box::new(clock.ticker()));
+        assert_ticks(&clock, Box::pin(clock.ticker()));
         let mut ticker = clock.ticker();
-        ticks(&clock, Pin::new(&mut ticker));
-        ticks(&clock, &mut ticker as &mut (dyn Ticker + Unpin));
+        assert_ticks(&clock, Pin::new(&mut ticker));
+        assert_ticks(&clock, &mut ticker as &mut (dyn Ticker + Unpin));
         let dynamic: Box<dyn Ticker + Send + Unpin> = Box::new(clock.ticker());
-        ticks(&clock, dynamic);
+        assert_ticks(&clock, dynamic);
         let dynamic: Pin<Box<dyn Ticker + Send>> = Box::pin(clock.ticker());
-        ticks(&clock, dynamic);
+        assert_ticks(&clock, dynamic);
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub enum EventError {
         at: usize,
     },
     /// The event has no data, so a client would never dispatch it.
-    #[error("{field} goes with data alone, not with a comment or a reconnection time")]
+    #[error("{field} needs data, which a comment or a reconnection time does not have")]
     NoData {
         /// The field that was refused.
         field: Field,

@@ -9,6 +9,7 @@ use crate::event::{Event, Field, Fields, value_of};
 /// needs no allocation.
 const HEADROOM: usize = 80;
 
+/// A frame and its buffer.
 #[derive(Clone)]
 pub(super) enum Wire {
     /// The frame is `buf[start..]`. It ends where the buffer ends, and fields are put in front of
@@ -19,6 +20,8 @@ pub(super) enum Wire {
 }
 
 impl Wire {
+    /// The frame. Copies nothing if the buffer has no spare capacity.
+    #[inline]
     pub(super) fn into_frame(self) -> Bytes {
         match self {
             Self::Own { buf, start } => {
@@ -59,6 +62,7 @@ impl Event {
     }
 
     /// The encoded frame.
+    #[inline]
     pub(crate) fn frame(&self) -> &[u8] {
         match &self.wire {
             Wire::Own { buf, start } => buf.get(*start..).unwrap_or_default(),
@@ -138,16 +142,16 @@ impl Event {
         if !self.fields.remove(field) {
             return;
         }
-        let mut kept = Vec::with_capacity(self.frame().len().saturating_add(HEADROOM));
-        kept.resize(HEADROOM, 0);
+        let mut buf = Vec::with_capacity(self.frame().len().saturating_add(HEADROOM));
+        buf.resize(HEADROOM, 0);
         let rest = lines(self.frame()).filter(|line| value_of(line, field).is_none());
         for line in rest {
-            kept.extend_from_slice(line);
-            kept.push(b'\n');
+            buf.extend_from_slice(line);
+            buf.push(b'\n');
         }
-        kept.extend_from_slice(if self.has_data { b"\n" } else { b"" });
+        buf.extend_from_slice(if self.has_data { b"\n" } else { b"" });
         self.wire = Wire::Own {
-            buf: kept,
+            buf,
             start: HEADROOM,
         };
     }

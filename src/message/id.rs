@@ -1,4 +1,4 @@
-//! Ids of messages: `EPOCH-SEQ`.
+//! The ids that queues and topics issue: `EPOCH-NUMBER`.
 
 use core::fmt;
 use core::hash::BuildHasher;
@@ -11,16 +11,18 @@ use thiserror::Error;
 
 use crate::event::Decimal;
 
-const LONGEST_EPOCH: usize = 16;
-/// At least an epoch, a hyphen, a letter and twenty digits: 38.
-const LONGEST: usize = 40;
-/// So many bytes are checked at a time: see [`Id::as_str`].
+/// The maximum length of an epoch.
+const MAX_EPOCH_LEN: usize = 16;
+/// The maximum length of an issued id, at least 38: an epoch, a hyphen, a letter and twenty digits.
+const MAX_LEN: usize = 40;
+/// The number of bytes that are checked at once: see [`Id::as_str`].
 const BLOCK: usize = 16;
 
-/// Distinguishes the numbers of one hub from those of another, including after a restart.
+/// Distinguishes the numbers of one queue or topic from those of another, including after a
+/// restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Epoch {
-    text: [u8; LONGEST_EPOCH],
+    text: [u8; MAX_EPOCH_LEN],
     len: usize,
 }
 
@@ -40,16 +42,16 @@ pub(crate) struct Epoch {
 pub struct EpochError;
 
 impl Epoch {
-    /// An epoch that no other hub has, in this process or another. It is not secret.
+    /// An epoch that no other queue or topic has, in this process or another. It is not secret.
     ///
-    /// The hasher's seeds differ by process, the counter by queue, and `now` by restart should the
-    /// seeds ever repeat.
+    /// The hasher's seeds differ between processes, the counter differs within a process, and `now`
+    /// differs after a restart in case the seeds repeat.
     pub(crate) fn unique(now: SystemTime) -> Self {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
 
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let mut rest = RandomState::new().hash_one((now, count));
-        let mut text = [0; LONGEST_EPOCH];
+        let mut text = [0; MAX_EPOCH_LEN];
         // Twelve digits of base 36: 62 bits.
         for slot in text.iter_mut().take(12) {
             let digit = u8::try_from(rest % 36).unwrap_or_default();
@@ -66,7 +68,7 @@ impl Epoch {
             return Err(EpochError);
         }
         let mut epoch = Self {
-            text: [0; LONGEST_EPOCH],
+            text: [0; MAX_EPOCH_LEN],
             len: text.len(),
         };
         let slot = epoch.text.get_mut(..text.len()).ok_or(EpochError)?;
@@ -83,15 +85,16 @@ impl Epoch {
         self.write(b"-", seq)
     }
 
-    /// The id of a message that is not in the log yet, from a series of its own.
+    /// The id of a scheduled message of a topic. These have numbers of their own.
     pub(crate) fn delayed_id(&self, seq: u64) -> Id {
         self.write(b"-d", seq)
     }
 
     fn write<const N: usize>(&self, mark: &[u8; N], number: u64) -> Id {
         let digits = Decimal::new(number);
-        let mut text = Aligned([0; LONGEST]);
-        // The whole array, whose length is known here: what follows is written over its zeros.
+        let mut text = Aligned([0; MAX_LEN]);
+        // The length of the whole array is known at compile time. What follows overwrites its
+        // zeros.
         put(&mut text, 0, &self.text);
         put(&mut text, self.len, mark);
         let start = self.len.saturating_add(N);
@@ -103,7 +106,7 @@ impl Epoch {
         })
     }
 
-    /// The number of an id of this epoch, written as [`id`](Self::id) writes it.
+    /// The number in an id of this epoch, if [`id`](Self::id) could have issued it.
     pub(crate) fn seq(&self, id: &str) -> Option<u64> {
         match self.read(id) {
             Read::Numbered(seq) => Some(seq),
@@ -111,7 +114,7 @@ impl Epoch {
         }
     }
 
-    /// Parses an id that anybody may have written. Numbers saturate.
+    /// Parses an id, which may come from a client. Numbers saturate.
     pub(crate) fn read(&self, id: &str) -> Read {
         let Some((epoch, is_delayed, digits)) = parts(id) else {
             return Read::Other;
@@ -124,7 +127,7 @@ impl Epoch {
         }
     }
 
-    /// The length of the longest line that sets an id of this epoch.
+    /// The maximum length of a line that sets an id of this epoch.
     pub(crate) fn longest_line(&self) -> usize {
         const AROUND: usize = "id: -d18446744073709551615\n".len();
         AROUND.saturating_add(self.len)
@@ -136,7 +139,7 @@ pub(crate) fn epoch_of(id: &str) -> Option<&str> {
     parts(id).map(|(epoch, ..)| epoch)
 }
 
-/// Splits an id of any hub: its epoch, whether it was given before its message entered the log, and
+/// Splits an id of any hub: its epoch, whether it was assigned before its message entered the log, and
 /// its digits.
 fn parts(id: &str) -> Option<(&str, bool, &str)> {
     let (epoch, rest) = id.split_once('-')?;
@@ -148,7 +151,7 @@ fn parts(id: &str) -> Option<(&str, bool, &str)> {
     is_id.then_some((epoch, delayed.is_some(), digits))
 }
 
-/// The meaning of an id.
+/// A parsed id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// `EPOCH-SEQ` of this epoch.
@@ -161,13 +164,13 @@ pub(crate) enum Read {
     Other,
 }
 
-/// The text of an id, without an allocation where it was issued here.
+/// The text of an id. An issued id needs no allocation.
 #[derive(Clone)]
 pub(crate) struct Id(Text);
 
 #[derive(Clone)]
 enum Text {
-    /// ASCII; zeros follow.
+    /// ASCII, padded with zeros.
     Issued {
         text: Aligned,
         len: u8,
@@ -175,10 +178,10 @@ enum Text {
     Own(Arc<str>),
 }
 
-/// Aligned, so that it is checked a word at a time.
+/// Aligned, so that it can be checked a word at a time.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
-struct Aligned([u8; LONGEST]);
+struct Aligned([u8; MAX_LEN]);
 
 fn put(text: &mut Aligned, at: usize, part: &[u8]) {
     let end = at.saturating_add(part.len());
@@ -192,7 +195,7 @@ impl Id {
         Self(Text::Own(id))
     }
 
-    /// Without the check that it is text, which costs as much as writing it.
+    /// The bytes of the text, without the check for UTF-8, which costs as much as writing them.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Text::Issued { text, len } => text.0.get(..usize::from(*len)).unwrap_or_default(),
@@ -205,8 +208,8 @@ impl Id {
             Text::Issued { text, len } => (&text.0, usize::from(*len)),
             Text::Own(id) => return id,
         };
-        // Whole blocks are checked five times as fast as what is left of one.
-        let blocks = len.next_multiple_of(BLOCK).min(LONGEST);
+        // Whole blocks are checked five times as fast as a partial one.
+        let blocks = len.next_multiple_of(BLOCK).min(MAX_LEN);
         let text = text.get(..blocks).unwrap_or_default();
         let text = core::str::from_utf8(text).unwrap_or_default();
         text.get(..len).unwrap_or_default()
@@ -241,8 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn an_issued_id_reads_the_same_whatever_its_length() {
-        for len in 1..=LONGEST_EPOCH {
+    fn issued_ids_of_any_length_have_the_right_text() {
+        for len in 1..=MAX_EPOCH_LEN {
             let epoch = Epoch::new(&"abcdefghijklmn09"[..len]).unwrap();
             for number in (0..20).map(|digits| 10_u64.pow(digits)) {
                 let (id, delayed) = (epoch.id(number), epoch.delayed_id(number));
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ids_as_written_here_have_a_number() {
+    fn only_ids_that_could_have_been_issued_have_a_number() {
         let epoch = Epoch::new("a").unwrap();
         for id in ["", "a", "a-", "a-01", "a-+1", "b-1", "a-1 ", "a--1", "a-d1"] {
             assert_eq!(epoch.seq(id), None, "{id}");
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_tells_whose_an_id_is() {
+    fn an_id_is_parsed_by_its_epoch_and_form() {
         let epoch = Epoch::new("a1").unwrap();
         assert_eq!(epoch.delayed_id(7).as_str(), "a1-d7");
         assert_eq!(epoch.read("a1-d7"), Read::Delayed(7));

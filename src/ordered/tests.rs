@@ -33,7 +33,7 @@ fn the_order_is_due_time_then_arrival() {
 }
 
 #[test]
-fn a_message_that_comes_back_has_its_former_position() {
+fn a_message_that_is_inserted_again_has_its_former_position() {
     let mut store = Ordered::default();
     for seq in 0..4 {
         store.insert(key(1, seq), Deadline::Never, seq, at(1));
@@ -65,7 +65,7 @@ fn removal_works_in_both_parts_and_only_once() {
 }
 
 #[test]
-fn what_is_due_is_counted_in_bounded_steps_whatever_comes_and_goes() {
+fn due_messages_are_counted_in_bounded_steps_whatever_is_added_or_removed() {
     let mut store = Ordered::default();
     for seq in 0..1_000 {
         store.insert(key(10 + seq % 7, seq), Deadline::Never, seq, at(1));
@@ -85,8 +85,8 @@ fn what_is_due_is_counted_in_bounded_steps_whatever_comes_and_goes() {
     assert_eq!((store.due(), store.len()), (999, 999));
 }
 
-/// Bytes of memory for each message, beside the 64 of its item. At 1 s, when they arrive, those are
-/// scheduled that fall due later. All but every `keeps`-th are removed again.
+/// The memory of each message in bytes, in addition to the 64 of its item. Messages arrive at 1 s
+/// and are scheduled if they fall due later. Afterwards all but every `keeps`-th are removed.
 fn overhead(due: fn(u64) -> u64, expires: bool, keeps: u64) -> usize {
     const COUNT: u64 = 32_768;
 
@@ -109,7 +109,7 @@ fn overhead(due: fn(u64) -> u64, expires: bool, keeps: u64) -> usize {
 }
 
 #[test]
-fn a_message_takes_as_much_memory_beside_its_item_as_is_stated() {
+fn a_message_takes_the_documented_memory_in_addition_to_its_item() {
     let due = |_| 1;
     let in_order = |seq| 2 + seq;
     let shuffled = |seq| 2 + seq * 7_919 % 32_768;
@@ -120,7 +120,7 @@ fn a_message_takes_as_much_memory_beside_its_item_as_is_stated() {
         (135, in_order, true, 1),
         (85, shuffled, false, 1),
         (130, shuffled, true, 1),
-        // Half of the neighbours have left, and nearly all.
+        // Half of the neighbours have been removed, and nearly all.
         (40, due, false, 2),
         (80, shuffled, false, 2),
         (140, due, false, 100),
@@ -142,7 +142,7 @@ fn an_empty_store_keeps_the_memory_of_half_a_block() {
         }
         while store.pop().is_some() {}
     });
-    // A quarter of a block for the due, one for the scheduled, and a node of each tree.
+    // A quarter of a block for due messages, one for scheduled ones, and a node of each tree.
     let kept = usize::try_from(memory.bytes_current).unwrap();
     assert!(
         kept <= 16 * 2 * size_of::<Entry<[u64; 8]>>() + 2_000,
@@ -152,10 +152,10 @@ fn an_empty_store_keeps_the_memory_of_half_a_block() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Numbers between this one and the last, how far ahead it is due, and how long it lasts.
+    /// The numbers between this one and the last, the time until it is due, and its lifetime.
     Insert(u64, u64, Option<u64>),
     Pop,
-    /// A message that was popped comes back.
+    /// A message that was popped is inserted again.
     Return(usize),
     Remove(usize),
     Expire,
@@ -255,7 +255,7 @@ proptest! {
 }
 
 #[test]
-fn removal_leaves_no_memory_behind_a_head_that_stays() {
+fn removal_frees_memory_even_if_the_first_message_stays() {
     let mut store = Ordered::default();
     store.insert(key(1, 0), Deadline::Never, 0, at(1));
     for seq in 1..100_000 {
@@ -285,7 +285,7 @@ fn removal_in_any_order_keeps_the_rest_in_order() {
 }
 
 #[test]
-fn the_expired_come_out_from_anywhere() {
+fn expired_messages_are_removed_from_any_position() {
     let mut store = Ordered::default();
     for (seq, due, expires) in [(0, 1, 9), (1, 1, 3), (2, 50, 2), (3, 1, 3)] {
         store.insert(key(due, seq), Deadline::At(at(expires)), seq, at(1));

@@ -9,10 +9,10 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A number so far above the highest.
+    /// A number this far above the highest one.
     Append(u64),
     Insert(u64),
-    /// One of those that are there.
+    /// One of the numbers that have a value.
     Remove(usize),
     PopFirst,
 }
@@ -30,7 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..400)
 }
 
-/// What holds after each step.
+/// Checks the invariants after each step.
 fn assert_sound(map: &SeqMap<String>, oracle: &BTreeMap<u64, String>) {
     assert_eq!(map.len(), oracle.len());
     assert_eq!(map.is_empty(), oracle.is_empty());
@@ -57,7 +57,7 @@ fn assert_sound(map: &SeqMap<String>, oracle: &BTreeMap<u64, String>) {
     }
 }
 
-/// For how many values the blocks have memory.
+/// The total capacity of the blocks.
 fn capacity(map: &SeqMap<u64>) -> usize {
     let blocks = map.middle.values().chain([&map.front.1, &map.back.1]);
     let values = blocks.map(|block| &block.values).chain([&map.spare]);
@@ -120,7 +120,7 @@ fn the_highest_numbers_fit() {
 }
 
 #[test]
-fn capacity_shrinks_with_the_values_in_whatever_order_they_leave() {
+fn capacity_shrinks_with_the_values_in_any_order_of_removal() {
     const COUNT: u64 = 100_000;
 
     for step in [1, 7_919, COUNT - 1] {
@@ -140,11 +140,11 @@ fn capacity_shrinks_with_the_values_in_whatever_order_they_leave() {
 }
 
 #[test]
-fn numbers_that_are_far_apart_take_the_capacity_of_one_each() {
+fn numbers_that_are_far_apart_take_capacity_for_one_value_each() {
     let mut map = SeqMap::default();
     for number in 0..1_000 {
         map.insert(number << 40, number);
-        // A crowd comes and goes in between.
+        // Many more are added and removed in between.
         for more in 1..20 {
             map.insert((number << 40) + more, number);
         }
@@ -157,7 +157,7 @@ fn numbers_that_are_far_apart_take_the_capacity_of_one_each() {
 }
 
 #[test]
-fn a_map_that_one_value_passes_through_at_a_time_keeps_its_block() {
+fn a_map_with_one_value_at_a_time_keeps_its_block() {
     let mut map = SeqMap::default();
     for number in 0..1_000 {
         map.insert(number, number);

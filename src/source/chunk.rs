@@ -1,10 +1,10 @@
-//! Frames that go out together.
+//! Frames that are sent as one chunk.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::source::Limit;
 
-/// Whole frames, gathered within a [`Limit`].
+/// Whole frames, collected within a [`Limit`].
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     first: Option<Bytes>,
@@ -21,17 +21,18 @@ impl Chunk {
         usize::from(!self.is_empty()).saturating_add(self.rest.len())
     }
 
-    /// Whether there may be one more frame, whatever its size.
+    /// Whether the limit on messages allows another frame.
     pub(crate) fn has_place(&self, limit: Limit) -> bool {
         self.is_empty() || self.rest.len().saturating_add(1) < limit.messages
     }
 
-    /// Whether it is smaller than a chunk may be.
+    /// Whether the limit on bytes has not been reached.
     pub(crate) fn has_bytes_left(&self, limit: Limit) -> bool {
         self.is_empty() || self.bytes < limit.bytes
     }
 
-    /// Whether this frame fits. The first one always does: a larger frame goes alone.
+    /// Whether this frame fits. The first one always does, so that a frame above the limit is sent
+    /// alone.
     pub(crate) fn fits(&self, frame: &Bytes, limit: Limit) -> bool {
         self.is_empty() || self.bytes.saturating_add(frame.len()) <= limit.bytes
     }
@@ -44,7 +45,7 @@ impl Chunk {
         }
     }
 
-    /// One frame is passed on as it is; several are copied together.
+    /// Joins the frames into one buffer. A single frame is not copied.
     pub(crate) fn join(self) -> Option<Bytes> {
         if self.rest.is_empty() {
             return self.first;
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_single_frame_is_passed_on_uncopied() {
+    fn a_single_frame_is_not_copied() {
         let frame = Bytes::from(vec![1, 2, 3]);
         let mut chunk = Chunk::default();
         chunk.push(frame.clone());
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_larger_than_the_limit_goes_alone() {
+    fn a_frame_above_the_limit_is_sent_alone() {
         let limit = Limit::new(4, 3);
         let mut chunk = Chunk::default();
         assert!(chunk.fits(&Bytes::from_static(b"12345"), limit));

@@ -1,9 +1,9 @@
-//! A point in the world's time, or never.
+//! A point in wall-clock time, or never.
 
 use core::time::Duration;
 use std::time::SystemTime;
 
-/// A point in the world's time, or never.
+/// A point in wall-clock time, or never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {
     At(SystemTime),
@@ -11,7 +11,7 @@ pub(crate) enum Deadline {
 }
 
 impl Deadline {
-    /// Later by `time`; what overflows is never.
+    /// The deadline that is later by `time`; never, if that overflows.
     pub(crate) fn plus(self, time: Duration) -> Self {
         match self {
             Self::At(at) => at.checked_add(time).map_or(Self::Never, Self::At),
@@ -19,6 +19,7 @@ impl Deadline {
         }
     }
 
+    /// Whether the deadline is now or earlier.
     pub(crate) fn has_come(self, now: SystemTime) -> bool {
         self <= Self::At(now)
     }
@@ -30,7 +31,7 @@ impl Deadline {
         }
     }
 
-    /// How long until then; zero where it has come.
+    /// The time until the deadline; zero if it has come.
     pub(crate) fn after(self, now: SystemTime) -> Option<Duration> {
         Some(self.time()?.duration_since(now).unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! Time for tests: one handle moves the clock and every ticker.
+//! Time for tests: one handle controls a clock and all tickers on it.
 
 mod run;
 
@@ -13,13 +13,13 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::time::timers::{Arm, Timers};
 use crate::time::{Clock, Ticker, saturating_add};
 
-/// A clock that stands still until a test moves it, and wakes what falls due on the way.
+/// A clock that stands still until a test advances it, and then wakes what falls due.
 ///
-/// Clones are handles to the same time, and [`ticker`](Self::ticker) mints tickers that run on it,
-/// so that the clock of a queue and the tickers of its streams never disagree. Nothing waits for
-/// real: a test of an hour takes as long as what happens in that hour.
+/// Clones are handles to the same time, and [`ticker`](Self::ticker) returns tickers that run on
+/// it, so the clock of a queue and the tickers of its streams always agree. Tests never wait in
+/// real time.
 ///
-/// Time beyond what the types can hold stays at the latest that they can.
+/// Times that would overflow stay at the latest that their type can represent.
 ///
 /// # Examples
 ///
@@ -46,15 +46,15 @@ pub struct FakeClock {
 }
 
 struct State {
-    world: SystemTime,
-    /// Since the clock was made. It moves only together with `world`; `world` also jumps alone.
+    wall: SystemTime,
+    /// Since the clock was created. It only moves together with `wall`, which can also jump alone.
     elapsed: Duration,
     wakes: u64,
     timers: Timers,
 }
 
 impl FakeClock {
-    /// A clock that stands at [`SystemTime::UNIX_EPOCH`].
+    /// Creates a clock that starts at [`SystemTime::UNIX_EPOCH`].
     ///
     /// # Examples
     ///
@@ -69,7 +69,7 @@ impl FakeClock {
         Self::at(SystemTime::UNIX_EPOCH)
     }
 
-    /// A clock that stands at `time`.
+    /// Creates a clock that starts at `time`.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ impl FakeClock {
     pub fn at(time: SystemTime) -> Self {
         Self {
             shared: Arc::new(Mutex::new(State {
-                world: time,
+                wall: time,
                 elapsed: Duration::ZERO,
                 wakes: 0,
                 timers: Timers::default(),
@@ -92,7 +92,7 @@ impl FakeClock {
         }
     }
 
-    /// A ticker that runs on this clock's elapsed time.
+    /// Returns a ticker that runs on this clock's elapsed time.
     ///
     /// # Examples
     ///
@@ -112,12 +112,13 @@ impl FakeClock {
         }
     }
 
-    /// Moves the world's time and the elapsed time by `by`, together.
+    /// Advances wall-clock time and elapsed time together by `by`.
     ///
-    /// The clock stops at each deadline on its way and wakes what is due there, earliest first. A
-    /// task that is polled by its waker sees the time of its deadline, and what it arms within the
-    /// rest of the way is served too. A task that is merely marked as woken is the test's to poll,
-    /// after the call; to see each tick at its time, take [`advance_to_next`](Self::advance_to_next).
+    /// The clock stops at each deadline in between and wakes what is due there, earliest first. If
+    /// a waker polls its task, the task sees the time of its deadline, and can arm ticks that are
+    /// due within the same call. If a waker only marks its task as woken, the test must poll it
+    /// after the call; to see each tick at its time, use
+    /// [`advance_to_next`](Self::advance_to_next).
     ///
     /// ```text
     /// advance(5 s)   0 ----- 2 ----- 4 -- 5
@@ -147,7 +148,7 @@ impl FakeClock {
         }
     }
 
-    /// How long until the next deadline that is armed; `None` if none is.
+    /// Returns the time until the next deadline; `None` if no ticker is armed.
     ///
     /// # Examples
     ///
@@ -169,8 +170,8 @@ impl FakeClock {
         self.state().until_next()
     }
 
-    /// Advances to the next deadline that is armed and says how far that was; `None`, and no move,
-    /// if none is.
+    /// Advances to the next deadline and returns how far that was. `None`, without advancing, if no
+    /// ticker is armed.
     ///
     /// # Examples
     ///
@@ -189,7 +190,7 @@ impl FakeClock {
     /// ```
     #[expect(
         clippy::must_use_candidate,
-        reason = "called for its effect; how far it went is often known"
+        reason = "often called only for its effect"
     )]
     pub fn advance_to_next(&self) -> Option<Duration> {
         let by = self.next_deadline()?;
@@ -197,9 +198,9 @@ impl FakeClock {
         Some(by)
     }
 
-    /// Moves the world's time alone, forwards, as a correction of the wall clock does.
+    /// Moves only wall-clock time forwards, as a correction of the wall clock does.
     ///
-    /// Nothing is woken: tickers run on elapsed time.
+    /// Nothing is woken, because tickers run on elapsed time.
     ///
     /// # Examples
     ///
@@ -214,10 +215,10 @@ impl FakeClock {
     /// ```
     pub fn jump(&self, by: Duration) {
         let mut state = self.state();
-        state.world = saturating_add(state.world, by);
+        state.wall = saturating_add(state.wall, by);
     }
 
-    /// How much time has been advanced since the clock was made: the time of its tickers.
+    /// Returns how far the clock has been advanced in total, which is the time of its tickers.
     ///
     /// # Examples
     ///
@@ -234,7 +235,8 @@ impl FakeClock {
         self.state().elapsed
     }
 
-    /// How many wake-ups the clock has caused: what an idle stream should not do, a test can count.
+    /// Returns the number of wake-ups that the clock has caused, so that a test can check that an
+    /// idle stream causes none.
     ///
     /// # Examples
     ///
@@ -271,33 +273,33 @@ impl Default for FakeClock {
 
 impl Clock for FakeClock {
     fn now(&self) -> SystemTime {
-        self.state().world
+        self.state().wall
     }
 }
 
 impl fmt::Debug for FakeClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (world, elapsed) = {
+        let (wall, elapsed) = {
             let state = self.state();
-            (state.world, state.elapsed)
+            (state.wall, state.elapsed)
         };
         f.debug_struct("FakeClock")
-            .field("now", &world)
+            .field("now", &wall)
             .field("elapsed", &elapsed)
             .finish_non_exhaustive()
     }
 }
 
 impl State {
-    /// Moves to the next deadline, at most by `left`, and fires what is due there. What is left of
-    /// the way comes back.
+    /// Advances to the next deadline, at most by `left`, and fires what is due there. Returns how
+    /// much of `left` remains.
     ///
-    /// The way is counted down, not aimed at a time, so that two threads that advance at once move
-    /// the clock by the sum.
+    /// This counts down a distance instead of aiming for a time, so that two threads that advance
+    /// at the same time move the clock by the sum.
     fn step(&mut self, left: Duration, due: &mut Vec<Waker>) -> Duration {
         let by = self.until_next().map_or(left, |until| until.min(left));
         self.elapsed = self.elapsed.saturating_add(by);
-        self.world = saturating_add(self.world, by);
+        self.wall = saturating_add(self.wall, by);
         self.timers.pop_due(self.elapsed, usize::MAX, due);
         let woken = u64::try_from(due.len()).unwrap_or(u64::MAX);
         self.wakes = self.wakes.saturating_add(woken);
@@ -310,7 +312,7 @@ impl State {
     }
 }
 
-/// A ticker on a [`FakeClock`], minted by [`FakeClock::ticker`].
+/// A ticker on a [`FakeClock`], returned by [`FakeClock::ticker`].
 ///
 /// # Examples
 ///
@@ -332,7 +334,7 @@ impl State {
 #[must_use]
 pub struct FakeTicker {
     clock: FakeClock,
-    /// The arm that has not been ready yet.
+    /// The current arm, until its tick has been returned.
     arm: Option<Arm>,
 }
 
@@ -343,7 +345,7 @@ impl Ticker for FakeTicker {
 
     fn arm(self: Pin<&mut Self>, after: Option<Duration>) {
         let this = self.get_mut();
-        let old = {
+        let displaced = {
             let mut state = this.clock.state();
             match after.and_then(|after| Timers::deadline(state.elapsed, after)) {
                 Some(deadline) => {
@@ -353,7 +355,7 @@ impl Ticker for FakeTicker {
                 None => this.arm.take().and_then(|arm| state.timers.disarm(arm)),
             }
         };
-        drop(old);
+        drop(displaced);
     }
 
     fn poll_tick(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -400,8 +402,8 @@ impl Clone for FakeTicker {
 impl Drop for FakeTicker {
     fn drop(&mut self) {
         if let Some(arm) = self.arm {
-            let old = self.clock.state().timers.disarm(arm);
-            drop(old);
+            let waker = self.clock.state().timers.disarm(arm);
+            drop(waker);
         }
     }
 }
@@ -415,6 +417,7 @@ impl fmt::Debug for FakeTicker {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 #[cfg(all(test, loom))]

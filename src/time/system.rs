@@ -7,18 +7,19 @@ use std::time::{Instant, SystemTime};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Clock, saturating_add};
 
-/// How far the wall clock may be ahead before a [`SystemClock`] follows it.
+/// How far ahead the wall clock may be before a [`SystemClock`] follows it.
 const TOLERANCE: Duration = Duration::from_millis(10);
 
-/// The world's time as the machine knows it, made never to decrease.
+/// The system's wall clock, made never to decrease.
 ///
-/// It runs on an [`Instant`] that is anchored to the [`SystemTime`] of when it was made. When the
-/// wall clock is found more than 10 ms ahead, because the machine was suspended or the clock was
-/// set, the clock follows it, in one step. It never follows the wall clock back: after a
-/// correction backwards it runs on at the pace of the `Instant`, ahead of the wall clock, until the
-/// process ends or the wall clock has caught up.
+/// It is an [`Instant`] that is anchored to the [`SystemTime`] when it was created. If the wall
+/// clock is more than 10 ms ahead, because the machine was suspended or the clock was set, this
+/// clock follows in a single step. It never follows the wall clock backwards: after such a
+/// correction it continues at the pace of the `Instant`, ahead of the wall clock, until the wall
+/// clock has caught up or the process ends.
 ///
-/// Clones share the anchor: none of them, on any thread, falls behind what another has shown.
+/// Clones share the anchor: on any thread, none of them returns an earlier time than another one
+/// has returned before.
 ///
 /// # Examples
 ///
@@ -40,12 +41,12 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock that shows the system's time.
+    /// Creates a clock that shows the system's time.
     ///
     /// # Panics
     ///
-    /// On `wasm32-unknown-unknown`, where the standard library has no clock. Implement [`Clock`] on
-    /// the host's there.
+    /// On `wasm32-unknown-unknown`, where the standard library has no clock. Implement [`Clock`]
+    /// with the host's clock there.
     ///
     /// # Examples
     ///
@@ -72,20 +73,22 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
-        // In this order: a thread that is held up in between sees the wall clock late, which does
-        // no harm. The other way round it would see it ahead, and follow it for nothing.
+        // The order matters: if the thread is suspended in between, the wall clock seems to be
+        // behind, which does no harm. In the other order it would seem to be ahead, and the clock
+        // would follow.
         let wall = SystemTime::now();
         self.anchor.read(self.started.elapsed(), wall)
     }
 }
 
-/// Ties elapsed time to the world's. Both readings come in as arguments.
+/// Ties elapsed time to wall-clock time. Both readings are arguments.
 #[derive(Debug)]
 struct Anchor {
     origin: SystemTime,
-    /// How far the wall clock has been seen ahead of `origin` plus elapsed time, in nanoseconds.
-    /// It only grows, as elapsed time does, so their sum never decreases. No other memory hangs on
-    /// it: that a later load sees no older value, which `Relaxed` gives, is enough.
+    /// How far ahead of `origin` plus elapsed time the wall clock has been, in nanoseconds.
+    ///
+    /// This and elapsed time only grow, so their sum never decreases. `Relaxed` suffices: no other
+    /// data is published through it, and a later load never sees an older value.
     ahead: AtomicU64,
 }
 
@@ -151,12 +154,12 @@ mod tests {
         assert_eq!(
             anchor.read(secs(2), EPOCH + secs(3000)),
             EPOCH + secs(3602),
-            "forwards, but still behind"
+            "the wall clock moved forwards, but is still behind"
         );
     }
 
     #[test]
-    fn a_reading_that_comes_late_undoes_no_jump() {
+    fn a_late_reading_does_not_undo_a_jump() {
         let anchor = Anchor::new(EPOCH);
         let shown = anchor.read(secs(2), EPOCH + secs(3600));
         let late = anchor.read(secs(1), EPOCH + secs(1));
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_never_decreases_whatever_the_wall_does() {
+    fn the_clock_never_decreases_whatever_the_wall_clock_does() {
         let anchor = Anchor::new(EPOCH + secs(1_000_000));
         let (mut random, mut shown) = (1_u64, EPOCH);
         for elapsed in 0..10_000 {
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_beyond_all_reason_is_survived() {
+    fn an_extreme_wall_clock_does_not_panic() {
         let anchor = Anchor::new(EPOCH);
         let latest = saturating_add(EPOCH, Duration::MAX);
         let shown = anchor.read(secs(1), latest);

@@ -16,6 +16,11 @@
 //! A batch takes all wakers of a block at once, by moving their list. If a stream becomes pending
 //! while its waker is out, the thread that gives the block back wakes it.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "counts of slots and blocks that are in memory"
+)]
+
 mod block;
 
 use core::task::Waker;
@@ -72,7 +77,7 @@ impl WaitSet {
         let from = self.first_free.min(self.blocks.len());
         let blocks = self.blocks.iter().skip(from);
         let found = blocks.take_while(|block| block.used == FULL).count();
-        self.first_free = from.saturating_add(found);
+        self.first_free = from + found;
         if self.first_free == self.blocks.len() {
             self.blocks.push(Block::default());
         }
@@ -82,7 +87,7 @@ impl WaitSet {
         let at = block.used.trailing_ones();
         block.used |= 1_u64.checked_shl(at).unwrap_or_default();
         let at = usize::try_from(at).unwrap_or_default();
-        self.first_free.saturating_mul(SLOTS).saturating_add(at)
+        self.first_free * SLOTS + at
     }
 
     /// Frees a slot; returns its waker.
@@ -114,7 +119,7 @@ impl WaitSet {
             return Some(waker);
         };
         if block.wakers.len() <= at {
-            block.wakers.resize_with(at.saturating_add(1), || None);
+            block.wakers.resize_with(at + 1, || None);
         }
         block.mark_stale(bit);
         block.wakers.get_mut(at)?.replace(waker)
@@ -140,7 +145,7 @@ impl WaitSet {
         }
         if block.pending & bit != 0 {
             block.pending &= !bit;
-            self.pending = self.pending.saturating_sub(1);
+            self.pending -= 1;
         }
         true
     }
@@ -169,7 +174,7 @@ impl WaitSet {
         block.parked &= !bit;
         if block.pending & bit != 0 {
             block.pending &= !bit;
-            self.pending = self.pending.saturating_sub(1);
+            self.pending -= 1;
         }
     }
 
@@ -204,7 +209,7 @@ impl WaitSet {
         for block in &mut self.blocks {
             let woken = which(block);
             found |= woken;
-            self.pending = self.pending.saturating_add(block.mark_pending(woken));
+            self.pending += block.mark_pending(woken);
         }
         found != 0
     }
@@ -216,7 +221,7 @@ impl WaitSet {
             return false;
         };
         let woken = block.waiting & bit;
-        self.pending = self.pending.saturating_add(block.mark_pending(woken));
+        self.pending += block.mark_pending(woken);
         woken != 0
     }
 
@@ -247,8 +252,8 @@ impl WaitSet {
             }
             let woken = lowest_bits(bits, left);
             let added = block.mark_pending(woken);
-            left = left.saturating_sub(added);
-            self.pending = self.pending.saturating_add(added);
+            left -= added;
+            self.pending += added;
         }
         left < count
     }
@@ -289,10 +294,10 @@ impl WaitSet {
             }
             if count > 0 {
                 let taken = block.take_out(self.next, is_last, &mut batch);
-                left = left.saturating_sub(taken);
-                self.pending = self.pending.saturating_sub(taken);
+                left -= taken;
+                self.pending -= taken;
             }
-            self.next = self.next.saturating_add(1);
+            self.next += 1;
         }
         batch
     }
@@ -332,7 +337,7 @@ impl WaitSet {
             self.blocks.pop();
         }
         if self.blocks.len() < self.blocks.capacity() / 8 {
-            self.blocks.shrink_to(self.blocks.len().saturating_mul(2));
+            self.blocks.shrink_to(self.blocks.len() * 2);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Threads that use one fake clock.
+//! Loom models of threads that share a fake clock.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
@@ -16,7 +16,7 @@ impl Wake for Flag {
     }
 }
 
-/// Arms and polls in this thread while another one advances over the deadline.
+/// Arms and polls in this thread while another thread advances past the deadline.
 fn race(arm_first: bool) {
     loom::model(move || {
         let clock = FakeClock::new();

@@ -1,4 +1,4 @@
-//! Fake time.
+//! Tests of fake time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex as StdMutex, PoisonError};
@@ -26,7 +26,7 @@ fn poll_with(ticker: &mut FakeTicker, waker: &Waker) -> bool {
         .is_ready()
 }
 
-/// Polls its ticker within the wake-up, notes the time of each tick and arms again.
+/// Polls its ticker within the wake-up, records the time of each tick and arms again.
 struct Inline {
     ticker: StdMutex<FakeTicker>,
     period: Duration,
@@ -85,7 +85,7 @@ fn advancing_moves_both_times_together() {
 }
 
 #[test]
-fn a_jump_moves_the_world_alone_and_wakes_nobody() {
+fn a_jump_moves_only_wall_clock_time_and_wakes_no_task() {
     let clock = FakeClock::new();
     let mut ticker = clock.ticker();
     arm(&mut ticker, SECOND);
@@ -107,7 +107,7 @@ fn clones_are_handles_to_the_same_time() {
 // 0 --- 1 --- 2 --- 3 --- 4 --- 5
 //       t     t     t     t     t
 #[test]
-fn a_task_that_arms_again_within_the_span_is_served_too() {
+fn a_task_that_arms_again_during_an_advance_is_woken_again() {
     let clock = FakeClock::new();
     let task = Inline::start(&clock, SECOND);
     clock.advance(secs(5));
@@ -118,7 +118,7 @@ fn a_task_that_arms_again_within_the_span_is_served_too() {
 // 0 --- 2 - 3 - 4 --- 6 - 7
 //       a   b   a    ab
 #[test]
-fn the_clock_stops_at_every_deadline_on_its_way() {
+fn the_clock_stops_at_every_deadline_in_between() {
     let clock = FakeClock::new();
     let (a, b) = (
         Inline::start(&clock, secs(2)),
@@ -145,7 +145,7 @@ fn advancing_in_parts_and_at_once_is_the_same() {
 }
 
 #[test]
-fn what_is_not_due_is_not_woken() {
+fn a_tick_that_is_not_due_wakes_no_task() {
     let clock = FakeClock::new();
     let count = Arc::new(Count::default());
     let mut ticker = clock.ticker();
@@ -158,7 +158,7 @@ fn what_is_not_due_is_not_woken() {
 }
 
 #[test]
-fn a_tick_that_nobody_polled_for_counts_no_wake() {
+fn a_tick_that_was_never_polled_counts_no_wake() {
     let clock = FakeClock::new();
     let mut ticker = clock.ticker();
     arm(&mut ticker, SECOND);
@@ -169,7 +169,7 @@ fn a_tick_that_nobody_polled_for_counts_no_wake() {
 }
 
 #[test]
-fn arming_for_no_time_is_ready_at_once() {
+fn arming_for_zero_time_is_ready_at_once() {
     let clock = FakeClock::new();
     let mut ticker = clock.ticker();
     arm(&mut ticker, Duration::ZERO);
@@ -179,7 +179,7 @@ fn arming_for_no_time_is_ready_at_once() {
 }
 
 #[test]
-fn walking_from_deadline_to_deadline_comes_to_an_end() {
+fn advancing_from_deadline_to_deadline_ends() {
     let clock = FakeClock::new();
     let mut tickers: Vec<_> = (0..3).map(|_| clock.ticker()).collect();
     for (ticker, after) in tickers.iter_mut().zip([5, 0, 5]) {
@@ -200,7 +200,7 @@ fn the_longest_wait_is_never() {
 }
 
 #[test]
-fn time_stays_at_the_latest_there_is() {
+fn time_stops_at_the_latest_value() {
     let clock = FakeClock::new();
     clock.advance(Duration::MAX);
     let latest = clock.now();
@@ -214,7 +214,7 @@ fn time_stays_at_the_latest_there_is() {
 }
 
 #[test]
-fn a_dropped_ticker_holds_no_task() {
+fn a_dropped_ticker_drops_its_waker() {
     let clock = FakeClock::new();
     let count = Arc::new(Count::default());
     let mut ticker = clock.ticker();

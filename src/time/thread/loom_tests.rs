@@ -1,8 +1,9 @@
-//! Tickers that race with their thread.
+//! Loom models of tickers that race with their thread.
 
 use std::sync::atomic::AtomicBool;
 use std::task::Wake;
 
+use super::timer::{NextWake, SHARDS};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ impl Wake for Flag {
     }
 }
 
-/// The poll has read the time before the deadline, the thread after it.
+/// The poll reads a time before the deadline, the thread a time after it.
 #[test]
 fn a_poll_while_the_thread_fires_loses_no_wake() {
     loom::model(|| {
@@ -44,7 +45,7 @@ fn a_poll_while_the_thread_fires_loses_no_wake() {
     });
 }
 
-/// In the shard that the thread visits first, or last: there is something later in the other.
+/// Arms in the shard that the thread visits first or last; the other has a later deadline.
 fn arm_while_the_thread_goes_to_sleep(shard: usize) {
     let timer = Arc::new(Timer::default());
     timer.timers(0).arm(None, SECOND * 3);
@@ -71,7 +72,7 @@ fn an_arm_while_the_thread_goes_to_sleep_is_not_slept_past() {
     }
 }
 
-/// Whoever is second to lower the time may rely on the first to unpark the thread.
+/// The second ticker that brings the wake-up forward may rely on the first to unpark the thread.
 #[test]
 fn two_arms_while_the_thread_goes_to_sleep_are_not_slept_past() {
     loom::model(|| {
@@ -95,9 +96,9 @@ fn two_arms_while_the_thread_goes_to_sleep_are_not_slept_past() {
     });
 }
 
-/// The poll that finds its waker kept neither locks nor reads the time.
+/// A poll whose waker is stored neither locks nor reads the time.
 #[test]
-fn a_poll_with_the_waker_that_is_kept_loses_no_wake() {
+fn a_poll_with_the_stored_waker_loses_no_wake() {
     loom::model(|| {
         let timer = Arc::new(Timer::default());
         let flag = Arc::new(Flag::default());
@@ -120,7 +121,7 @@ fn a_poll_with_the_waker_that_is_kept_loses_no_wake() {
     });
 }
 
-/// A poll that comes while another waker is kept, as when a stream moves to another task.
+/// A poll while another waker is stored, as when a stream moves to another task.
 #[test]
 fn a_poll_with_a_new_waker_while_the_thread_fires_loses_no_wake() {
     loom::model(|| {

@@ -1,9 +1,11 @@
-//! The thread ticker and its timer; the tests play the thread.
+//! Tests of the thread ticker and its timer. They act as the thread.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::task::Wake;
+use std::thread;
 
+use super::timer::{MAX_PER_LOCK, NextWake, SHARDS};
 use super::*;
 
 fn secs(secs: u64) -> Duration {
@@ -53,7 +55,7 @@ fn a_tick_is_woken_when_due_and_ready_once() {
 }
 
 #[test]
-fn a_tick_need_not_wait_for_the_thread() {
+fn a_due_tick_is_ready_before_the_thread_fires_it() {
     let timer = Arc::new(Timer::default());
     let mut ticker = ThreadTicker::on(Arc::clone(&timer));
     let count = Arc::new(Count::default());
@@ -63,7 +65,7 @@ fn a_tick_need_not_wait_for_the_thread() {
 }
 
 #[test]
-fn a_disarmed_ticker_leaves_the_thread_asleep() {
+fn a_disarmed_ticker_does_not_wake_the_thread() {
     let timer = Arc::new(Timer::default());
     let mut ticker = ThreadTicker::on(Arc::clone(&timer));
     let count = Arc::new(Count::default());
@@ -78,7 +80,7 @@ fn a_disarmed_ticker_leaves_the_thread_asleep() {
 }
 
 #[test]
-fn a_dropped_ticker_leaves_nothing_behind() {
+fn a_dropped_ticker_is_removed_from_the_timers() {
     let timer = Arc::new(Timer::default());
     let mut ticker = ThreadTicker::on(Arc::clone(&timer));
     let count = Arc::new(Count::default());
@@ -97,7 +99,7 @@ fn only_an_arm_that_the_thread_would_miss_unparks_it() {
     timer.timers(0).arm(None, secs(9));
     assert_eq!(fire(&timer, secs(0)), NextWake::At(secs(9)));
     assert!(!timer.bring_forward(secs(9)));
-    assert!(!timer.bring_forward(secs(10)), "whatever its shard");
+    assert!(!timer.bring_forward(secs(10)), "in any shard");
     assert!(timer.bring_forward(secs(8)));
     assert!(
         !timer.bring_forward(secs(8)),
@@ -116,7 +118,7 @@ fn an_arm_while_the_thread_visits_the_shards_is_not_slept_past() {
 
     impl Wake for ArmsAnother {
         fn wake(self: Arc<Self>) {
-            // The shard that the thread has just left: the thread's next deadline is not this one.
+            // In the shard that the thread has just visited, so it has not seen this deadline.
             self.0.timers(0).arm(None, secs(2));
             assert!(self.0.bring_forward(secs(2)));
         }
@@ -136,24 +138,24 @@ fn an_arm_while_the_thread_visits_the_shards_is_not_slept_past() {
 fn a_round_fires_64_of_each_shard_at_most() {
     let timer = Arc::new(Timer::default());
     let count = Arc::new(Count::default());
-    let mut crowd: Vec<_> = (0..1000 * SHARDS)
+    let mut tickers: Vec<_> = (0..1000 * SHARDS)
         .map(|_| ThreadTicker::on(Arc::clone(&timer)))
         .collect();
-    for ticker in &mut crowd {
+    for ticker in &mut tickers {
         ticker.arm_at(secs(0), Some(secs(1)));
         assert!(!poll(ticker, secs(0), &count));
     }
     let mut rounds = 0;
     while fire(&timer, secs(1)) == NextWake::Now {
         rounds += 1;
-        let most = rounds * MOST_AT_ONCE * SHARDS;
-        assert_eq!(count.get(), crowd.len().min(most));
+        let max = rounds * MAX_PER_LOCK * SHARDS;
+        assert_eq!(count.get(), tickers.len().min(max));
     }
-    assert_eq!(count.get(), crowd.len());
+    assert_eq!(count.get(), tickers.len());
 }
 
 #[test]
-fn a_crowd_in_one_shard_does_not_hold_up_another() {
+fn many_ticks_in_one_shard_do_not_delay_another_shard() {
     let timer = Arc::new(Timer::default());
     let count = Arc::new(Count::default());
     let mut tickers: Vec<_> = (0..1000 * SHARDS)
@@ -168,11 +170,11 @@ fn a_crowd_in_one_shard_does_not_hold_up_another() {
     other.arm_at(secs(0), Some(secs(1)));
     assert!(!poll(other, secs(0), &mine));
     fire(&timer, secs(1));
-    assert_eq!((mine.get(), count.get()), (1, MOST_AT_ONCE));
+    assert_eq!((mine.get(), count.get()), (1, MAX_PER_LOCK));
 }
 
 #[test]
-fn a_poll_with_the_waker_that_is_kept_reads_no_time_and_takes_no_lock() {
+fn a_poll_with_the_stored_waker_reads_no_time_and_takes_no_lock() {
     let timer = Arc::new(Timer::default());
     let mut ticker = ThreadTicker::on(Arc::clone(&timer));
     let count = Arc::new(Count::default());
@@ -197,7 +199,7 @@ fn a_poll_with_the_waker_that_is_kept_reads_no_time_and_takes_no_lock() {
 }
 
 #[test]
-fn another_waker_takes_the_place_of_the_one_that_is_kept() {
+fn another_waker_replaces_the_stored_one() {
     let timer = Arc::new(Timer::default());
     let mut ticker = ThreadTicker::on(Arc::clone(&timer));
     let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
@@ -210,7 +212,7 @@ fn another_waker_takes_the_place_of_the_one_that_is_kept() {
 }
 
 #[test]
-fn arming_again_after_it_has_fired_leaves_the_waker_again() {
+fn a_poll_stores_the_waker_again_after_the_previous_arm_has_fired() {
     let timer = Arc::new(Timer::default());
     let mut ticker = ThreadTicker::on(Arc::clone(&timer));
     let count = Arc::new(Count::default());
@@ -237,19 +239,19 @@ fn a_clone_is_a_new_ticker_on_another_shard() {
 }
 
 #[test]
-fn a_waker_that_panics_does_the_others_no_harm() {
-    /// Panics when woken, and once more when what it panicked with is dropped.
+fn a_waker_that_panics_does_not_affect_the_others() {
+    /// Panics when woken, with a payload that panics when dropped.
     struct Bomb;
 
     impl Wake for Bomb {
         fn wake(self: Arc<Self>) {
-            panic::resume_unwind(Box::new(Self));
+            std::panic::resume_unwind(Box::new(Self));
         }
     }
 
     impl Drop for Bomb {
         fn drop(&mut self) {
-            assert!(thread::panicking(), "dropped by whoever caught it");
+            assert!(thread::panicking(), "dropped by the code that caught it");
         }
     }
 
@@ -261,7 +263,7 @@ fn a_waker_that_panics_does_the_others_no_harm() {
     good.arm_at(secs(0), Some(secs(1)));
     let bomb = Waker::from(Arc::new(Bomb));
     let pending = bad.poll_at(|| secs(0), &mut Context::from_waker(&bomb));
-    mem::forget(bomb);
+    core::mem::forget(bomb);
     assert!(pending.is_pending());
     assert!(!poll(&mut good, secs(0), &count));
     assert_eq!(fire(&timer, secs(1)), NextWake::Now);
@@ -303,7 +305,7 @@ fn a_waker_may_use_its_timer() {
 }
 
 #[test]
-fn the_thread_is_started_once_and_tried_again_after_an_error() {
+fn the_thread_is_started_once_and_retried_after_an_error() {
     let started = Started::new(None);
     let refused = start_once(&started, |_| Err(io::Error::other("no more threads")));
     assert_eq!(refused.err().unwrap().to_string(), "no more threads");
@@ -327,7 +329,7 @@ fn the_thread_fires_what_was_armed_while_it_slept() {
     let waker = Waker::from(Arc::new(Report(sender)));
     let mut ticker = ThreadTicker::new().unwrap();
     for _ in 0..3 {
-        // Whether the thread sleeps by now or not, and whether it or the poll is first.
+        // Whether or not the thread sleeps by now, and whether it or the poll comes first.
         Pin::new(&mut ticker).arm(Some(Duration::from_millis(1)));
         while Pin::new(&mut ticker)
             .poll_tick(&mut Context::from_waker(&waker))

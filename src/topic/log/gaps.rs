@@ -1,4 +1,5 @@
-//! Which numbers before the oldest message nobody missed, because they expired or were never used.
+//! The numbers before the oldest message that do not count as missed, because their messages expired
+//! or because they were never used.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,10 @@
 //! How messages leave a log: evicted at its start, or expired anywhere, which leaves a hole.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "counts of what is in memory; numbers, which a client can choose, saturate"
+)]
+
 use crate::topic::log::block::Block;
 use crate::topic::log::{Log, MAX_PER_STEP, cost, shrink, to_u64};
 
@@ -20,8 +25,8 @@ impl Log {
         self.evicted = number;
         if let Some(len) = front.plain_len(number) {
             let id = self.own_ids.advance(number);
-            self.len = self.len.saturating_sub(1);
-            self.bytes = self.bytes.saturating_sub(cost(len, id));
+            self.len -= 1;
+            self.bytes -= cost(len, id);
             self.oldest = number.saturating_add(1);
         } else {
             self.account_removal(0, number);
@@ -45,7 +50,7 @@ impl Log {
             self.advance_oldest(number);
             return false;
         }
-        let is_last = index.saturating_add(1) == self.blocks.len();
+        let is_last = index + 1 == self.blocks.len();
         let is_closed = !(is_last && self.is_open);
         let Some(block) = self.blocks.get_mut(index) else {
             return false;
@@ -53,7 +58,7 @@ impl Log {
         block.mark_removed(slot);
         if is_closed {
             let hole = cost(block.len_of(slot), 0);
-            self.holes.bytes = self.holes.bytes.saturating_add(hole);
+            self.holes.bytes += hole;
         }
         let (count, bytes) = block.retained(self.oldest);
         if count == 0 {
@@ -85,8 +90,8 @@ impl Log {
     /// Rewrites the block with the most holes among the next 64. Returns whether there may be more.
     pub(super) fn fill_most_holes(&mut self) -> bool {
         let first = self.block_at(self.holes.compare_from).unwrap_or_default();
-        let closed = self.blocks.len().saturating_sub(usize::from(self.is_open));
-        let end = first.saturating_add(MAX_PER_STEP).min(closed);
+        let closed = self.blocks.len() - usize::from(self.is_open);
+        let end = (first + MAX_PER_STEP).min(closed);
         let next = self.blocks.get(end).filter(|_| end < closed);
         self.holes.compare_from = next.map_or(0, Block::first);
         let holes = |index: &usize| self.blocks.get(*index).map_or(0, Block::holes);
@@ -115,8 +120,8 @@ impl Log {
             }
         }
         let id = self.own_ids.cost(number);
-        self.len = self.len.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(cost(len, id));
+        self.len -= 1;
+        self.bytes -= cost(len, id);
     }
 
     /// Moves the start of the log to the next retained message. The numbers from `unmissed` up to
@@ -138,11 +143,11 @@ impl Log {
     }
 
     fn drop_block(&mut self, index: usize) {
-        let is_open = self.is_open && index.saturating_add(1) == self.blocks.len();
+        let is_open = self.is_open && index + 1 == self.blocks.len();
         if let Some(block) = self.blocks.remove(index)
             && !is_open
         {
-            self.holes.bytes = self.holes.bytes.saturating_sub(block.holes());
+            self.holes.bytes -= block.holes();
         }
         if is_open {
             self.tail.clear();
@@ -158,32 +163,29 @@ impl Log {
         }
         if let Some(block) = self.blocks.back_mut() {
             self.tail.close(block);
-            self.holes.bytes = self.holes.bytes.saturating_add(block.holes());
+            self.holes.bytes += block.holes();
             if block.has_holes() && block.retained(self.oldest).0 <= block.count() / 2 {
-                self.fill_holes(self.blocks.len().saturating_sub(1));
+                self.fill_holes(self.blocks.len() - 1);
             }
         }
     }
 
     /// Rewrites a block without its holes, joined with a neighbour if both fit into one block.
     pub(super) fn fill_holes(&mut self, index: usize) -> bool {
-        if index.saturating_add(1) == self.blocks.len() && self.is_open {
+        if index + 1 == self.blocks.len() && self.is_open {
             self.is_open = false;
             if let Some(block) = self.blocks.back_mut() {
                 self.tail.close(block);
-                self.holes.bytes = self.holes.bytes.saturating_add(block.holes());
+                self.holes.bytes += block.holes();
             }
         }
-        let after = index.saturating_add(1);
+        let after = index + 1;
         let before = index.saturating_sub(1);
         if before < index && self.fit_together(before, index) && self.rewrite(before, after) {
             return true;
         }
-        let is_closed = after.saturating_add(1) < self.blocks.len() || !self.is_open;
-        if is_closed
-            && self.fit_together(index, after)
-            && self.rewrite(index, after.saturating_add(1))
-        {
+        let is_closed = after + 1 < self.blocks.len() || !self.is_open;
+        if is_closed && self.fit_together(index, after) && self.rewrite(index, after + 1) {
             return true;
         }
         self.rewrite(index, after)
@@ -194,7 +196,7 @@ impl Log {
         let (Some((one, bytes)), Some((other, more))) = (retained(one), retained(other)) else {
             return false;
         };
-        one.saturating_add(other) <= MAX_PER_STEP && bytes.saturating_add(more) <= self.block_bytes
+        one + other <= MAX_PER_STEP && bytes + more <= self.block_bytes
     }
 
     /// Replaces these closed blocks with a single one without holes.
@@ -204,7 +206,7 @@ impl Log {
             return false;
         };
         let filled = blocks().map(Block::holes).fold(0, u64::saturating_add);
-        self.holes.bytes = self.holes.bytes.saturating_sub(filled);
+        self.holes.bytes -= filled;
         let key = |block: &Block| Some((block.expiry()?.1, block.first()));
         for key in blocks().filter_map(key) {
             self.by_expiry.remove(&key);

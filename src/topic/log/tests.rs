@@ -55,9 +55,9 @@ fn two_readers_at_one_position_share_the_bytes() {
 #[test]
 fn readers_at_different_positions_share_the_bytes() {
     let mut log = filled(10, 20, false);
-    let behind = chunks(&mut log, 1, ALL).remove(0);
-    let ahead = chunks(&mut log, 3, ALL).remove(0);
-    assert_eq!(behind[40..].as_ptr(), ahead.as_ptr());
+    let earlier = chunks(&mut log, 1, ALL).remove(0);
+    let later = chunks(&mut log, 3, ALL).remove(0);
+    assert_eq!(earlier[40..].as_ptr(), later.as_ptr());
 }
 
 #[test]

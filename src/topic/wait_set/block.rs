@@ -80,7 +80,7 @@ impl Block {
             match self.wakers.get_mut(at).and_then(Option::take) {
                 Some(waker) => {
                     batch.singles.push(waker);
-                    count = count.saturating_add(1);
+                    count += 1;
                 }
                 None => self.pending |= 1 << at,
             }
