@@ -291,7 +291,7 @@ pub mod topic;
 mod wake;
 mod watchers;
 
-pub use event::Event;
+pub use event::sse_event::Event;
 pub use message::last_event_id::LastEventId;
 pub use message::timed::Message;
 pub use queue::handle::Queue;

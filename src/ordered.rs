@@ -179,13 +179,13 @@ impl<T> Ordered<T> {
 
     /// Whether any message can expire.
     #[inline]
-    pub(crate) fn is_perishable(&self) -> bool {
+    pub(crate) fn can_expire(&self) -> bool {
         !self.expiring.is_empty()
     }
 
     /// Whether all messages were due when they arrived.
     #[inline]
-    pub(crate) fn is_unscheduled(&self) -> bool {
+    pub(crate) fn has_no_scheduled(&self) -> bool {
         self.keys.is_empty()
     }
 

@@ -1,4 +1,4 @@
-//! The types of a [`Queue`](crate::Queue): settings, counters, errors, and delivery at least once.
+//! The types of a [`Queue`]: settings, counters, errors, and delivery at least once.
 //!
 //! # Terms
 //!

@@ -21,7 +21,7 @@ pub use system::SystemClock;
 pub use thread::ThreadTicker;
 
 /// The maximum time that a stream arms its [`Ticker`] for. For a longer wait it arms again.
-pub(crate) const LONGEST_ARM: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const MAX_ARM: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Wall-clock time, for due times, expiry and timestamps.
 ///

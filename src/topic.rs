@@ -1,4 +1,4 @@
-//! The types of a [`Topic`](crate::Topic): settings, counters, errors, and how streams begin and
+//! The types of a [`Topic`]: settings, counters, errors, and how streams begin and
 //! resume.
 //!
 //! # Terms

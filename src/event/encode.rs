@@ -61,13 +61,13 @@ impl Event {
     /// use std::fmt::Write;
     /// use sse_queue::Event;
     ///
-    /// let mut event = Event::display(format_args!("{}\n", 6 * 7));
+    /// let mut event = Event::from_display(format_args!("{}\n", 6 * 7));
     /// write!(event, "{:?}", (1, 2))?;
     /// assert_eq!(event.encode(), "data: 42\ndata: (1, 2)\n\n");
     /// # Ok::<(), std::fmt::Error>(())
     /// ```
     #[must_use]
-    pub fn display(data: impl fmt::Display) -> Self {
+    pub fn from_display(data: impl fmt::Display) -> Self {
         use fmt::Write as _;
 
         let mut event = Self::new("");

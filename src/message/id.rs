@@ -128,7 +128,7 @@ impl Epoch {
     }
 
     /// The maximum length of a line that sets an id of this epoch.
-    pub(crate) fn longest_line(&self) -> usize {
+    pub(crate) fn max_line_len(&self) -> usize {
         const AROUND: usize = "id: -d18446744073709551615\n".len();
         AROUND.saturating_add(self.len)
     }

@@ -12,12 +12,12 @@ use own_ids::OwnIds;
 /// How many of the last numbers are remembered, in whatever order they were confirmed.
 pub(super) const REMEMBERED: u64 = 1 << 20;
 /// How many blocks one call forgets at most.
-const MOST_FORGOTTEN: usize = 64;
+const MAX_FORGOTTEN: usize = 64;
 
 const BLOCK: u64 = 1024;
 const BLOCK_BITS: u16 = 1024;
 const WORDS: usize = 16;
-const MOST_BLOCKS: u64 = REMEMBERED / BLOCK;
+const MAX_BLOCKS: u64 = REMEMBERED / BLOCK;
 
 /// How a message that was in flight ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl AckHistory {
         if self.is_in_reach(number) {
             self.blocks.entry(number).or_default().add(seq, end);
         }
-        for _ in 0..MOST_FORGOTTEN {
+        for _ in 0..MAX_FORGOTTEN {
             let first = self.blocks.first_key_value();
             if first.is_none_or(|(first, _)| self.is_in_reach(*first)) {
                 return;
@@ -95,7 +95,7 @@ impl AckHistory {
     }
 
     fn is_in_reach(&self, block: u64) -> bool {
-        self.highest.saturating_sub(block) < MOST_BLOCKS
+        self.highest.saturating_sub(block) < MAX_BLOCKS
     }
 }
 

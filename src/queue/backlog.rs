@@ -316,7 +316,7 @@ impl Backlog {
     /// Whether any message can expire.
     #[inline]
     pub(super) fn can_expire(&self) -> bool {
-        self.fresh.is_perishable() || self.returned.is_perishable()
+        self.fresh.can_expire() || self.returned.can_expire()
     }
 
     /// Whether an expired message has not been discarded.
@@ -329,7 +329,7 @@ impl Backlog {
     #[inline]
     pub(super) fn next_expiry(&self) -> Deadline {
         let fresh = self.fresh.next_expiry();
-        if self.returned.is_perishable() {
+        if self.returned.can_expire() {
             return fresh.min(self.returned.next_expiry());
         }
         fresh
@@ -351,7 +351,7 @@ impl Backlog {
     /// When the next message that is not due now falls due.
     #[inline]
     pub(super) fn next_due(&self, now: SystemTime) -> Deadline {
-        if self.fresh.is_unscheduled() && self.returned.is_unscheduled() {
+        if self.fresh.has_no_scheduled() && self.returned.has_no_scheduled() {
             return Deadline::Never;
         }
         let fresh = self.fresh.next_due(now).unwrap_or(Deadline::Never);

@@ -241,7 +241,7 @@ impl Shared {
         let own_id = message.event().event_id().map(Arc::from);
         let event = message.event_mut();
         if event.has_data && own_id.is_none() {
-            event.reserve_front(self.epoch.longest_line());
+            event.reserve_front(self.epoch.max_line_len());
         }
         Push { message, own_id }
     }

@@ -39,7 +39,7 @@ impl Shared {
         let mut left = max;
         loop {
             let mut state = self.state.lock();
-            let mut step = Step::new(state.time(now));
+            let mut step = Step::new(state.advance_time(now));
             let is_behind = state.catch_up(&mut step);
             left = left.saturating_sub(1);
             if is_behind && left > 0 {

@@ -108,7 +108,7 @@ impl State {
 
     /// The time of a step whose reading of the clock is `now`: never before that of the last one.
     #[inline]
-    pub(super) fn time(&mut self, now: SystemTime) -> SystemTime {
+    pub(super) fn advance_time(&mut self, now: SystemTime) -> SystemTime {
         self.latest = self.latest.max(now);
         self.latest
     }

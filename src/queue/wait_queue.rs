@@ -346,15 +346,10 @@ impl WaitQueue {
     /// Takes at most `max` wakers of tasks to which the end must be announced, and visits a bounded
     /// number of slots.
     pub(super) fn announce(&mut self, max: usize, mut each: impl FnMut(Waker)) {
-        const MOST_VISITED: usize = 1024;
+        const MAX_VISITED: usize = 1024;
 
         let mut left = max;
-        for slot in self
-            .slots
-            .iter_mut()
-            .skip(self.announced)
-            .take(MOST_VISITED)
-        {
+        for slot in self.slots.iter_mut().skip(self.announced).take(MAX_VISITED) {
             if left == 0 {
                 break;
             }

@@ -22,7 +22,7 @@ impl Chunk {
     }
 
     /// Whether the limit on messages allows another frame.
-    pub(crate) fn has_place(&self, limit: Limit) -> bool {
+    pub(crate) fn has_capacity_left(&self, limit: Limit) -> bool {
         self.is_empty() || self.rest.len().saturating_add(1) < limit.messages
     }
 
@@ -80,9 +80,9 @@ mod tests {
         assert!(!chunk.fits(&Bytes::from_static(b"345"), limit));
         assert!(chunk.fits(&Bytes::from_static(b"34"), limit));
         chunk.push(Bytes::from_static(b"34"));
-        assert!(chunk.has_place(limit));
+        assert!(chunk.has_capacity_left(limit));
         chunk.push(Bytes::new());
-        assert!(!chunk.has_place(limit));
+        assert!(!chunk.has_capacity_left(limit));
         assert_eq!(chunk.join().unwrap(), "1234");
     }
 }

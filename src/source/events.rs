@@ -116,7 +116,7 @@ impl<St: Stream<Item = Event>> Source for Events<St> {
         }
         let limit = pull.limit();
         let mut chunk = Chunk::default();
-        while chunk.has_place(limit) && chunk.has_bytes_left(limit) {
+        while chunk.has_capacity_left(limit) && chunk.has_bytes_left(limit) {
             let filled = self.as_mut().poll_fill(cx);
             match self.as_mut().project().next.take() {
                 Some(frame) => chunk.push(frame),

@@ -4,7 +4,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use super::moment::Moment;
-use crate::time::{LONGEST_ARM, Ticker};
+use crate::time::{MAX_ARM, Ticker};
 
 /// What the ticker is armed for: [`Moment::NEVER`] if for nothing.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Alarm {
         if next == Moment::NEVER {
             self.disarm(ticker);
         } else if self.is_past(now) || !self.covers(next) {
-            let after = next.since(now).min(LONGEST_ARM);
+            let after = next.since(now).min(MAX_ARM);
             self.0 = now.plus(after);
             ticker.arm(Some(after));
         }

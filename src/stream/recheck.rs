@@ -7,7 +7,7 @@ use super::moment::Moment;
 
 /// The longest time for which a ticker is armed for a source's deadline, so that a jump of the wall
 /// clock is noticed.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The deadline of a source, and how many times it was still ahead when the ticker said that it had
 /// come.
@@ -68,7 +68,7 @@ impl Recheck {
         if due == Moment::NEVER {
             return due;
         }
-        due.min(now.plus(LONGEST))
+        due.min(now.plus(MAX_WAIT))
     }
 }
 

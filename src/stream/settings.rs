@@ -47,9 +47,7 @@ impl Settings {
 
     /// The first bytes: the `retry` line if one is set, otherwise a comment.
     pub(super) fn opening(&self) -> Option<Bytes> {
-        let retry = self
-            .retry
-            .map(|retry| Event::reconnection_time(retry).encode());
+        let retry = self.retry.map(|retry| Event::retry_only(retry).encode());
         retry.or_else(|| self.has_first_comment.then_some(COMMENT))
     }
 
@@ -81,7 +79,7 @@ impl Settings {
         let retry = self.retry.unwrap_or(USUAL_RETRY);
         let thousandths = u32::try_from(mix(!self.seed) % 1001).unwrap_or_default();
         let more = thousandth(retry).saturating_mul(thousandths.saturating_add(500));
-        Event::reconnection_time(more).encode()
+        Event::retry_only(more).encode()
     }
 
     pub(super) fn rare(&mut self) -> &mut Rare {

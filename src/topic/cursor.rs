@@ -18,7 +18,7 @@ pub(super) struct Cursor {
     /// The end of the current burst: the messages that were in the log when the burst began.
     target: u64,
     /// When the newest message of the last chunk entered the log.
-    pub(super) chunk_came: SystemTime,
+    pub(super) chunk_entered_at: SystemTime,
     /// If false, the stream has no role that other streams rely on.
     pub(super) may_be_armed: bool,
 }
@@ -29,7 +29,7 @@ impl Cursor {
             slot,
             position,
             target: position,
-            chunk_came: now,
+            chunk_entered_at: now,
             may_be_armed: false,
         }
     }
@@ -91,7 +91,7 @@ pub(super) struct Polled {
     pub(super) taken: Taken,
     /// The [signal](super::listeners::Listeners::quiet_signal) when the stream began to wait.
     /// `None` if its next poll must take the lock.
-    pub(super) waits_since: Option<u64>,
+    pub(super) seen_signal: Option<u64>,
     /// When the stream must poll even if it is not woken.
     pub(super) wake_at: Option<SystemTime>,
 }

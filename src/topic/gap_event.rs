@@ -9,7 +9,7 @@ use crate::event::{Event, EventError};
 #[derive(Debug)]
 pub(super) enum GapEvent {
     /// The default name, `gap`.
-    Usual,
+    Default,
     /// Another name, or no event. Boxed, because this is rare and the enum should be small.
     Set(Box<Option<Box<str>>>),
 }
@@ -26,14 +26,14 @@ impl GapEvent {
     /// The event's frame, unless the event is turned off.
     pub(super) fn frame(&self, missed: Option<u64>, cause: GapCause) -> Option<Bytes> {
         let name = match self {
-            Self::Usual => "gap",
+            Self::Default => "gap",
             Self::Set(name) => name.as_deref()?,
         };
         let event = match missed {
             Some(missed) => {
-                Event::display(format_args!(r#"{{"missed":{missed},"cause":"{cause}"}}"#))
+                Event::from_display(format_args!(r#"{{"missed":{missed},"cause":"{cause}"}}"#))
             }
-            None => Event::display(format_args!(r#"{{"missed":null,"cause":"{cause}"}}"#)),
+            None => Event::from_display(format_args!(r#"{{"missed":null,"cause":"{cause}"}}"#)),
         };
         // Cannot fail: `named` has checked the name.
         event.name(name).ok().map(Event::encode)

@@ -32,12 +32,12 @@ impl Topic {
         // The frame is searched for its id outside the lock.
         let own_id: Option<Arc<str>> = message.event().event_id().map(Arc::from);
         if let Some(id) = &own_id {
-            if let Some(refuse) = self.shared().refuses(id, message.is_returned()) {
+            if let Some(refuse) = self.shared().refusal(id, message.is_returned()) {
                 return Err(refuse(message));
             }
         } else if message.event().has_data && message.is_scheduled() {
             // The id is written under the lock; the space for its line is made here.
-            let line = self.shared().epoch().longest_line();
+            let line = self.shared().epoch().max_line_len();
             message.event_mut().reserve_front(line);
         }
         self.shared().publish(message, own_id)

@@ -64,7 +64,7 @@ impl Shared {
     }
 
     /// Why a message with this id is refused, if it is.
-    pub(super) fn refuses(
+    pub(super) fn refusal(
         &self,
         id: &str,
         is_returned: bool,
@@ -128,7 +128,7 @@ impl Shared {
                 now = Some(self.clock.now());
                 continue;
             }
-            let mut step = Step::new(state.time(now));
+            let mut step = Step::new(state.advance_time(now));
             if state.catch_up(&mut step) {
                 drop(state);
                 continue;

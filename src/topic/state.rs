@@ -52,7 +52,7 @@ impl State {
 
     /// Advances the topic's time to a reading of the clock, if there is one, and returns it. It
     /// never decreases.
-    pub(super) fn time(&mut self, now: Option<SystemTime>) -> SystemTime {
+    pub(super) fn advance_time(&mut self, now: Option<SystemTime>) -> SystemTime {
         self.latest = now.map_or(self.latest, |now| now.max(self.latest));
         self.latest
     }

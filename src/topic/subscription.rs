@@ -32,7 +32,7 @@ pub struct TopicSubscription {
     /// same.
     waker: Option<Waker>,
     /// The [signal](Shared::signal) when this stream began to wait.
-    waits_since: u64,
+    seen_signal: u64,
     /// It has taken a chunk. Before that, the stream itself knows when its last byte went out.
     has_read: bool,
     resumption: Resumption,
@@ -72,12 +72,12 @@ impl TopicSubscription {
             shared: Arc::clone(shared),
             cursor,
             waker: None,
-            waits_since: NEVER,
+            seen_signal: NEVER,
             has_read: false,
             resumption,
             notice,
             lag: Lag::Skip,
-            gap_event: GapEvent::Usual,
+            gap_event: GapEvent::Default,
         })
     }
 
@@ -132,26 +132,29 @@ impl TopicSubscription {
 
     /// How long ago the last chunk that this stream took was published.
     fn idle(&self) -> Duration {
-        let since = self.shared.now().duration_since(self.cursor.chunk_came);
+        let since = self
+            .shared
+            .now()
+            .duration_since(self.cursor.chunk_entered_at);
         since.unwrap_or_default()
     }
 
     /// Takes the newest chunk, if another stream has read it before, and registers for the next.
     #[inline]
-    fn take_tail(&mut self, limit: Limit) -> Option<Bytes> {
+    fn take_cached(&mut self, limit: Limit) -> Option<Bytes> {
         let mut state = self.shared.lock();
         let mut now = None;
-        if state.has_dated_tail() {
+        if state.needs_time_for_cached() {
             drop(state);
             let time = self.shared.now();
             state = self.shared.lock();
-            now = Some(state.time(Some(time)));
+            now = Some(state.advance_time(Some(time)));
         }
-        let chunk = state.take_tail(&mut self.cursor, limit, now)?;
+        let chunk = state.take_cached(&mut self.cursor, limit, now)?;
         self.has_read = true;
-        self.waits_since = state.quiet_signal();
-        if self.shared.signal() != self.waits_since {
-            let step = Step::new(state.time(now));
+        self.seen_signal = state.quiet_signal();
+        if self.shared.signal() != self.seen_signal {
+            let step = Step::new(state.advance_time(now));
             self.shared.finish(state, step);
         }
         Some(chunk)
@@ -178,7 +181,7 @@ impl TopicSubscription {
         let cursor = &mut self.cursor;
         let Polled {
             taken,
-            waits_since,
+            seen_signal,
             wake_at,
         } = self.shared.with_lazy_clock(|state, step| {
             let polled = state.poll_chunk(cursor, ask, fresh, step);
@@ -187,9 +190,9 @@ impl TopicSubscription {
             }
             polled
         });
-        self.waits_since = waits_since.unwrap_or(NEVER);
+        self.seen_signal = seen_signal.unwrap_or(NEVER);
         debug_assert!(
-            wake_at.is_none() || self.waits_since == NEVER,
+            wake_at.is_none() || self.seen_signal == NEVER,
             "it comes to the lock"
         );
         taken
@@ -213,10 +216,10 @@ impl Source for TopicSubscription {
         let this = &mut *self;
         // Nothing was published since it registered this waker.
         let is_placed = pull.registers() && this.keeps(cx.waker());
-        if is_placed && this.waits_since == this.shared.signal() {
+        if is_placed && this.seen_signal == this.shared.signal() {
             return Poll::Pending;
         }
-        this.waits_since = NEVER;
+        this.seen_signal = NEVER;
         let has_notice = this.notice != Notice::None;
         let is_due = if pull.registers() {
             this.with_waker(cx.waker(), |this, fresh| {
@@ -265,17 +268,17 @@ impl Source for TopicSubscription {
         // 1. A stream that waits has nothing to do as long as nobody has woken it.
         let signal = this.shared.signal();
         let is_placed = pull.registers() && this.keeps(cx.waker());
-        if is_placed && this.waits_since == signal {
+        if is_placed && this.seen_signal == signal {
             return Poll::Pending;
         }
-        let since = core::mem::replace(&mut this.waits_since, NEVER);
+        let since = core::mem::replace(&mut this.seen_signal, NEVER);
         if this.has_read && since != NEVER && is_woken_between(since, signal) {
             pull.dated();
         }
         // 2. Mostly it has kept up, and shares the chunk of the stream before.
         if is_placed
             && this.notice == Notice::None
-            && let Some(chunk) = this.take_tail(pull.limit())
+            && let Some(chunk) = this.take_cached(pull.limit())
         {
             return Poll::Ready(Some(chunk));
         }
@@ -313,7 +316,7 @@ impl Source for TopicSubscription {
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
-        this.waits_since = NEVER;
+        this.seen_signal = NEVER;
         this.with_waker(cx.waker(), |this, fresh| {
             this.shared.with_lazy_clock(|state, step| {
                 let is_placed = state.park(&this.cursor, fresh, step);

@@ -146,7 +146,7 @@ fn a_leading_space_arrives() {
 #[test]
 fn every_event_with_data_is_dispatched() {
     assert_eq!(arrives("{}"), "{}");
-    assert_eq!(seen(Event::display(7)).1, "7");
+    assert_eq!(seen(Event::from_display(7)).1, "7");
 }
 
 /// tako deletes them.
@@ -187,7 +187,7 @@ fn what_is_no_event_has_no_blank_line() {
     for frame in [
         Event::comment("x").encode(),
         Event::comment("").encode(),
-        Event::reconnection_time(secs(1)).encode(),
+        Event::retry_only(secs(1)).encode(),
     ] {
         assert!(!frame.ends_with(b"\n\n"));
         assert!(frame.ends_with(b"\n"));
@@ -302,7 +302,7 @@ fn an_empty_id_resets_and_no_id_keeps() {
 
 #[test]
 fn a_name_or_an_id_without_data_is_refused() {
-    for bare in [Event::comment("x"), Event::reconnection_time(secs(1))] {
+    for bare in [Event::comment("x"), Event::retry_only(secs(1))] {
         for result in [bare.clone().name("n"), bare.clone().id("7")] {
             assert!(matches!(result, Err(EventError::NoData { .. })));
         }
@@ -318,7 +318,7 @@ fn reconnection_times_are_whole_milliseconds_in_digits() {
         (ms(u64::MAX), "18446744073709551615"),
         (Duration::MAX, "18446744073709551615"),
     ] {
-        let alone = Event::reconnection_time(duration).encode();
+        let alone = Event::retry_only(duration).encode();
         assert_eq!(alone, format!("retry: {digits}\n"));
         assert_eq!(parse(&alone).retries, [digits]);
         let with_data = parse(&Event::new("x").retry(duration).encode());

@@ -84,7 +84,7 @@ fn every_position_of_a_line_end_is_found() {
 fn writes_in_pieces_equal_one_write() {
     let text = "a\r\n\r\nb\rc\n\n d\r";
     for cut in 0..=text.len() {
-        let mut event = Event::display("");
+        let mut event = Event::from_display("");
         event.write_str(&text[..cut]).unwrap();
         event.write_str("").unwrap();
         event.write_str(&text[cut..]).unwrap();

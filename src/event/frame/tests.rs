@@ -15,7 +15,7 @@ fn the_frame_of_an_event_is_accepted_unchanged() {
         Event::new("\u{feff}a\n\n b").id("").unwrap(),
         Event::new("x").name("n:").unwrap().id(" 7").unwrap(),
         Event::comment("a\nb"),
-        Event::reconnection_time(core::time::Duration::from_secs(1)),
+        Event::retry_only(core::time::Duration::from_secs(1)),
     ];
     for event in events {
         assert_eq!(Event::from_frame(event.clone().encode()).unwrap(), event);

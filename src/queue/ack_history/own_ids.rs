@@ -12,7 +12,7 @@ use super::End;
 /// How many of the last application-supplied ids are remembered.
 pub(super) const REMEMBERED: usize = 65_536;
 /// The bound on their bytes: as many ids of 64 bytes fit.
-pub(super) const MOST_BYTES: usize = REMEMBERED * (64 + OVERHEAD);
+pub(super) const MAX_BYTES: usize = REMEMBERED * (64 + OVERHEAD);
 /// What an id costs in addition to its text.
 const OVERHEAD: usize = 96;
 
@@ -60,7 +60,7 @@ impl OwnIds {
             self.bytes = self.bytes.saturating_sub(cost(&before.id));
         }
         // An id has at most 1 KiB, so these are few.
-        while (self.ends.len() > REMEMBERED || self.bytes > MOST_BYTES)
+        while (self.ends.len() > REMEMBERED || self.bytes > MAX_BYTES)
             && let Some(earliest) = self.hashes.pop_front()
             && let Some(ended) = self.ends.remove(&earliest)
         {

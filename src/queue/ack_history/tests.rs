@@ -33,7 +33,7 @@ fn what_is_all_confirmed_takes_no_memory_of_its_own() {
     }
     let mixed = |block: &&Block| matches!(block, Block::Mixed(_));
     assert_eq!(history.blocks.values().filter(mixed).count(), 0);
-    assert_eq!(history.blocks.len() as u64, MOST_BLOCKS);
+    assert_eq!(history.blocks.len() as u64, MAX_BLOCKS);
     assert_eq!(history.number(4 * REMEMBERED - 1), Some(End::Confirmed));
     assert_eq!(history.number(0), None, "long ago");
 }
@@ -62,7 +62,7 @@ fn numbers_that_jump_leave_no_gap_to_fill() {
 #[test]
 fn a_jump_of_numbers_frees_64_blocks_in_a_call_and_forgets_the_rest_in_time() {
     let mut history = AckHistory::default();
-    for block in 0..MOST_BLOCKS {
+    for block in 0..MAX_BLOCKS {
         history.add(block * BLOCK, None, End::Stale);
     }
     let all = history.blocks.len();
@@ -72,7 +72,7 @@ fn a_jump_of_numbers_frees_64_blocks_in_a_call_and_forgets_the_rest_in_time() {
         assert!(before + 1 - history.blocks.len() <= 64);
         assert_eq!(history.number(jump << 40), Some(End::Confirmed));
     }
-    assert_eq!((all as u64, history.blocks.len()), (MOST_BLOCKS, 1));
+    assert_eq!((all as u64, history.blocks.len()), (MAX_BLOCKS, 1));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn remembered_ids_are_bounded_by_number_and_bytes() {
     });
     assert_eq!(history.own.len_and_bytes().0, own_ids::REMEMBERED);
     let bytes = usize::try_from(memory.bytes_current).unwrap();
-    assert!(bytes <= own_ids::MOST_BYTES, "{bytes} bytes");
+    assert!(bytes <= own_ids::MAX_BYTES, "{bytes} bytes");
     let newest = format!("{:0>64}", 2 * own_ids::REMEMBERED - 1);
     assert_eq!(history.own(&newest), Some((End::Confirmed, 1)));
     assert_eq!(history.own(&format!("{:0>64}", 0)), None);
@@ -93,7 +93,7 @@ fn remembered_ids_are_bounded_by_number_and_bytes() {
         history.add(2, Some(&Arc::from(format!("{n:0>1000}"))), End::Stale);
     }
     let (len, bytes) = history.own.len_and_bytes();
-    assert!(bytes <= own_ids::MOST_BYTES && len < 20_000);
+    assert!(bytes <= own_ids::MAX_BYTES && len < 20_000);
 }
 
 #[test]
@@ -132,7 +132,7 @@ proptest! {
                     assert!(remembered.is_none_or(|remembered| remembered == *end));
                 }
             }
-            assert!(history.blocks.len() as u64 <= 2 * MOST_BLOCKS);
+            assert!(history.blocks.len() as u64 <= 2 * MAX_BLOCKS);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::time::Deadline;
 use holder::Holder;
 
 /// How many extended leases one step takes at most from a holder whose grace is over.
-const MOST_DETACHED: usize = 64;
+const MAX_DETACHED: usize = 64;
 
 /// Messages in flight, by number.
 ///
@@ -150,7 +150,7 @@ impl<T> Leases<T> {
         &mut self,
         now: SystemTime,
     ) -> Option<(Lent<T>, Option<HolderId>, DeadLetterReason)> {
-        for _ in 0..MOST_DETACHED {
+        for _ in 0..MAX_DETACHED {
             let (seq, over) = self.first_over(now)?;
             if over == Over::Grace && self.flights.get(seq)?.extended {
                 self.detach(seq);

@@ -32,7 +32,7 @@ impl State {
             self.end_lease(number, DeadLetterReason::Dropped, step);
             return Some(true);
         }
-        if !chunk.has_place(limit) || !chunk.fits(&item.frame, limit) {
+        if !chunk.has_capacity_left(limit) || !chunk.fits(&item.frame, limit) {
             return Some(false);
         }
         chunk.push(item.frame.clone());

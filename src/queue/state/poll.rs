@@ -195,7 +195,7 @@ impl State {
                 }
             }
             let head = self.backlog.head();
-            let Some((key, expires, item)) = head.filter(|_| chunk.has_place(limit)) else {
+            let Some((key, expires, item)) = head.filter(|_| chunk.has_capacity_left(limit)) else {
                 return Gathered::Done;
             };
             if !key.due.has_come(horizon) {

@@ -64,7 +64,7 @@ impl State {
     ) -> Polled {
         let mut polled = Polled {
             taken: Taken::NeedsWaker,
-            waits_since: None,
+            seen_signal: None,
             wake_at: None,
         };
         if ask.registers && !self.listeners.ensure_waker(cursor.slot, fresh, step) {
@@ -81,12 +81,12 @@ impl State {
                 polled.wake_at = self.listeners.register(cursor.slot, agenda, step.now);
                 // A timekeeper must take the lock, to apply what has fallen due.
                 let has_no_role = polled.wake_at.is_none();
-                polled.waits_since = has_no_role.then(|| self.quiet_signal());
+                polled.seen_signal = has_no_role.then(|| self.quiet_signal());
             }
             Taken::Chunk(_) if !self.is_due(cursor) => {
                 self.listeners.release(cursor.slot);
                 self.listeners.register_early(cursor.slot);
-                polled.waits_since = Some(self.quiet_signal());
+                polled.seen_signal = Some(self.quiet_signal());
             }
             _ => self.listeners.pause(cursor.slot),
         }
@@ -120,17 +120,17 @@ impl State {
             return Taken::Again;
         };
         count(&mut self.status.counters.delivered, read.messages);
-        cursor.chunk_came = self.store.newest_at();
+        cursor.chunk_entered_at = self.store.newest_at();
         if !self.is_over() {
             self.store.cache_chunk(from, cursor.position, &read);
         }
         Taken::Chunk(read.chunk)
     }
 
-    /// Whether [`take_tail`](Self::take_tail) needs the time, because a message of the cached chunk
+    /// Whether [`take_cached`](Self::take_cached) needs the time, because a message of the cached chunk
     /// can expire, or one may have fallen due and there is no timekeeper.
     #[inline]
-    pub(crate) fn has_dated_tail(&self) -> bool {
+    pub(crate) fn needs_time_for_cached(&self) -> bool {
         let cached = self.store.cached();
         let has_timekeeper = || self.listeners.has_timekeeper(self.store.next_due());
         cached.is_some_and(|cached| cached.expires != Deadline::Never || !has_timekeeper())
@@ -139,11 +139,11 @@ impl State {
     /// Fast path for a stream that keeps up, which is most polls: takes the chunk that a previous
     /// reader cached, and registers early.
     ///
-    /// `now` is required if [`has_dated_tail`](Self::has_dated_tail). `None`, and nothing is done,
+    /// `now` is required if [`needs_time_for_cached`](Self::needs_time_for_cached). `None`, and nothing is done,
     /// if the slot has no waker, or if the stream is a timekeeper, which must arm again or give up
     /// its role.
     #[inline]
-    pub(crate) fn take_tail(
+    pub(crate) fn take_cached(
         &mut self,
         cursor: &mut Cursor,
         limit: Limit,
@@ -167,7 +167,7 @@ impl State {
             return None;
         }
         cursor.advance(cached.messages);
-        cursor.chunk_came = self.store.newest_at();
+        cursor.chunk_entered_at = self.store.newest_at();
         count(&mut self.status.counters.delivered, cached.messages);
         Some(cached.chunk.clone())
     }

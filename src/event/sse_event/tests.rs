@@ -61,7 +61,7 @@ fn a_comment_carries_no_id_and_no_name() {
 
 #[test]
 fn retry_is_whole_milliseconds_in_digits() {
-    let line = |duration| Event::reconnection_time(duration).encode();
+    let line = |duration| Event::retry_only(duration).encode();
     assert_eq!(line(Duration::ZERO), "retry: 0\n");
     assert_eq!(line(Duration::from_nanos(999_999)), "retry: 0\n");
     assert_eq!(line(Duration::from_millis(1 << 32)), "retry: 4294967296\n");
