@@ -1,13 +1,5 @@
 //! A client's parser, word for word from the standard: HTML, 9.2.6. Slow and plain on purpose.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "each user takes its part; a test that panics fails, as it should"
-)]
-
 /// An event as a page's listener sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {

@@ -3,16 +3,6 @@
 //!
 //! The operations are triples of bytes, so that a fuzzer can make them.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "each user takes its part; a test that panics fails, as it should"
-)]
-
 mod client;
 mod model;
 mod operation;
