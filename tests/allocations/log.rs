@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use sse_queue::{
-    Event, EventStream, FakeClock, FakeTicker, Message, Queue, Start, Topic, TopicBuilder,
-    TopicSubscription,
-};
+use sse_queue::topic::{Start, TopicBuilder, TopicSubscription};
+use sse_queue::{Event, EventStream, FakeClock, FakeTicker, Message, Queue, Topic};
 
 /// The bound in bytes of whole frames.
 const FRAMES: [usize; 5] = [30, 256, 20_000, 33_000, 63_000];
@@ -37,10 +35,10 @@ impl Held {
     fn new(bound: usize, set: impl FnOnce(TopicBuilder) -> TopicBuilder) -> Self {
         let clock = FakeClock::new();
         let builder = Topic::builder().clock(clock.clone()).epoch("e").unwrap();
-        let builder = builder.history(u64::MAX);
-        let topic = set(builder.history_bytes(u64::try_from(bound).unwrap())).build();
+        let builder = builder.history(usize::MAX);
+        let topic = set(builder.history_bytes(bound)).build();
         let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-        let mut stream = stream.first_bytes(false);
+        let mut stream = stream.without_first_comment();
         assert_eq!(stream.next_ready(), None);
         Self {
             clock,
@@ -248,14 +246,14 @@ fn held_after(work: impl FnOnce(&FakeClock) -> Topic) -> usize {
     usize::try_from(held.bytes_current).unwrap()
 }
 
-fn most(bound: u64) -> usize {
-    usize::try_from(bound * 5 / 4 + 4_096).unwrap()
+fn most(bound: usize) -> usize {
+    bound * 5 / 4 + 4_096
 }
 
 /// Of the messages of each block, a little less than half expire.
 #[test]
 fn the_holes_that_expired_messages_leave_are_within_the_bound() {
-    const BYTES: u64 = 1_000_000;
+    const BYTES: usize = 1_000_000;
     let held = held_after(|clock| {
         let builder = Topic::builder().clock(clock.clone()).epoch("e").unwrap();
         let topic = builder.history_bytes(BYTES).history(1_000_000).build();
@@ -296,7 +294,7 @@ impl Rng {
 
 /// A history after 30 000 messages, of which some expire, age, wait, are cancelled or bring an id;
 /// `kind` decides which of these.
-fn mixed(clock: &FakeClock, bound: u64, kind: u64, mut rng: Rng) -> Topic {
+fn mixed(clock: &FakeClock, bound: usize, kind: u64, mut rng: Rng) -> Topic {
     let builder = Topic::builder().clock(clock.clone()).epoch("e").unwrap();
     let messages = [50, 100_000][rng.below(2)];
     let mut builder = builder.history_bytes(bound).history(messages);
@@ -305,7 +303,7 @@ fn mixed(clock: &FakeClock, bound: u64, kind: u64, mut rng: Rng) -> Topic {
     }
     let topic = builder.build();
     let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let mut reader = stream.first_bytes(false);
+    let mut reader = stream.without_first_comment();
     for number in 0..30_000_u64 {
         let mut event = Event::new("x".repeat([0, 10, 100, 300][rng.below(4)]));
         if kind > 1 && rng.one_in(3) {

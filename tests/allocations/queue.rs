@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use sse_queue::{Event, EventError, EventStream, FakeClock, Lease, Queue, QueueSubscription};
+use sse_queue::event::EventError;
+use sse_queue::queue::QueueSubscription;
+use sse_queue::{Event, EventStream, FakeClock, Lease, Pacing, Queue};
 
 use super::{Never, poll};
 
@@ -32,7 +34,7 @@ fn an_event_is_built_and_encoded_in_one_allocation() {
 #[test]
 fn a_message_passes_a_warm_queue_without_a_further_allocation() {
     let queue = Queue::builder().clock(FakeClock::new()).build();
-    let mut stream = queue.stream(Never).unwrap().first_bytes(false);
+    let mut stream = queue.stream(Never).unwrap().without_first_comment();
     let data = "x".repeat(256);
     let mut pass = || {
         assert!(poll(&mut stream).is_pending());
@@ -55,7 +57,7 @@ fn an_idle_stream_takes_at_most_400_bytes() {
     let held = measure(|| {
         for _ in 0..STREAMS {
             let stream = queue.stream(Never).unwrap();
-            let mut stream = stream.every(Duration::from_secs(1));
+            let mut stream = stream.pacing(Pacing::every(Duration::from_secs(1)));
             assert!(poll(&mut stream).is_ready(), "the first bytes");
             assert!(poll(&mut stream).is_pending());
             streams.push(stream);
@@ -75,7 +77,7 @@ fn a_message_in_flight_takes_at_most_208_bytes_beside_its_frame() {
     let lease = Lease::new(Duration::from_secs(30)).max_in_flight(MESSAGES);
     let queue = Queue::builder().clock(FakeClock::new()).capacity(MESSAGES);
     let queue = queue.at_least_once(lease).build();
-    let mut stream = queue.stream(Never).unwrap().first_bytes(false);
+    let mut stream = queue.stream(Never).unwrap().without_first_comment();
     let mut frames = Vec::with_capacity(MESSAGES);
     let held = measure(|| {
         for _ in 0..MESSAGES {
@@ -103,7 +105,7 @@ fn a_lease_takes_two_allocations_beside_the_frames_own() {
     let lease = Lease::new(Duration::from_secs(30));
     let queue = Queue::builder().clock(FakeClock::new());
     let queue = queue.at_least_once(lease).epoch("e").unwrap().build();
-    let mut stream = queue.stream(Never).unwrap().first_bytes(false);
+    let mut stream = queue.stream(Never).unwrap().without_first_comment();
     let mut pass = || {
         assert!(poll(&mut stream).is_pending());
         let receipt = queue.push("x").unwrap();

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use sse_queue::{EventStream, FakeClock, Message, Start, Topic, TopicSubscription};
+use sse_queue::topic::{Start, TopicSubscription};
+use sse_queue::{EventStream, FakeClock, Message, Topic};
 
 use super::{Never, poll};
 
@@ -22,7 +23,10 @@ fn topic() -> Topic {
 }
 
 fn waiting(topic: &Topic) -> Idle {
-    let mut stream = topic.stream(Start::Now, Never).unwrap().first_bytes(false);
+    let mut stream = topic
+        .stream(Start::Now, Never)
+        .unwrap()
+        .without_first_comment();
     assert!(poll(&mut stream).is_pending());
     stream
 }

@@ -6,7 +6,7 @@ mod acks;
 mod bounds;
 mod close;
 mod dead_letters;
-mod drain;
+mod end;
 mod expiry;
 mod full;
 mod grace;
@@ -16,7 +16,8 @@ mod many;
 mod pacing;
 mod resume;
 
-use sse_queue::{Confirm, Event, FakeClock, Lease, Queue};
+use sse_queue::queue::Confirm;
+use sse_queue::{Event, FakeClock, Lease, Queue};
 
 use crate::support::queue::{
     QueueStream, builder, push_all, quiet_stream, resumed_stream, waiting,

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use eventsource_stream::Eventsource;
 use futures_util::stream::{self, StreamExt};
-use sse_queue::{Event, EventError, FakeClock, Field, KeepAlive, Queue};
+use sse_queue::event::{EventError, Field};
+use sse_queue::stream::KeepAlive;
+use sse_queue::{Event, FakeClock, Queue};
 
 use crate::support::parser::{Seen, parse};
 use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
@@ -86,7 +88,7 @@ fn a_field_that_is_set_twice_keeps_its_last_value() {
 #[test]
 fn a_keep_alive_of_the_longest_duration_is_none() {
     let (clock, queue) = new_queue();
-    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(Duration::MAX));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::comment(Duration::MAX));
     let _stream = settled(stream);
     assert_eq!(clock.next_deadline(), None);
 }
@@ -159,7 +161,7 @@ fn a_cr_is_a_line_end_not_nothing() {
 #[test]
 fn keep_alive_does_not_outlive_the_source() {
     let (clock, queue) = new_queue();
-    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(1)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::comment(secs(1)));
     let mut stream = settled(stream);
     drop(queue);
     stream.assert_ended();
@@ -170,7 +172,7 @@ fn keep_alive_does_not_outlive_the_source() {
 #[test]
 fn keep_alive_does_not_come_while_data_flows() {
     let (clock, queue) = new_queue();
-    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(ms(1500)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::comment(ms(1500)));
     let mut stream = settled(stream);
     for _ in 0..10 {
         clock.advance(secs(1));

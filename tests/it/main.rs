@@ -17,9 +17,11 @@
 mod browser;
 mod delivery;
 mod encoder;
+mod ending;
 mod layers;
 #[cfg(unix)]
 mod outside;
+mod positions;
 mod properties;
 mod queue;
 mod remaining;

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use sse_queue::{
-    Event, EventError, FakeClock, Field, FrameError, Lease, Message, Queue, QueueBuilder, Reason,
-    Remaining, RemainingError, Topic,
-};
+use sse_queue::event::{EventError, Field, FrameError};
+use sse_queue::message::{Remaining, RemainingError};
+use sse_queue::queue::{DeadLetterReason, QueueBuilder};
+use sse_queue::{Event, FakeClock, Lease, Message, Pacing, Queue, Topic};
 
 use crate::support::{secs, without_first_bytes};
 
@@ -60,12 +60,12 @@ proptest! {
         let clock = FakeClock::new();
         let lease = || Lease::new(secs(60)).max_in_flight(100);
         let old = builder(&clock, "old").at_least_once(lease()).build();
-        let mut stream = without_first_bytes(old.stream(clock.ticker()).unwrap()).max_messages(100);
+        let mut stream = without_first_bytes(old.stream(clock.ticker()).unwrap()).pacing(Pacing::immediate().batch(100));
         for (message, in_vain) in messages {
             // Two of the same own id are refused.
             let Ok(receipt) = old.push(message) else { continue };
             if in_vain && stream.next_ready().is_some() {
-                let _ = old.nack(receipt.id(), secs(1));
+                let _ = old.nack(receipt.id(), Some(secs(1)));
             }
         }
         drop(stream);
@@ -128,7 +128,7 @@ fn attempts_before_a_restart_count_towards_the_most() {
     let hand_out_in_vain = |queue: &Queue| {
         let stream = queue.stream(clock.ticker()).unwrap();
         assert!(without_first_bytes(stream).next_ready().is_some());
-        queue.nack("job", Duration::ZERO).unwrap();
+        queue.nack("job", None).unwrap();
     };
     let old = builder(&clock, "old").at_least_once(lease()).build();
     old.push(Event::new("x").id("job").unwrap()).unwrap();
@@ -141,7 +141,7 @@ fn attempts_before_a_restart_count_towards_the_most() {
     new.push(through_a_store(&taken[0])).unwrap();
     hand_out_in_vain(&new);
     let dead = new.take_dead_letters();
-    assert_eq!(dead[0].reason(), Reason::Nacked);
+    assert_eq!(dead[0].reason(), DeadLetterReason::Nacked);
 }
 
 #[test]

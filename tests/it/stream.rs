@@ -11,13 +11,12 @@ mod sources;
 mod spaced;
 mod types;
 
-use crate::support::queue::QueueStream;
+use sse_queue::Pacing;
+
 use crate::support::secs;
 
-type Pacing = fn(QueueStream) -> QueueStream;
-
 const PACINGS: [Pacing; 3] = [
-    |stream| stream,
-    |stream| stream.spaced(secs(60)),
-    |stream| stream.every(secs(60)),
+    Pacing::immediate(),
+    Pacing::spaced(secs(60)),
+    Pacing::every(secs(60)),
 ];

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use sse_queue::{EventStream, FakeClock, KeepAlive, Source, Ticker};
+use sse_queue::stream::KeepAlive;
+use sse_queue::{EventStream, FakeClock, Source, Ticker};
 
 pub mod clock;
 pub mod parser;
@@ -149,7 +150,7 @@ pub fn data_of(bytes: &[u8]) -> Vec<String> {
 
 /// The stream without its first bytes.
 pub fn without_first_bytes<S: Source, T: Ticker>(stream: EventStream<S, T>) -> EventStream<S, T> {
-    stream.first_bytes(false)
+    stream.without_first_comment()
 }
 
 /// The stream without first bytes and keep-alive: it sends nothing but what its source gives.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use sse_queue::{Clock, Message, Queue, Ticker};
+use sse_queue::{Clock, Message, Pacing, Queue, Ticker};
 use tokio::time::{Instant, advance};
 
 use self::examples::{TokioClock, TokioTicker};
@@ -111,7 +111,7 @@ async fn a_scheduled_message_leaves_a_stream_when_it_is_due() {
 async fn a_paced_stream_gives_one_message_at_each_tick() {
     let queue = Queue::builder().clock(TokioClock::new()).build();
     let stream = queue.stream(TokioTicker::new()).unwrap();
-    let mut stream = Box::pin(without_first_bytes(stream).every(SECOND));
+    let mut stream = Box::pin(without_first_bytes(stream).pacing(Pacing::every(SECOND)));
     let start = Instant::now();
     for data in ["a", "b", "c"] {
         queue.push(data).unwrap();

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use loom::thread;
-use sse_queue::{AckError, Confirm, FakeClock, LastEventId, Lease, Queue};
+use sse_queue::queue::{AckError, Confirm};
+use sse_queue::{FakeClock, LastEventId, Lease, Queue};
 
 use crate::support::{
     QueueStream, block_on, next, next_in_time, poll_once, queue_builder, queue_stream, quiet,
@@ -144,7 +145,7 @@ fn of_two_streams_that_resume_after_one_id_the_later_takes_over() {
         assert!(poll_once(&mut old).is_ready());
         let claim = |queue: Queue, clock: FakeClock| {
             let id = LastEventId::new("e-1");
-            let mut stream = quiet(queue.stream_after(&id, clock.ticker()).unwrap());
+            let mut stream = quiet(queue.resume(Some(id.clone()), clock.ticker()).unwrap());
             (poll_once(&mut stream).is_ready(), stream)
         };
         let claims = thread::spawn({

@@ -9,7 +9,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use loom::thread;
-use sse_queue::{FakeClock, Lease, Message, PushError, Queue};
+use sse_queue::queue::PushError;
+use sse_queue::{FakeClock, Lease, Message, Pacing, Queue};
 
 use crate::support::{
     QueueStream, block_on, block_on_until, drain, later, next, next_in_time, next_until, poll_once,
@@ -81,7 +82,7 @@ fn a_close_ends_a_stream_and_gives_what_was_accepted() {
 fn a_close_reaches_a_ticked_stream() {
     loom::model(|| {
         let (clock, queue) = with_clock(small);
-        let stream = queue_stream(&queue, &clock).every(Duration::from_secs(1));
+        let stream = queue_stream(&queue, &clock).pacing(Pacing::every(Duration::from_secs(1)));
         let drains = thread::spawn(move || count_to_end(stream));
         queue.push("x").unwrap();
         queue.close();
@@ -275,7 +276,7 @@ fn the_wait_for_dead_letters_ends_when_the_queue_closes_as_the_last_is_confirmed
 #[test]
 fn the_wait_for_dead_letters_gets_what_dies_as_the_queue_closes() {
     loom::model(|| {
-        let nack = |queue: Queue| queue.nack("e-1", Duration::ZERO).unwrap();
+        let nack = |queue: Queue| queue.nack("e-1", None).unwrap();
         assert_eq!(dead_letters_at_a_close(nack), 1);
     });
 }
@@ -284,7 +285,7 @@ fn the_wait_for_dead_letters_gets_what_dies_as_the_queue_closes() {
 fn a_dead_letter_is_taken_once_and_what_is_pushed_meanwhile_is_counted() {
     loom::model(|| {
         let queue = in_flight();
-        queue.nack("e-1", Duration::ZERO).unwrap();
+        queue.nack("e-1", None).unwrap();
         let takes = spawn_with(&queue, |queue| queue.take_dead_letters().len());
         let remaining = queue.take_remaining().len();
         queue.push("y").unwrap();

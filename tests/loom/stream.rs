@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use loom::thread;
-use sse_queue::{FakeClock, Start, Topic};
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, Pacing, Topic};
 
 use crate::support::{
     Task, TopicStream, drain, later, new_topic, next_in_time, poll_once, topic_stream,
@@ -20,7 +21,7 @@ use crate::support::{
 fn within_a_gap(other: impl FnOnce(Topic) + Send + 'static) -> String {
     let (clock, topic) = new_topic();
     let stream = topic_stream(&topic, &clock, Start::Now);
-    let mut task = Task::new(stream.spaced(Duration::from_secs(3600)));
+    let mut task = Task::new(stream.pacing(Pacing::spaced(Duration::from_secs(3600))));
     topic.publish("a").unwrap();
     assert_eq!(
         task.poll_next(),

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use sse_queue::{
-    EventStream, FakeClock, FakeTicker, KeepAlive, Message, Queue, QueueBuilder, QueueSubscription,
-    Source, Start, Topic, TopicSubscription,
-};
+use sse_queue::queue::{QueueBuilder, QueueSubscription};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::{Start, TopicSubscription};
+use sse_queue::{EventStream, FakeClock, FakeTicker, Message, Queue, Source, Topic};
 
 pub type QueueStream = EventStream<QueueSubscription, FakeTicker>;
 pub type TopicStream = EventStream<TopicSubscription, FakeTicker>;
@@ -182,7 +182,7 @@ pub fn drain<S: Source + Unpin>(stream: EventStream<S, FakeTicker>) -> String {
 
 /// A stream that sends nothing but messages.
 pub fn quiet<S: Source>(stream: EventStream<S, FakeTicker>) -> EventStream<S, FakeTicker> {
-    stream.first_bytes(false).keep_alive(KeepAlive::off())
+    stream.without_first_comment().keep_alive(KeepAlive::off())
 }
 
 pub fn queue_builder(clock: &FakeClock) -> QueueBuilder {

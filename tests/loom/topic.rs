@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loom::thread;
-use sse_queue::{FakeClock, LastEventId, Start, Topic};
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, LastEventId, Pacing, Topic};
 
 use crate::support::{
     Task, TopicStream, drain, later, new_topic, poll_once, spawn_with, topic_stream,
@@ -152,7 +153,7 @@ fn a_close_ends_a_stream_that_parks() {
     loom::model(|| {
         let (clock, topic) = new_topic();
         let stream = topic_stream(&topic, &clock, Start::Now);
-        let mut stream = stream.spaced(Duration::from_secs(3600));
+        let mut stream = stream.pacing(Pacing::spaced(Duration::from_secs(3600)));
         topic.publish("a").unwrap();
         assert!(poll_once(&mut stream).is_ready());
         let closing = spawn_with(&topic, |topic| topic.close());

@@ -4,7 +4,8 @@
 
 use http::{HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use sse_queue::{Event, FakeClock, GapCause, LastEventId, Message, Resumption, Start, Topic};
+use sse_queue::topic::{GapCause, Resumption, Start};
+use sse_queue::{Event, FakeClock, LastEventId, Message, Pacing, Topic};
 
 /// 1 and 2 were evicted, which are `e-d1` and `e-d2`; 3 to 6 are kept, of which 4 is `own`; `e-d3`
 /// waits.
@@ -73,7 +74,7 @@ fuzz_target!(|input: &[u8]| {
     let topic = topic(&clock);
     let stream = topic.stream(Start::After(id), clock.ticker()).unwrap();
     assert_eq!(stream.resumption(), resumption);
-    let mut stream = stream.first_bytes(false).max_messages(1);
+    let mut stream = stream.without_first_comment().pacing(Pacing::immediate().batch(1));
     if let Resumption::Gap { .. } = resumption {
         assert!(stream.next_ready().unwrap().starts_with(b"event: gap\n"));
     }

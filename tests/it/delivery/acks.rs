@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use sse_queue::{AckError, Event, FakeClock, Lease, Message, Overflow};
+use sse_queue::queue::{AckError, Overflow};
+use sse_queue::{Event, FakeClock, Lease, Message};
 
 use super::{counts, lease, new_leased_queue, with_own_id};
 use crate::support::queue::{
     assert_leases_accounted, builder, drain_data, push_all, push_later, take_one, waiting,
 };
-use crate::support::{Task, secs};
+use crate::support::secs;
 
 #[test]
 fn what_is_handed_out_is_in_flight_until_it_is_confirmed() {
@@ -38,7 +39,7 @@ fn what_is_confirmed_may_be_confirmed_again_and_nothing_else() {
         for _ in 0..3 {
             assert_eq!(queue.ack(id), Ok(()));
         }
-        assert_eq!(queue.nack(id, secs(0)), Err(AckError::Stale));
+        assert_eq!(queue.nack(id, None), Err(AckError::Stale));
         assert_eq!(queue.extend_lease(id, secs(1)), Err(AckError::Stale));
     }
     assert_eq!(queue.stats().confirmed, 2);
@@ -57,7 +58,7 @@ fn what_was_never_handed_out_is_unknown() {
     ];
     for id in ids {
         assert_eq!(queue.ack(id), Err(AckError::Unknown), "{id}");
-        assert_eq!(queue.nack(id, secs(0)), Err(AckError::Unknown), "{id}");
+        assert_eq!(queue.nack(id, None), Err(AckError::Unknown), "{id}");
         assert_eq!(
             queue.extend_lease(id, secs(1)),
             Err(AckError::Unknown),
@@ -74,10 +75,10 @@ fn a_queue_that_delivers_at_most_once_has_nothing_in_flight() {
     queue.push("x").unwrap();
     take_one(&queue);
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
-    assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
+    assert_eq!(queue.nack("e-1", None), Err(AckError::Unknown));
     assert_eq!(queue.extend_lease("e-1", secs(0)), Err(AckError::Unknown));
     assert!(queue.take_dead_letters().is_empty());
-    assert!(Task::new(queue.drain(clock.ticker())).poll().is_ready());
+    assert_eq!(queue.stats().in_flight, 0);
     assert_eq!(queue.stats().confirmed, 0);
     queue.push(with_own_id("mine")).unwrap();
     assert!(queue.push(with_own_id("mine")).is_ok(), "ids may repeat");
@@ -98,7 +99,7 @@ fn what_is_not_in_flight_any_more_is_stale() {
     clock.advance(secs(30));
     let is_stale = |id: &str| {
         assert_eq!(queue.ack(id), Err(AckError::Stale), "{id}");
-        assert_eq!(queue.nack(id, secs(0)), Err(AckError::Stale), "{id}");
+        assert_eq!(queue.nack(id, None), Err(AckError::Stale), "{id}");
         assert_eq!(
             queue.extend_lease(id, secs(1)),
             Err(AckError::Stale),
@@ -117,7 +118,7 @@ fn what_is_not_in_flight_any_more_is_stale() {
     clock.advance(secs(1));
     assert_eq!(queue.stats().expired, 1);
     take_one(&queue);
-    queue.nack("e-3", secs(0)).unwrap();
+    queue.nack("e-3", None).unwrap();
     assert_eq!(queue.stats().dead, 1);
     are_stale();
     assert_eq!(queue.take_dead_letters().len(), 1);
@@ -146,7 +147,7 @@ fn a_message_with_an_own_id_is_not_confirmed_by_its_number() {
     queue.push(with_own_id("mine")).unwrap();
     take_one(&queue);
     assert_eq!(queue.ack("e-1"), Err(AckError::Unknown));
-    assert_eq!(queue.nack("e-1", secs(0)), Err(AckError::Unknown));
+    assert_eq!(queue.nack("e-1", None), Err(AckError::Unknown));
     assert_eq!(queue.extend_lease("e-1", secs(1)), Err(AckError::Unknown));
     clock.advance(secs(30));
     assert_eq!(counts(&queue), (1, 0, 0, 0));
@@ -164,7 +165,7 @@ fn an_ack_of_a_message_that_was_taken_back_is_stale() {
     for _ in 0..3 {
         take_one(&queue);
     }
-    queue.nack("e-2", secs(0)).unwrap();
+    queue.nack("e-2", None).unwrap();
     assert_eq!(queue.take_remaining().len(), 4);
     for id in ["e-1", "e-2", "mine"] {
         assert_eq!(queue.ack(id), Err(AckError::Stale), "{id}");
@@ -209,7 +210,7 @@ fn a_nack_without_delay_requeues_the_message_in_its_order() {
     clock.advance(secs(1));
     queue.push("d").unwrap();
     for id in ["e-3", "e-1"] {
-        queue.nack(id, Duration::ZERO).unwrap();
+        queue.nack(id, None).unwrap();
     }
     assert_eq!(drain_data(&queue), "a,c,d");
     assert_eq!(queue.stats().redelivered, 2);
@@ -227,14 +228,14 @@ fn a_nack_with_delay_makes_it_due_then() {
     queue.push("a").unwrap();
     push_later(&queue, "b", secs(1));
     stream.assert_sends("a");
-    queue.nack("e-1", secs(2)).unwrap();
+    queue.nack("e-1", Some(secs(2))).unwrap();
     stream.assert_pending();
     clock.advance(secs(1));
     stream.assert_sends("b");
     stream.wakes();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     stream.assert_woken_for("a");
-    queue.nack("e-1", Duration::MAX).unwrap();
+    queue.nack("e-1", Some(Duration::MAX)).unwrap();
     stream.assert_pending();
     assert_eq!(queue.take_remaining()[1].due(), None, "never");
 }

@@ -1,6 +1,7 @@
 //! What is in flight counts against the bounds.
 
-use sse_queue::{FakeClock, Overflow, PushError, Queue};
+use sse_queue::queue::{Overflow, PushError};
+use sse_queue::{FakeClock, Queue};
 
 use super::{counts, lease};
 use crate::support::queue::{
@@ -17,7 +18,7 @@ fn what_is_in_flight_or_dead_counts_against_the_bounds() {
         push_all(&queue, &["a", "b"]);
         assert_eq!(drain_data(&queue), "a,b");
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
-        queue.nack("e-1", secs(0)).unwrap();
+        queue.nack("e-1", None).unwrap();
         assert_eq!(counts(&queue), (0, 1, 1, 0));
         assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
         assert_eq!(queue.stats().bytes, 2 * (17 + 192));
@@ -48,7 +49,7 @@ fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
     let ways: [fn(&Queue, &FakeClock); 4] = [
         |queue, _| queue.ack("e-1").unwrap(),
         |queue, _| {
-            queue.nack("e-1", secs(0)).unwrap();
+            queue.nack("e-1", None).unwrap();
             assert_eq!(queue.take_dead_letters().len(), 1);
         },
         |queue, clock| {

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use sse_queue::{FakeClock, Message, Reason};
+use sse_queue::queue::DeadLetterReason;
+use sse_queue::{FakeClock, Message};
 
 use super::{counts, holding, lease, queue_with, resumed};
 use crate::support::queue::{
@@ -12,7 +13,11 @@ use crate::support::{Task, secs};
 
 #[test]
 fn after_its_last_attempt_a_message_is_dead_and_says_why() {
-    let reasons = [Reason::LeaseEnded, Reason::Dropped, Reason::Nacked];
+    let reasons = [
+        DeadLetterReason::LeaseEnded,
+        DeadLetterReason::Dropped,
+        DeadLetterReason::Nacked,
+    ];
     for reason in reasons {
         let clock = FakeClock::new();
         let queue = queue_with(&clock, lease().max_attempts(3));
@@ -24,8 +29,8 @@ fn after_its_last_attempt_a_message_is_dead_and_says_why() {
             let mut stream = Task::new(quiet_stream(&queue, &clock));
             assert_eq!(stream.data(), "x");
             match reason {
-                Reason::LeaseEnded => clock.advance(secs(30)),
-                Reason::Nacked => queue.nack("e-1", secs(0)).unwrap(),
+                DeadLetterReason::LeaseEnded => clock.advance(secs(30)),
+                DeadLetterReason::Nacked => queue.nack("e-1", None).unwrap(),
                 _ => {
                     drop(stream);
                     clock.advance(secs(5));
@@ -58,10 +63,13 @@ fn dead_letters_come_in_the_order_of_their_deaths() {
     push_all(&queue, &["a", "b", "c"]);
     assert_eq!(drain_data(&queue), "a,b,c");
     for id in ["e-2", "e-3", "e-1"] {
-        queue.nack(id, secs(0)).unwrap();
+        queue.nack(id, None).unwrap();
     }
     let letters = queue.take_dead_letters();
-    let ids: Vec<_> = letters.iter().map(sse_queue::DeadLetter::id).collect();
+    let ids: Vec<_> = letters
+        .iter()
+        .map(sse_queue::queue::DeadLetter::id)
+        .collect();
     assert_eq!(ids, ["e-2", "e-3", "e-1"]);
 }
 
@@ -71,7 +79,7 @@ fn a_dead_message_does_not_expire() {
     let queue = queue_with(&clock, lease().max_attempts(1));
     push_brief(&queue, "x", secs(1));
     assert_eq!(drain_data(&queue), "x");
-    queue.nack("e-1", secs(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     clock.advance(secs(60));
     assert_eq!((queue.stats().dead, queue.stats().expired), (1, 0));
 }
@@ -88,6 +96,6 @@ fn a_message_that_a_resuming_client_was_sent_the_last_time_is_dead() {
     stream.assert_pending();
     let letters = queue.take_dead_letters();
     assert_eq!((letters[0].id(), letters[0].attempts()), ("e-3", 2));
-    assert_eq!(letters[0].reason(), Reason::Dropped);
+    assert_eq!(letters[0].reason(), DeadLetterReason::Dropped);
     assert_leases_accounted(&queue);
 }

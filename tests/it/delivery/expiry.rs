@@ -1,6 +1,7 @@
 //! Messages that expire in flight, or after a redelivery.
 
-use sse_queue::{AckError, FakeClock};
+use sse_queue::FakeClock;
+use sse_queue::queue::AckError;
 
 use super::{counts, lease, new_leased_queue, queue_with, resumed};
 use crate::support::queue::{assert_leases_accounted, drain_data, push_brief, waiting};
@@ -20,7 +21,7 @@ fn an_expired_message_that_is_nacked_is_gone() {
         2,
         "its client may still confirm it"
     );
-    queue.nack("e-1", secs(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     queue.ack("e-2").unwrap();
     assert_eq!(counts(&queue), (0, 0, 0, 1));
     assert_eq!(queue.stats().expired, 1, "and not dead");

@@ -38,7 +38,7 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
         if by_ack {
             queue.ack(id).unwrap();
         } else {
-            queue.nack(id, secs(0)).unwrap();
+            queue.nack(id, None).unwrap();
         }
         assert!(streams[taker].wakes() > 0);
         for (at, stream) in streams.iter_mut().enumerate() {
@@ -87,7 +87,7 @@ fn a_limit_of_nothing_is_one() {
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     stream.assert_sends("a");
-    queue.nack("e-1", secs(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     assert_eq!(queue.stats().dead, 1);
     assert_eq!(stream.data(), "b");
 }

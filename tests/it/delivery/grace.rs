@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sse_queue::{FakeClock, Reason};
+use sse_queue::FakeClock;
+use sse_queue::queue::DeadLetterReason;
 
 use super::{counts, holding, lease, new_leased_queue, queue_with, resumed};
 use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
@@ -43,7 +44,10 @@ fn the_grace_does_not_make_a_lease_longer() {
     clock.advance(secs(28));
     drop(stream);
     clock.advance(secs(2));
-    assert_eq!(queue.take_dead_letters()[0].reason(), Reason::LeaseEnded);
+    assert_eq!(
+        queue.take_dead_letters()[0].reason(),
+        DeadLetterReason::LeaseEnded
+    );
 }
 
 #[test]
@@ -52,7 +56,7 @@ fn an_orphan_can_be_acked_nacked_and_extended() {
     let stream = holding(&queue, &clock, &["a", "b", "c"]);
     drop(stream);
     assert_eq!(queue.ack("e-1"), Ok(()));
-    assert_eq!(queue.nack("e-2", secs(0)), Ok(()));
+    assert_eq!(queue.nack("e-2", None), Ok(()));
     assert_eq!(queue.extend_lease("e-3", secs(60)), Ok(()));
     assert_eq!(drain_data(&queue), "b");
     clock.advance(secs(5));

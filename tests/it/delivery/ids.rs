@@ -1,11 +1,10 @@
 //! Ids of messages in flight: which are refused, and what they stand for when several clients saw them.
 
 use std::task::Poll;
-use std::time::Duration;
 
-use sse_queue::{
-    AckError, Event, FakeClock, LastEventId, Lease, Message, PushError, Queue, Remaining,
-};
+use sse_queue::message::Remaining;
+use sse_queue::queue::{AckError, PushError};
+use sse_queue::{Event, FakeClock, LastEventId, Lease, Message, Pacing, Queue};
 
 use super::{lease, leased_queue, new_leased_queue, queue_with, resumed, with_own_id};
 use crate::support::queue::{
@@ -32,7 +31,7 @@ fn an_own_id_is_refused_while_the_queue_holds_its_message() {
     refused();
     take_one(&queue);
     refused();
-    queue.nack("mine", secs(0)).unwrap();
+    queue.nack("mine", None).unwrap();
     refused();
     assert_eq!(queue.take_dead_letters().len(), 1);
     queue.push(with_own_id("mine")).unwrap();
@@ -91,7 +90,7 @@ fn no_two_held_messages_have_the_same_id() {
     queue.push("b").unwrap();
     assert!(is_refused(), "given");
     take_one(&queue);
-    queue.nack("e-1", secs(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     for letter in queue.take_dead_letters() {
         let again = letter.clone();
         assert_eq!(queue.push(letter).unwrap().id(), "e-1");
@@ -169,7 +168,7 @@ fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
     push_later(&queue, "late", secs(1));
     queue.close();
     clock.advance(secs(2));
-    let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1));
+    let mut stream = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::immediate().batch(1)));
     assert_eq!([stream.data(), stream.data()], ["a", "b"]);
     stream.assert_ended();
     assert_eq!(queue.take_remaining().len(), 1);
@@ -179,7 +178,7 @@ fn what_falls_due_after_the_close_is_left_even_in_a_burst() {
 fn delayed_beyond_expiry(queue: &Queue) -> Remaining {
     push_brief(queue, "x", secs(5));
     take_one(queue);
-    queue.nack("e-1", secs(10)).unwrap();
+    queue.nack("e-1", Some(secs(10))).unwrap();
     queue.take_remaining().remove(0)
 }
 
@@ -243,7 +242,7 @@ fn the_id_of_a_dead_letter_that_another_client_gets_takes_nothing_over() {
     let (mut one, mut two) = (reader(&queue, &clock), reader(&queue, &clock));
     queue.push("a").unwrap();
     assert_eq!(one.data(), "a");
-    queue.nack("e-1", Duration::ZERO).unwrap();
+    queue.nack("e-1", None).unwrap();
     drop(one);
     let letter = queue.take_dead_letters().remove(0);
     queue.push(letter).unwrap();

@@ -113,14 +113,16 @@ fn a_lease_extended_past_all_time_never_ends() {
     assert_eq!(drain_data(&queue), "a");
     queue.extend_lease("e-1", Duration::MAX).unwrap();
     let mut stream = waiting(&queue, &clock);
-    let mut drain = Task::new(queue.drain(clock.ticker()));
-    assert!(drain.poll().is_pending());
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
     clock.advance(secs(1_000_000_000));
     stream.assert_pending();
-    assert!(drain.poll().is_pending());
+    assert!(ended.poll().is_pending());
     queue.extend_lease("e-1", Duration::MAX).unwrap();
     assert_eq!(queue.ack("e-1"), Ok(()));
-    assert!(drain.poll().is_ready());
+    queue.close();
+    drop(stream);
+    assert!(ended.poll().is_ready());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A hundred thousand messages in flight at once.
 
-use sse_queue::{FakeClock, Queue};
+use sse_queue::{FakeClock, Pacing, Queue};
 
 use super::{counts, lease};
 use crate::support::queue::{assert_leases_accounted, builder, quiet_stream};
@@ -32,7 +32,8 @@ fn a_hundred_thousand_messages_of_dropped_streams_are_requeued_in_order() {
     let queue = many(&clock);
     let mut streams = Vec::new();
     while queue.stats().depth > 0 {
-        let mut stream = Task::new(quiet_stream(&queue, &clock).max_messages(1000));
+        let mut stream =
+            Task::new(quiet_stream(&queue, &clock).pacing(Pacing::immediate().batch(1000)));
         while stream.poll_next().is_ready() {}
         streams.push(stream);
     }

@@ -1,6 +1,6 @@
 //! Leases on streams that are paced.
 
-use sse_queue::{FakeClock, Lease};
+use sse_queue::{FakeClock, Lease, Pacing};
 
 use super::{holding, new_leased_queue, queue_with};
 use crate::support::queue::{push_all, quiet_stream, resumed_stream};
@@ -15,7 +15,7 @@ use crate::support::{secs, settled};
 fn a_full_ticked_stream_continues_at_its_tick() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(600)).max_in_flight(1));
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     push_all(&queue, &["a", "b"]);
     stream.assert_pending();
     clock.advance(secs(10));
@@ -35,8 +35,8 @@ fn a_full_ticked_stream_continues_at_its_tick() {
 fn a_full_ticked_stream_leaves_the_rest_to_others() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(600)).max_in_flight(1));
-    let mut full = settled(quiet_stream(&queue, &clock).every(secs(10)));
-    let mut other = settled(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut full = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
+    let mut other = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     push_all(&queue, &["a", "b", "c"]);
     full.assert_pending();
     other.assert_pending();
@@ -60,7 +60,7 @@ fn a_full_ticked_stream_leaves_the_rest_to_others() {
 fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(27)).max_in_flight(64));
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     clock.advance(secs(7));
     queue.push("a").unwrap();
     stream.assert_pending();
@@ -77,7 +77,7 @@ fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
 fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
     let (clock, queue) = new_leased_queue();
     let _stream = holding(&queue, &clock, &["a", "b", "c"]);
-    let stream = resumed_stream(&queue, &clock, "e-1").every(secs(1));
+    let stream = resumed_stream(&queue, &clock, "e-1").pacing(Pacing::every(secs(1)));
     let mut stream = settled(stream);
     for data in ["b", "c"] {
         clock.advance(secs(1));
@@ -92,12 +92,12 @@ fn a_ticked_stream_sends_redelivered_messages_at_its_ticks() {
 #[test]
 fn a_spaced_stream_sends_a_requeued_message_after_its_gap() {
     let (clock, queue) = new_leased_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).spaced(secs(20)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::spaced(secs(20))));
     queue.push("a").unwrap();
     stream.assert_sends("a");
     clock.advance(secs(5));
     stream.wakes();
-    queue.nack("e-1", secs(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     assert_eq!(stream.wakes(), 1, "to arm for the end of its gap");
     stream.assert_pending();
     clock.advance(secs(14));

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use sse_queue::{Confirm, FakeClock, Lease, Message};
+use sse_queue::queue::Confirm;
+use sse_queue::{FakeClock, Lease, Message, Pacing};
 
 use super::{counts, holding, lease, new_leased_queue, queue_with, resumed, with_own_id};
 use crate::support::queue::{
@@ -35,7 +36,7 @@ fn a_client_that_resumes_confirms_what_it_saw_and_gets_the_rest_first() {
 fn redelivered_messages_keep_to_the_limits_of_a_chunk() {
     let (clock, queue) = new_leased_queue();
     let _stream = holding(&queue, &clock, &["a", "b", "c", "d", "e"]);
-    let stream = resumed_stream(&queue, &clock, "e-1").max_messages(3);
+    let stream = resumed_stream(&queue, &clock, "e-1").pacing(Pacing::immediate().batch(3));
     let mut stream = Task::new(stream);
     queue.push("f").unwrap();
     assert_eq!(stream.data(), "b,c,d");
@@ -181,7 +182,7 @@ fn what_is_confirmed_before_its_redelivery_is_not_sent_again() {
     for id in ["e-2", "e-4"] {
         queue.ack(id).unwrap();
     }
-    queue.nack("e-5", secs(1)).unwrap();
+    queue.nack("e-5", Some(secs(1))).unwrap();
     stream.assert_sends("c");
     clock.advance(secs(1));
     assert_eq!(stream.data(), "e");
@@ -191,7 +192,7 @@ fn what_is_confirmed_before_its_redelivery_is_not_sent_again() {
 fn a_client_confirms_any_number_of_messages_by_its_last_id() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1000));
-    let stream = quiet_stream(&queue, &clock).max_messages(1000);
+    let stream = quiet_stream(&queue, &clock).pacing(Pacing::immediate().batch(1000));
     let mut stream = settled(stream);
     for n in 0..1000 {
         queue.push(n.to_string()).unwrap();

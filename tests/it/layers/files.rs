@@ -27,6 +27,9 @@ pub fn of_this_crate() -> Files {
                 folders.push(path);
                 continue;
             }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
             let name = path.strip_prefix(&root).unwrap().with_extension("");
             let name = name.to_str().unwrap().replace('\\', "/");
             if !name.ends_with("tests") {

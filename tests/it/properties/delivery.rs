@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sse_queue::{Confirm, FakeClock, Lease, Overflow};
+use sse_queue::queue::{Confirm, Overflow};
+use sse_queue::{FakeClock, Lease};
 
 use self::model::{Kind, TIMEOUT};
 use self::run::Run;
@@ -93,9 +94,9 @@ proptest! {
     }
 }
 
-/// A drain ends when the last lease does, and not before.
+/// A ended ends when the last lease does, and not before.
 #[test]
-fn a_drain_under_random_leases_ends_with_the_last() {
+fn the_wait_for_the_end_under_random_leases_ends_with_the_last() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(
         Lease::new(secs(TIMEOUT))
@@ -110,11 +111,11 @@ fn a_drain_under_random_leases_ends_with_the_last() {
         queue.extend_lease(&format!("e-{}", n + 1), by).unwrap();
     }
     queue.close();
-    let mut drain = Task::new(queue.drain(clock.ticker()));
-    while drain.poll().is_pending() {
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    while ended.poll().is_pending() {
         assert!(queue.stats().in_flight > 0);
         assert!(clock.advance_to_next().is_some());
-        assert!(drain.wakes() > 0);
+        assert!(ended.wakes() > 0);
     }
     assert_eq!(queue.stats().in_flight, 0);
 }

@@ -5,7 +5,7 @@ mod world;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sse_queue::Overflow;
+use sse_queue::queue::Overflow;
 
 use self::world::World;
 use super::config;

@@ -1,6 +1,7 @@
 //! What a queue holds at most, and what happens to a message that does not fit.
 
-use sse_queue::{Event, FakeClock, Message, Overflow, PushError};
+use sse_queue::queue::{Overflow, PushError};
+use sse_queue::{Event, FakeClock, Message};
 
 use super::SMALL;
 use crate::support::queue::{

@@ -1,6 +1,7 @@
 //! Producers that wait for capacity.
 
-use sse_queue::{FakeClock, Overflow, PushError, PushWhenReady, Queue};
+use sse_queue::queue::{Overflow, PushError, PushWhenReady};
+use sse_queue::{FakeClock, Queue};
 
 use super::SMALL;
 use crate::support::queue::{builder, drain_data, push_all, push_brief, take_one};

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use sse_queue::{Event, FakeClock, Message, PushError, Queue};
+use sse_queue::queue::PushError;
+use sse_queue::{Event, FakeClock, Message, Queue};
 
 use crate::support::clock::Interrupted;
 use crate::support::queue::{
@@ -23,7 +24,10 @@ fn what_remains_keeps_id_due_time_and_expiry_when_it_is_pushed_again() {
     old.close();
     clock.advance(secs(1));
     let remaining = old.take_remaining();
-    let ids: Vec<_> = remaining.iter().map(sse_queue::Remaining::id).collect();
+    let ids: Vec<_> = remaining
+        .iter()
+        .map(sse_queue::message::Remaining::id)
+        .collect();
     assert_eq!(ids, ["e-2", "e-4", "e-1", "e-3"]);
     let start = SystemTime::UNIX_EPOCH;
     assert_eq!(remaining[2].due(), Some(start + secs(2)));

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use sse_queue::{Event, FakeClock, Lease, Message, Overflow, Queue};
+use sse_queue::queue::Overflow;
+use sse_queue::{Event, FakeClock, Lease, Message, Queue};
 
 use crate::support::clock::Interrupted;
 use crate::support::queue::{QueueStream, builder, quiet_stream, take_one};
@@ -17,7 +18,7 @@ fn one_is_dead(clock: &Interrupted) -> Queue {
     let queue = builder.capacity(2).at_least_once(lease).build();
     queue.push("dead").unwrap();
     take_one(&queue);
-    queue.nack("e-1", ms(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     assert_eq!(queue.stats().dead, 1);
     queue
 }
@@ -170,7 +171,7 @@ impl Random {
         let id = &self.ids[at];
         let _ = match action {
             0 => self.queue.ack(id).is_ok(),
-            1 => self.queue.nack(id, delay).is_ok(),
+            1 => self.queue.nack(id, Some(delay)).is_ok(),
             2 => self.queue.cancel(id),
             _ => self.queue.extend_lease(id, ms(500)).is_ok(),
         };

@@ -1,9 +1,8 @@
 //! What keeps a queue's time: a driver, the streams, a producer; and the signal for dead letters.
 
 use std::task::Poll;
-use std::time::Duration;
 
-use sse_queue::{Event, FakeClock, Lease, Queue};
+use sse_queue::{Event, FakeClock, Lease, Pacing, Queue};
 
 use crate::support::queue::{
     builder, new_queue, push_brief, push_later, quiet_stream, take_one, waiting,
@@ -183,7 +182,7 @@ fn dead_letters_have_a_signal() {
         take_one(&queue);
     }
     assert_eq!(letters.wakes(), 0);
-    queue.nack("e-1", Duration::ZERO).unwrap();
+    queue.nack("e-1", None).unwrap();
     assert_eq!(letters.wakes(), 1);
     let Poll::Ready(taken) = letters.poll() else {
         panic!("one is dead");
@@ -228,7 +227,7 @@ fn a_wait_for_dead_letters_that_is_dropped_takes_none() {
     assert!(letters.poll().is_pending());
     queue.push("x").unwrap();
     take_one(&queue);
-    queue.nack("e-1", Duration::ZERO).unwrap();
+    queue.nack("e-1", None).unwrap();
     drop(letters);
     assert_eq!(queue.take_dead_letters().len(), 1);
 }
@@ -267,7 +266,7 @@ fn numbers_begin_where_the_builder_says() {
 fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(lease()).build();
-    let stream = quiet_stream(&queue, &clock).every(ms(100));
+    let stream = quiet_stream(&queue, &clock).pacing(Pacing::every(ms(100)));
     let mut stream = settled(stream);
     queue.push("job").unwrap();
     stream.assert_pending();

@@ -1,6 +1,7 @@
 //! Idle streams and streams that are polled by hand cost no wake-up.
 
-use sse_queue::KeepAlive;
+use sse_queue::Pacing;
+use sse_queue::stream::KeepAlive;
 
 use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, ms, secs, settled};
@@ -27,8 +28,8 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     let mut streams: Vec<_> = (0..10_000_u64)
         .map(|n| match n % 3 {
             0 => quiet_stream(&queue, &clock),
-            1 => quiet_stream(&queue, &clock).spaced(ms(20)),
-            _ => quiet_stream(&queue, &clock).every(ms(1 + n)),
+            1 => quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(20))),
+            _ => quiet_stream(&queue, &clock).pacing(Pacing::every(ms(1 + n))),
         })
         .map(settled)
         .collect();
@@ -41,8 +42,8 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
     let mut streams: Vec<_> = streams
         .into_iter()
         .map(|_| {
-            let stream = quiet_stream(&queue, &clock).every(ms(10));
-            settled(stream.keep_alive(KeepAlive::every(secs(15))))
+            let stream = quiet_stream(&queue, &clock).pacing(Pacing::every(ms(10)));
+            settled(stream.keep_alive(KeepAlive::comment(secs(15))))
         })
         .collect();
     let before = clock.wakes();
@@ -64,7 +65,7 @@ fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     let (clock, queue) = new_queue();
     let mut by_hand = quiet_stream(&queue, &clock);
     assert_eq!(by_hand.next_ready(), None);
-    let mut ticked = quiet_stream(&queue, &clock).every(secs(60));
+    let mut ticked = quiet_stream(&queue, &clock).pacing(Pacing::every(secs(60)));
     assert_eq!(ticked.next_ready(), None);
     let mut other = waiting(&queue, &clock);
     queue.push("a").unwrap();

@@ -1,6 +1,6 @@
 //! Streams and drivers that are woken and not polled: how long the others wait.
 
-use sse_queue::{Event, FakeClock, Lease};
+use sse_queue::{Event, FakeClock, Lease, Pacing};
 
 use crate::support::queue::{builder, new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, ms, pass, run, secs};
@@ -69,7 +69,7 @@ fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
 #[test]
 fn a_ticked_stream_polled_by_hand_gets_what_a_stalled_one_was_woken_for() {
     let (clock, queue) = new_queue();
-    let mut by_hand = quiet_stream(&queue, &clock).every(secs(1));
+    let mut by_hand = quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1)));
     assert_eq!(by_hand.next_ready(), None);
     let stalled = waiting(&queue, &clock);
     queue.push("x").unwrap();
@@ -219,11 +219,11 @@ fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
 #[test]
 fn a_ticked_stream_that_is_not_polled_at_its_tick_holds_up_the_others_for_a_second() {
     let (clock, queue) = new_queue();
-    let mut stalled = Task::new(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut stalled = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     stalled.assert_pending();
     queue.push("x").unwrap();
     stalled.assert_pending();
-    let mut other = Task::new(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut other = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     other.assert_pending();
     clock.advance(secs(10));
     assert_eq!(stalled.wakes(), 2, "for the push, and at its tick");

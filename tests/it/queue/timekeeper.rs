@@ -1,6 +1,6 @@
 //! The streams that keep the time of a queue without a driver.
 
-use sse_queue::Message;
+use sse_queue::{Message, Pacing};
 
 use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
 use crate::support::{Task, secs};
@@ -95,7 +95,7 @@ fn the_timekeepers_role_moves_on() {
     push_later(&queue, "x", secs(5));
     let keeper = waiting(&queue, &clock);
     assert_eq!(clock.next_deadline(), Some(secs(5)));
-    let mut second = Task::new(quiet_stream(&queue, &clock).spaced(secs(60)));
+    let mut second = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::spaced(secs(60))));
     second.assert_pending();
     let mut third = waiting(&queue, &clock);
     drop(keeper);

@@ -1,4 +1,4 @@
-//! Streams, producers, drivers, drains and waits for dead letters are woken for
+//! Streams, producers, drivers, ends and waits for dead letters are woken for
 //! what they wait for, when time passes or when the queue ends.
 
 use std::task::Poll;
@@ -50,36 +50,40 @@ fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
 }
 
 #[test]
-fn a_drain_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
+fn the_wait_for_the_end_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(long().grace(secs(2))).build();
     let mut stream = waiting(&queue, &clock);
     queue.push("job").unwrap();
     stream.bytes();
-    let mut drain = Task::new(queue.drain(clock.ticker()));
-    assert!(drain.poll().is_pending());
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
     drop(stream);
-    if drain.wakes() > 0 {
-        assert!(drain.poll().is_pending());
+    if ended.wakes() > 0 {
+        assert!(ended.poll().is_pending());
     }
     clock.advance(secs(2));
-    assert!(drain.wakes() > 0);
-    assert!(drain.poll().is_ready());
+    assert!(ended.wakes() > 0);
+    assert!(ended.poll().is_pending(), "the queue is open");
+    queue.close();
+    assert!(ended.wakes() > 0);
+    assert!(ended.poll().is_ready());
 }
 
 /// The `Clock` jumps past the end of the lease; the ticker does not.
 #[test]
-fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
+fn the_wait_for_the_end_notices_a_jump_of_the_clock_within_30_seconds() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(long()).build();
     queue.push("job").unwrap();
     take_one(&queue);
-    let mut drain = Task::new(queue.drain(clock.ticker()));
-    assert!(drain.poll().is_pending());
+    queue.close();
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
     clock.jump(secs(3_600));
     clock.advance(secs(30));
-    assert!(drain.wakes() > 0);
-    assert!(drain.poll().is_ready());
+    assert!(ended.wakes() > 0);
+    assert!(ended.poll().is_ready());
 }
 
 #[test]
@@ -90,7 +94,7 @@ fn a_producer_with_a_ticker_gets_the_capacity_of_a_requeued_message_that_expires
     take_one(&queue);
     let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
     assert!(push.poll().is_pending());
-    queue.nack("e-1", ms(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     while push.wakes() > 0 {
         assert!(push.poll().is_pending());
     }
@@ -110,7 +114,7 @@ fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
     queue.close();
     assert!(letters.poll().is_pending(), "one is due, and may die");
     take_one(&queue);
-    queue.nack("e-1", ms(0)).unwrap();
+    queue.nack("e-1", None).unwrap();
     assert!(letters.wakes() > 0);
     let Poll::Ready(dead) = letters.poll() else {
         panic!("it is dead");
@@ -119,7 +123,7 @@ fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
 }
 
 /// Removes the tasks that were woken, each of which must be ready; returns their number.
-fn ended<T>(tasks: &mut Vec<T>, mut is_woken: impl FnMut(&mut T) -> bool) -> usize {
+fn count_ended<T>(tasks: &mut Vec<T>, mut is_woken: impl FnMut(&mut T) -> bool) -> usize {
     let before = tasks.len();
     tasks.retain_mut(|task| !is_woken(task));
     before - tasks.len()
@@ -137,15 +141,15 @@ fn an_abort_ends_all_that_waits_in_a_crowd() {
     take_one(&queue);
     let mut streams: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
     let mut producers = Vec::new();
-    let mut drains = Vec::new();
+    let mut ends = Vec::new();
     let mut letters = Vec::new();
     for _ in 0..200 {
         let mut producer = Task::new(queue.push_when_ready("y"));
         assert!(producer.poll().is_pending());
         producers.push(producer);
-        let mut drain = Task::new(queue.drain(clock.ticker()));
-        assert!(drain.poll().is_pending());
-        drains.push(drain);
+        let mut ended = Task::new(queue.ended(clock.ticker()));
+        assert!(ended.poll().is_pending());
+        ends.push(ended);
         let mut wait = Task::new(queue.dead_letters());
         assert!(wait.poll().is_pending());
         letters.push(wait);
@@ -153,26 +157,24 @@ fn an_abort_ends_all_that_waits_in_a_crowd() {
     queue.abort();
     queue.ack("e-1").unwrap();
     loop {
-        let streams = ended(&mut streams, |stream| {
+        let streams = count_ended(&mut streams, |stream| {
             let is_woken = stream.wakes() > 0;
             if is_woken {
                 stream.assert_ended();
             }
             is_woken
         });
-        let producers = ended(&mut producers, |task| {
+        let producers = count_ended(&mut producers, |task| {
             task.wakes() > 0 && task.poll().is_ready()
         });
-        let drains = ended(&mut drains, |task| {
+        let ends = count_ended(&mut ends, |task| task.wakes() > 0 && task.poll().is_ready());
+        let letters = count_ended(&mut letters, |task| {
             task.wakes() > 0 && task.poll().is_ready()
         });
-        let letters = ended(&mut letters, |task| {
-            task.wakes() > 0 && task.poll().is_ready()
-        });
-        if streams + producers + drains + letters == 0 {
+        if streams + producers + ends + letters == 0 {
             break;
         }
     }
-    let rest = [streams.len(), producers.len(), drains.len(), letters.len()];
+    let rest = [streams.len(), producers.len(), ends.len(), letters.len()];
     assert_eq!(rest, [0; 4]);
 }

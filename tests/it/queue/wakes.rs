@@ -1,7 +1,7 @@
 //! How many wakes a queue's messages cost, and which stream gets them.
 
 use futures_core::Stream;
-use sse_queue::{FakeClock, Lease};
+use sse_queue::{FakeClock, Lease, Pacing};
 
 use crate::support::queue::{
     QueueStream, builder, drain_data, new_queue, push_later, quiet_stream, take_one, waiting,
@@ -84,7 +84,7 @@ fn a_thousand_messages_wake_a_timekeeper_once() {
 #[test]
 fn a_stream_in_its_gap_leaves_messages_to_those_that_wait() {
     let (clock, queue) = new_queue();
-    let mut spaced = Task::new(quiet_stream(&queue, &clock).spaced(secs(5)));
+    let mut spaced = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::spaced(secs(5))));
     spaced.assert_pending();
     queue.push("first").unwrap();
     spaced.assert_sends("first");
@@ -297,10 +297,10 @@ fn a_call_that_finds_a_crowd_due_wakes_at_most_64() {
 #[test]
 fn a_message_after_a_quiet_period_goes_at_once_to_the_stream_whose_gap_is_over() {
     let (clock, queue) = new_queue();
-    let mut slow = settled(quiet_stream(&queue, &clock).spaced(secs(10)));
+    let mut slow = settled(quiet_stream(&queue, &clock).pacing(Pacing::spaced(secs(10))));
     queue.push("a").unwrap();
     slow.assert_sends("a");
-    let mut quick = Task::new(quiet_stream(&queue, &clock).spaced(ms(100)));
+    let mut quick = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(100))));
     queue.push("b").unwrap();
     if slow.wakes() > 0 {
         slow.assert_pending();

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::RngExt;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use sse_queue::{
-    Clock, DeadLetters, FakeClock, FakeTicker, Overflow, PushError, PushWhenReady, Queue,
-    QueueDriver, Receipt,
-};
+use sse_queue::message::Receipt;
+use sse_queue::queue::{DeadLetter, Overflow, PushError, PushWhenReady};
+use sse_queue::{Clock, FakeClock, FakeTicker, Pacing, Queue};
 
 use super::Mode;
 use super::model::{Model, lease};
@@ -92,6 +92,9 @@ pub struct Late {
 }
 
 /// One run.
+/// A future of the queue, in a box, for its type has no name.
+pub type DynFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
 pub struct Simulation {
     random: TestRng,
     pub mode: Mode,
@@ -100,8 +103,8 @@ pub struct Simulation {
     pub model: Model,
     pub clients: Vec<Client>,
     pub producers: Vec<Producer>,
-    pub driver: Option<Task<QueueDriver<FakeTicker>>>,
-    pub letters: Option<Task<DeadLetters>>,
+    pub driver: Option<Task<DynFuture<()>>>,
+    pub letters: Option<Task<DynFuture<Vec<DeadLetter>>>>,
     pub is_closed: bool,
     pub late: Option<Late>,
     /// Since when there is capacity, and a producer that waits for it.
@@ -174,8 +177,8 @@ impl Simulation {
         let stream = quiet_stream(&self.queue, &self.clock);
         let stream = match pace {
             Pace::Immediate => stream,
-            Pace::Spaced => stream.spaced(GAP),
-            Pace::Every => stream.every(GAP).batch(2),
+            Pace::Spaced => stream.pacing(Pacing::spaced(GAP)),
+            Pace::Every => stream.pacing(Pacing::every(GAP).batch(2)),
         };
         let name = self.next_name;
         self.next_name += 1;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use sse_queue::{Lease, QueueStats};
+use sse_queue::Lease;
+use sse_queue::queue::QueueStats;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(1);

@@ -3,9 +3,10 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use sse_queue::{Message, PushError};
+use sse_queue::Message;
+use sse_queue::queue::PushError;
 
-use super::clients::{Producer, Push, Simulation, Terms};
+use super::clients::{DynFuture, Producer, Push, Simulation, Terms};
 use crate::support::{Task, ms};
 
 impl Simulation {
@@ -191,7 +192,8 @@ impl Simulation {
             4 => {
                 let delay = ms(self.below(2) * self.below(2_000));
                 self.note(|| format!("nack {number}, {delay:?}"));
-                self.queue.nack(&id(number), delay).unwrap();
+                let delayed = Some(delay).filter(|delay| !delay.is_zero());
+                self.queue.nack(&id(number), delayed).unwrap();
                 self.model.nack(number, delay, now);
             }
             // What is extended, orphaned and expires is left to tests of its own.
@@ -225,7 +227,8 @@ impl Simulation {
             self.note(|| "the driver leaves".into());
             return;
         }
-        let mut driver = Task::new(self.queue.drive(self.clock.ticker()));
+        let mut driver =
+            Task::new(Box::pin(self.queue.drive(self.clock.ticker())) as DynFuture<()>);
         assert!(driver.poll().is_pending());
         self.driver = Some(driver);
         self.note(|| "a driver comes".into());
@@ -235,7 +238,7 @@ impl Simulation {
         if self.letters.is_some() {
             return;
         }
-        let mut letters = Task::new(self.queue.dead_letters());
+        let mut letters = Task::new(Box::pin(self.queue.dead_letters()) as DynFuture<Vec<_>>);
         match letters.poll() {
             Poll::Ready(dead) => self.buried(dead.len()),
             Poll::Pending => self.letters = Some(letters),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_queue::{FakeClock, Queue};
+use sse_queue::{FakeClock, Pacing, Queue};
 
 use crate::support::clock::Counting;
 use crate::support::queue::{new_queue, push_later, quiet_stream, waiting};
@@ -15,7 +15,7 @@ use crate::support::{ms, secs, settled};
 #[test]
 fn a_jump_of_the_world_neither_stalls_nor_bursts_a_grid() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1))));
     for n in 0..100 {
         queue.push(n.to_string()).unwrap();
     }
@@ -62,7 +62,11 @@ fn a_clock_slower_than_its_ticker_makes_messages_late_and_never_spins() {
             let slower = Counting::new(&clock).percent(percent);
             let queue = Queue::builder().clock(slower.clone()).build();
             let stream = quiet_stream(&queue, &clock);
-            let stream = if ticked { stream.every(ms(7)) } else { stream };
+            let stream = if ticked {
+                stream.pacing(Pacing::every(ms(7)))
+            } else {
+                stream
+            };
             let mut stream = settled(stream);
             push_later(&queue, "x", ms(1000));
             stream.assert_pending();

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use sse_queue::{Event, EventStream, FakeClock, FakeTicker, KeepAlive, Message, Pull, Source};
+use sse_queue::stream::{KeepAlive, Pull};
+use sse_queue::{Event, EventStream, FakeClock, FakeTicker, Message, Pacing, Source};
 
 use crate::support::queue::{new_queue, push_later, take_one, waiting};
 use crate::support::{Task, ms, quiet, secs, settled, without_first_bytes};
@@ -45,14 +46,14 @@ fn a_custom_source_works_at_every_pacing() {
     assert_eq!(at_once.data().split(',').count(), 20);
     at_once.assert_ended();
 
-    let mut spaced = Task::new(stream(&clock, 3).spaced(ms(20)).max_messages(2));
+    let mut spaced = Task::new(stream(&clock, 3).pacing(Pacing::spaced(ms(20)).batch(2)));
     spaced.assert_sends("0,1");
     assert_eq!(clock.advance_to_next(), Some(ms(20)));
     spaced.assert_sends("2");
     clock.advance(ms(20));
     spaced.assert_ended();
 
-    let mut ticked = settled(stream(&clock, 3).every(secs(1)).batch(2));
+    let mut ticked = settled(stream(&clock, 3).pacing(Pacing::every(secs(1)).batch(2)));
     for data in ["0,1", "2"] {
         assert_eq!(clock.advance_to_next(), Some(secs(1)));
         ticked.assert_sends(data);
@@ -146,8 +147,8 @@ fn a_source_that_parks_as_documented_works_at_every_pacing() {
         let stream = stream.keep_alive(KeepAlive::default());
         let mut stream = settled(match pacing {
             0 => stream,
-            1 => stream.spaced(secs(1)),
-            _ => stream.every(secs(1)),
+            1 => stream.pacing(Pacing::spaced(secs(1))),
+            _ => stream.pacing(Pacing::every(secs(1))),
         });
         clock.advance(secs(15));
         assert_eq!(stream.bytes(), ":\n");
@@ -173,7 +174,7 @@ fn a_source_that_parks_as_documented_works_at_every_pacing() {
 fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
     let clock = FakeClock::new();
     let (client, stream) = client(&clock);
-    let mut stream = settled(stream.spaced(ms(20)));
+    let mut stream = settled(stream.pacing(Pacing::spaced(ms(20))));
     for data in ["a", "b"] {
         client.polls();
         client.push(data);
@@ -199,7 +200,7 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
 fn a_source_that_is_closing_ends_the_gap() {
     let clock = FakeClock::new();
     let (client, stream) = client(&clock);
-    let mut stream = Task::new(stream.spaced(secs(60)));
+    let mut stream = Task::new(stream.pacing(Pacing::spaced(secs(60))));
     client.push("a");
     assert_eq!(stream.data(), "a");
     client.push("b");
@@ -216,8 +217,8 @@ fn next_ready_leaves_no_waker_at_any_pacing() {
         let (client, stream) = client(&clock);
         let mut stream = match pacing {
             0 => stream,
-            1 => stream.spaced(secs(1)),
-            _ => stream.every(secs(1)),
+            1 => stream.pacing(Pacing::spaced(secs(1))),
+            _ => stream.pacing(Pacing::every(secs(1))),
         };
         assert_eq!(stream.next_ready(), None);
         assert!(!client.waits());

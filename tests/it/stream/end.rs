@@ -15,7 +15,7 @@ fn a_close_ends_a_stream_at_once_at_every_pacing() {
     for pacing in PACINGS {
         let (clock, queue) = new_queue();
         let bye = Event::new("").name("bye").unwrap();
-        let mut stream = settled(pacing(quiet_stream(&queue, &clock)).farewell(bye));
+        let mut stream = settled(quiet_stream(&queue, &clock).pacing(pacing).farewell(bye));
         queue.push("a").unwrap();
         if let Poll::Ready(Some(_)) = stream.poll_next() {
             stream.assert_pending();
@@ -49,7 +49,7 @@ fn an_abort_ends_a_stream_at_once_at_every_pacing_and_sends_nothing() {
         for close_first in [false, true] {
             let (clock, queue) = new_queue();
             let bye = Event::new("").name("bye").unwrap();
-            let mut stream = settled(pacing(quiet_stream(&queue, &clock)).farewell(bye));
+            let mut stream = settled(quiet_stream(&queue, &clock).pacing(pacing).farewell(bye));
             queue.push("a").unwrap();
             if let Poll::Ready(Some(_)) = stream.poll_next() {
                 stream.assert_pending();

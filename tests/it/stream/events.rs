@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
-use sse_queue::{Event, EventStream, FakeClock, KeepAlive, Start, Topic};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::Start;
+use sse_queue::{Event, EventStream, FakeClock, Pacing, Topic};
 
 use crate::support::queue::{new_queue, quiet_stream};
 use crate::support::{Task, ms, parser, quiet, secs, settled, without_first_bytes};
@@ -65,8 +67,8 @@ fn a_stream_of_events_works_at_every_pacing() {
         let stream = EventStream::from_events(fed.clone(), clock.ticker());
         let stream = quiet(stream);
         let stream = match pacing {
-            "spaced" => stream.spaced(secs(1)),
-            "every" => stream.every(secs(1)).batch(16),
+            "spaced" => stream.pacing(Pacing::spaced(secs(1))),
+            "every" => stream.pacing(Pacing::every(secs(1)).batch(16)),
             _ => stream,
         };
         let mut stream = settled(stream);
@@ -107,7 +109,12 @@ fn an_event_that_was_read_ahead_is_sent_before_the_end_by_age() {
     let (events, taken) = events(10);
     let stream = without_first_bytes(EventStream::from_events(events, clock.ticker()));
     let bye = Event::new("bye");
-    let mut stream = Task::new(stream.every(secs(10)).max_age(secs(5)).farewell(bye));
+    let mut stream = Task::new(
+        stream
+            .pacing(Pacing::every(secs(10)))
+            .max_age(secs(5))
+            .farewell(bye),
+    );
     stream.assert_pending();
     clock.advance(secs(6));
     assert_eq!(stream.data(), "0");
@@ -120,7 +127,7 @@ fn an_event_that_was_read_ahead_is_sent_before_the_end_by_age() {
 fn an_immediate_stream_of_events_holds_none_back() {
     let (events, taken) = events(10);
     let stream = EventStream::from_events(events, FakeClock::new().ticker());
-    let mut stream = Task::new(without_first_bytes(stream).max_chunk(18));
+    let mut stream = Task::new(without_first_bytes(stream).max_chunk_bytes(18));
     let sent = stream.data().split(',').count();
     drop(stream);
     assert_eq!(taken.load(Ordering::Relaxed), sent);
@@ -131,7 +138,11 @@ fn a_stream_of_events_on_a_grid_ends_with_its_last_event() {
     let clock = FakeClock::new();
     let (events, _) = events(1);
     let stream = without_first_bytes(EventStream::from_events(events, clock.ticker()));
-    let mut stream = settled(stream.keep_alive(KeepAlive::off()).every(secs(60)));
+    let mut stream = settled(
+        stream
+            .keep_alive(KeepAlive::off())
+            .pacing(Pacing::every(secs(60))),
+    );
     clock.advance(secs(60));
     assert_eq!(stream.data(), "0");
     stream.assert_ended();
@@ -143,8 +154,10 @@ fn a_burst_of_events_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
         let clock = FakeClock::new();
         let (events, _) = events(1000);
         let stream = without_first_bytes(EventStream::from_events(events, clock.ticker()));
-        let stream = stream.spaced(ms(20)).max_chunk(max_chunk);
-        let mut stream = Task::new(stream.max_messages(max_messages));
+        let stream = stream
+            .pacing(Pacing::spaced(ms(20)))
+            .max_chunk_bytes(max_chunk);
+        let mut stream = Task::new(stream.pacing(Pacing::immediate().batch(max_messages)));
         let mut sent = 0;
         while let Poll::Ready(Some(chunk)) = stream.poll_next() {
             sent += parser::parse(&chunk).events.len();
@@ -159,7 +172,11 @@ fn a_burst_of_a_topic_goes_in_as_many_chunks_as_it_needs_without_a_gap() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let mut stream = settled(without_first_bytes(stream).spaced(ms(20)).max_chunk(1));
+    let mut stream = settled(
+        without_first_bytes(stream)
+            .pacing(Pacing::spaced(ms(20)))
+            .max_chunk_bytes(1),
+    );
     for data in ["a", "b", "c"] {
         topic.publish(data).unwrap();
     }

@@ -1,6 +1,6 @@
 //! Streams that send on a grid of ticks.
 
-use sse_queue::Message;
+use sse_queue::{Message, Pacing};
 
 use crate::support::queue::{new_queue, push_all, push_later, quiet_stream};
 use crate::support::{Task, ms, run, secs, settled};
@@ -13,7 +13,7 @@ use crate::support::{Task, ms, run, secs, settled};
 #[test]
 fn the_grid_starts_at_the_first_poll_and_its_first_tick_is_a_period_later() {
     let (clock, queue) = new_queue();
-    let stream = quiet_stream(&queue, &clock).every(secs(1));
+    let stream = quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1)));
     push_all(&queue, &["a", "b", "c"]);
     clock.advance(ms(300));
     let mut stream = settled(stream);
@@ -32,7 +32,7 @@ fn the_grid_starts_at_the_first_poll_and_its_first_tick_is_a_period_later() {
 #[test]
 fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with_it() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)).batch(2));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1)).batch(2)));
     clock.advance(ms(2400));
     assert_eq!(stream.wakes(), 0);
     queue.push("x").unwrap();
@@ -50,7 +50,7 @@ fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with
 #[test]
 fn missed_ticks_are_skipped_not_made_up() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1))));
     push_all(&queue, &["a", "b", "c"]);
     stream.assert_pending();
     clock.advance(ms(4700));
@@ -65,7 +65,8 @@ fn missed_ticks_are_skipped_not_made_up() {
 #[test]
 fn a_batch_larger_than_one_hold_of_the_lock_goes_whole() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)).batch(150));
+    let mut stream =
+        settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1)).batch(150)));
     for n in 0..200 {
         queue.push(n.to_string()).unwrap();
     }
@@ -81,7 +82,7 @@ fn a_batch_larger_than_one_hold_of_the_lock_goes_whole() {
 fn a_chunk_ends_before_the_frame_that_does_not_fit() {
     let (clock, queue) = new_queue();
     // Two frames of 17 bytes.
-    let mut stream = Task::new(quiet_stream(&queue, &clock).max_chunk(34));
+    let mut stream = Task::new(quiet_stream(&queue, &clock).max_chunk_bytes(34));
     let large = "x".repeat(100);
     for data in ["a", "b", "c", &large, "d"] {
         queue.push(data).unwrap();
@@ -96,7 +97,7 @@ fn a_chunk_ends_before_the_frame_that_does_not_fit() {
 #[test]
 fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1))));
     queue.push("a").unwrap();
     stream.assert_pending();
     assert!(queue.cancel("e-1"));
@@ -117,7 +118,7 @@ fn what_was_cancelled_or_taken_leaves_an_idle_grid() {
 #[test]
 fn a_message_due_between_two_ticks_waits_for_the_second() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(1)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1))));
     push_later(&queue, "b", ms(1500));
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(1500)), "it keeps the time");
@@ -137,7 +138,9 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
     let (clock, queue) = new_queue();
     let mut streams = Vec::new();
     for _ in 0..4 {
-        streams.push(settled(quiet_stream(&queue, &clock).every(secs(1))));
+        streams.push(settled(
+            quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1))),
+        ));
         clock.advance(ms(250));
     }
     clock.advance(ms(990));
@@ -157,8 +160,8 @@ fn as_many_messages_as_ticked_streams_all_go_at_their_next_ticks() {
 #[test]
 fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
     let (clock, queue) = new_queue();
-    let mut streams =
-        [(); 2].map(|()| settled(quiet_stream(&queue, &clock).every(secs(10)).batch(3)));
+    let mut streams = [(); 2]
+        .map(|()| settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10)).batch(3))));
     let large = "x".repeat(60_000);
     for _ in 0..4 {
         queue.push(large.as_str()).unwrap();
@@ -181,7 +184,7 @@ fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
 fn scheduled_messages_for_many_ticked_streams_wait_at_most_one_period() {
     let (clock, queue) = new_queue();
     let mut streams: Vec<_> = (0..4)
-        .map(|_| settled(quiet_stream(&queue, &clock).every(secs(1))))
+        .map(|_| settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1)))))
         .collect();
     for n in 0..4 {
         let message = Message::from(n.to_string()).after(ms(2500));

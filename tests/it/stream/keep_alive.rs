@@ -3,7 +3,8 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use sse_queue::{Event, FakeClock, KeepAlive};
+use sse_queue::stream::KeepAlive;
+use sse_queue::{Event, FakeClock, Pacing};
 
 use super::PACINGS;
 use crate::support::queue::{new_queue, queue, quiet_stream};
@@ -64,7 +65,7 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
 #[test]
 fn no_keep_alive_is_sent_while_data_flows() {
     let (clock, queue) = new_queue();
-    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(secs(2)));
+    let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::comment(secs(2)));
     let mut stream = settled(stream);
     for _ in 0..100 {
         clock.advance(secs(1));
@@ -83,9 +84,9 @@ fn a_stream_in_a_long_gap_or_before_a_far_tick_sends_keep_alives() {
         let (clock, queue) = new_queue();
         let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::default());
         let stream = if ticked {
-            stream.every(secs(60))
+            stream.pacing(Pacing::every(secs(60)))
         } else {
-            stream.spaced(secs(60))
+            stream.pacing(Pacing::spaced(secs(60)))
         };
         let mut stream = Task::new(stream);
         queue.push("a").unwrap();
@@ -123,7 +124,7 @@ fn a_keep_alive_of_any_period_is_harmless() {
         let clock = FakeClock::new();
         clock.advance(secs(1));
         let queue = queue(&clock);
-        let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::every(period));
+        let stream = quiet_stream(&queue, &clock).keep_alive(KeepAlive::comment(period));
         let mut stream = settled(stream);
         clock.advance(secs(100));
         stream.assert_pending();
@@ -135,12 +136,15 @@ fn the_first_poll_yields_bytes_at_every_pacing_and_they_are_no_message() {
     for pacing in PACINGS {
         let (clock, queue) = new_queue();
         queue.push("x").unwrap();
-        let mut stream = Task::new(pacing(queue.stream(clock.ticker()).unwrap()));
+        let mut stream = Task::new(queue.stream(clock.ticker()).unwrap().pacing(pacing));
         assert_eq!(stream.bytes(), ":\n");
         let with_retry = queue.stream(clock.ticker()).unwrap().retry(ms(1500));
-        assert_eq!(Task::new(pacing(with_retry)).bytes(), "retry: 1500\n");
+        assert_eq!(
+            Task::new(with_retry.pacing(pacing)).bytes(),
+            "retry: 1500\n"
+        );
         let bare = without_first_bytes(queue.stream(clock.ticker()).unwrap());
-        match Task::new(pacing(bare)).poll_next() {
+        match Task::new(bare.pacing(pacing)).poll_next() {
             Poll::Ready(Some(bytes)) => assert_eq!(bytes, "id: e-1\ndata: x\n\n"),
             other => assert!(other.is_pending()),
         }

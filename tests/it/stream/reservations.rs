@@ -1,5 +1,7 @@
 //! Streams that wait for their tick, with a message reserved for them.
 
+use sse_queue::Pacing;
+
 use crate::support::queue::{new_queue, push_later, quiet_stream, take_one, waiting};
 use crate::support::{Task, ms, secs, settled};
 
@@ -11,7 +13,7 @@ use crate::support::{Task, ms, secs, settled};
 #[test]
 fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
     let (clock, queue) = new_queue();
-    let mut slow = settled(quiet_stream(&queue, &clock).every(secs(3600)));
+    let mut slow = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(3600))));
     push_later(&queue, "b", secs(1));
     slow.assert_pending();
     queue.push("a").unwrap();
@@ -27,7 +29,7 @@ fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
 #[test]
 fn a_stream_with_a_reserved_message_is_woken_in_the_task_that_polled_last() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).every(secs(10)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     queue.push("a").unwrap();
     stream.assert_pending();
     stream.move_to_another_task();
@@ -62,7 +64,7 @@ fn wake_ups_that_find_nothing_do_not_make_the_next_message_late() {
 #[test]
 fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
     let (clock, queue) = new_queue();
-    let mut first = settled(quiet_stream(&queue, &clock).every(secs(60)));
+    let mut first = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(60))));
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
     // It is woken to keep the time, and leaves the message to the stream that was woken for it.

@@ -6,7 +6,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_queue::{Event, EventStream, FakeClock, Pull, Queue, Source, Start, Topic};
+use sse_queue::stream::Pull;
+use sse_queue::topic::Start;
+use sse_queue::{Event, EventStream, FakeClock, Pacing, Queue, Source, Topic};
 
 use crate::support::topic::publish_later;
 use crate::support::{Task, ms, parser, secs, settled, without_first_bytes};
@@ -139,7 +141,13 @@ fn a_stream_of_a_subscription_has_the_limits_of_a_stream_of_its_topic() {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).build();
     let own = topic.stream(Start::Oldest, clock.ticker()).unwrap();
-    let other = EventStream::new(topic.subscribe(Start::Oldest).unwrap(), clock.ticker());
+    let other = EventStream::new(
+        topic
+            .stream(Start::Oldest, clock.ticker())
+            .unwrap()
+            .into_source(),
+        clock.ticker(),
+    );
     let [mut own, mut other] = [own, other].map(|stream| Task::new(without_first_bytes(stream)));
     (0..100).for_each(|n| drop(topic.publish(n.to_string()).unwrap()));
     let taken = events(&mut own);
@@ -148,50 +156,47 @@ fn a_stream_of_a_subscription_has_the_limits_of_a_stream_of_its_topic() {
 
     let queue = Queue::builder().clock(clock.clone()).build();
     let own = queue.stream(clock.ticker()).unwrap();
-    let other = EventStream::new(queue.subscribe().unwrap(), clock.ticker());
+    let other = EventStream::new(
+        queue.stream(clock.ticker()).unwrap().into_source(),
+        clock.ticker(),
+    );
     let [mut own, mut other] = [own, other].map(|stream| Task::new(without_first_bytes(stream)));
     (0..100).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
     assert_eq!([events(&mut own), events(&mut other)], [16, 16]);
 }
 
 #[test]
-fn limits_hold_whatever_the_order_in_which_they_and_the_pace_are_set() {
+fn the_last_pacing_holds_whole() {
     let clock = FakeClock::new();
-    let stream = || {
+    let stream = |pacings: [Pacing; 2]| {
         let queue = Queue::builder().clock(clock.clone()).build();
         (0..20).for_each(|n| drop(queue.push(n.to_string()).unwrap()));
-        without_first_bytes(queue.stream(clock.ticker()).unwrap())
+        let stream = queue
+            .stream(clock.ticker())
+            .unwrap()
+            .without_first_comment();
+        let [first, last] = pacings;
+        stream.pacing(first).pacing(last)
     };
-    let on_a_grid = [
-        stream().batch(2).every(secs(1)),
-        stream().every(secs(1)).batch(2),
-        stream().max_messages(5).every(secs(1)).batch(2),
-        stream()
-            .spaced(secs(1))
-            .batch(2)
-            .every(secs(1))
-            .max_messages(5),
-    ];
-    for stream in on_a_grid {
-        let mut stream = settled(stream);
+    let five = Pacing::immediate().batch(5);
+    for (pacing, taken) in [
+        (Pacing::every(secs(1)), 1),
+        (Pacing::every(secs(1)).batch(2), 2),
+    ] {
+        let mut stream = settled(stream([five, pacing]));
         clock.advance(secs(1));
-        assert_eq!(events(&mut stream), 2);
+        assert_eq!(events(&mut stream), taken);
     }
-    let off_the_grid = [
-        stream().max_messages(5).batch(2),
-        stream().batch(2).max_messages(5).spaced(secs(1)),
-        stream()
-            .every(secs(1))
-            .batch(2)
-            .max_messages(5)
-            .spaced(secs(1)),
-        stream()
-            .every(secs(1))
-            .max_messages(5)
-            .every(Duration::ZERO),
-    ];
-    for stream in off_the_grid {
-        assert_eq!(events(&mut Task::new(stream)), 5);
+    let grid = Pacing::every(secs(1)).batch(2);
+    for (pacing, taken) in [
+        (five, 5),
+        (Pacing::immediate(), 16),
+        (Pacing::spaced(secs(1)), 16),
+        (Pacing::spaced(secs(1)).batch(5), 5),
+        (Pacing::every(Duration::ZERO), 16),
+        (Pacing::immediate().batch(0), 1),
+    ] {
+        assert_eq!(events(&mut Task::new(stream([grid, pacing]))), taken);
     }
 }
 
@@ -222,7 +227,7 @@ fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
     let topic = Topic::builder().clock(clock.clone()).build();
     let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
     let stream = without_first_bytes(stream);
-    let mut stream = settled(stream.keep_alive(sse_queue::KeepAlive::off()));
+    let mut stream = settled(stream.keep_alive(sse_queue::stream::KeepAlive::off()));
     publish_later(&topic, "x", secs(3600));
     stream.assert_pending();
     stream.wakes();

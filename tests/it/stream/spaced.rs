@@ -1,5 +1,7 @@
 //! Streams with a gap between chunks.
 
+use sse_queue::Pacing;
+
 use crate::support::queue::{new_queue, quiet_stream};
 use crate::support::{ms, settled};
 
@@ -11,7 +13,7 @@ use crate::support::{ms, settled};
 #[test]
 fn messages_within_the_gap_go_in_one_chunk_after_it() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(quiet_stream(&queue, &clock).spaced(ms(20)));
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(20))));
     queue.push("a").unwrap();
     assert_eq!(stream.wakes(), 1);
     stream.assert_sends("a");
@@ -46,11 +48,8 @@ fn messages_within_the_gap_go_in_one_chunk_after_it() {
 #[test]
 fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
     let (clock, queue) = new_queue();
-    let mut stream = settled(
-        quiet_stream(&queue, &clock)
-            .spaced(ms(20))
-            .max_messages(1000),
-    );
+    let mut stream =
+        settled(quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(20)).batch(1000)));
     queue.push("x").unwrap();
     stream.data();
     stream.assert_pending();

@@ -1,9 +1,11 @@
 //! What the types promise.
 
 use futures_util::stream::Pending;
+use sse_queue::message::Remaining;
+use sse_queue::queue::{PushError, PushWhenReady, QueueSubscription};
+use sse_queue::stream::{Events, TryEventStream};
 use sse_queue::{
-    Event, EventStream, Events, FakeClock, FakeTicker, Message, PushError, PushWhenReady, Queue,
-    QueueSubscription, Remaining, SystemClock, ThreadTicker, TryEventStream,
+    Event, EventStream, FakeClock, FakeTicker, Message, Queue, SystemClock, ThreadTicker,
 };
 
 use crate::support::queue::QueueStream;

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use sse_queue::{
-    EventStream, FakeClock, FakeTicker, LastEventId, Message, Queue, QueueBuilder, QueueStats,
-    QueueSubscription,
-};
+use sse_queue::queue::{QueueBuilder, QueueStats, QueueSubscription};
+use sse_queue::{EventStream, FakeClock, FakeTicker, LastEventId, Message, Queue};
 
 use super::{Task, data_of, quiet, settled};
 
@@ -34,7 +32,7 @@ pub fn quiet_stream(queue: &Queue, clock: &FakeClock) -> QueueStream {
 /// Such a stream of a client that resumes after an id.
 pub fn resumed_stream(queue: &Queue, clock: &FakeClock, id: &str) -> QueueStream {
     let id = LastEventId::new(id);
-    quiet(queue.stream_after(&id, clock.ticker()).unwrap())
+    quiet(queue.resume(Some(id.clone()), clock.ticker()).unwrap())
 }
 
 /// A quiet stream with a waker that has not been polled.

@@ -3,10 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use sse_queue::{
-    Event, EventStream, FakeClock, FakeTicker, GapCause, KeepAlive, LastEventId, Message,
-    Resumption, Start, Ticker, Topic, TopicBuilder, TopicSubscription,
-};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::{GapCause, Resumption, Start, TopicBuilder, TopicSubscription};
+use sse_queue::{Event, EventStream, FakeClock, FakeTicker, LastEventId, Message, Ticker, Topic};
 
 use super::{Task, settled, without_first_bytes};
 

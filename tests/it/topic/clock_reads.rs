@@ -1,6 +1,7 @@
 //! How often a topic reads its clock: expiry, age and schedules cost nothing where they do not matter.
 
-use sse_queue::{FakeClock, Message, Topic, TopicBuilder};
+use sse_queue::topic::TopicBuilder;
+use sse_queue::{FakeClock, Message, Topic};
 
 use crate::support::clock::Counting;
 use crate::support::secs;

@@ -4,14 +4,15 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_core::Stream;
-use sse_queue::{Clock, FakeClock, FakeTicker, Start, Topic, TopicDriver};
+use sse_queue::topic::Start;
+use sse_queue::{Clock, FakeClock, Topic};
 
 use crate::support::topic::{
     builder, later, new_topic, publish_all, publish_brief, publish_later, quiet_stream, waiting,
 };
 use crate::support::{Task, secs};
 
-fn driver(topic: &Topic, clock: &FakeClock) -> Task<TopicDriver<FakeTicker>> {
+fn driver(topic: &Topic, clock: &FakeClock) -> Task<impl Future<Output = ()> + use<>> {
     let mut driver = Task::new(topic.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
     driver

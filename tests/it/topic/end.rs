@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sse_queue::{Event, FakeClock, Start, Topic};
+use sse_queue::topic::Start;
+use sse_queue::{Event, FakeClock, Pacing, Topic};
 
 use crate::support::topic::{
     TopicStream, after, later, new_topic, publish_all, publish_later, publish_numbers,
@@ -14,8 +15,8 @@ type Pace = fn(TopicStream) -> TopicStream;
 
 const PACES: [(&str, Pace); 3] = [
     ("immediate", |stream| stream),
-    ("spaced", |stream| stream.spaced(secs(3600))),
-    ("every", |stream| stream.every(secs(3600))),
+    ("spaced", |stream| stream.pacing(Pacing::spaced(secs(3600)))),
+    ("every", |stream| stream.pacing(Pacing::every(secs(3600)))),
 ];
 
 fn paced(topic: &Topic, clock: &FakeClock, pace: Pace, start: Start) -> Task<TopicStream> {
@@ -64,7 +65,8 @@ fn streams_that_are_parked_are_woken_by_the_end() {
 #[test]
 fn a_stream_in_its_gap_is_woken_by_the_end_once() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(ms(10))));
     publish_all(&topic, &["a"]);
     stream.bytes();
     stream.assert_pending();
@@ -117,7 +119,7 @@ fn an_abort_after_a_close_discards_what_is_left() {
 fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
     for end in [Topic::close, Topic::abort] {
         let (clock, topic) = new_topic();
-        let stream = quiet_stream(&topic, &clock, after("old-7")).every(secs(3600));
+        let stream = quiet_stream(&topic, &clock, after("old-7")).pacing(Pacing::every(secs(3600)));
         let stream = settled(stream);
         end(&topic);
         assert_eq!(stream.wakes(), 1);

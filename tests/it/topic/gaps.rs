@@ -1,6 +1,8 @@
 //! The gaps that clients get when numbers alone do not give their size.
 
-use sse_queue::{Clock, FakeClock, LastEventId, Remaining, Resumption, Start};
+use sse_queue::message::Remaining;
+use sse_queue::topic::{Resumption, Start};
+use sse_queue::{Clock, FakeClock, LastEventId};
 
 use crate::support::secs;
 use crate::support::topic::{builder, publish_brief, reader};
@@ -36,7 +38,10 @@ fn the_id_of_a_message_that_was_published_again_counts_no_message_before_it_as_m
         topic.publish("after").unwrap();
     }
     let source = topic
-        .subscribe(Start::After(LastEventId::new("e-5")))
+        .stream(
+            Start::After(LastEventId::new("e-5")),
+            FakeClock::new().ticker(),
+        )
         .unwrap();
     let Resumption::Gap { missed, .. } = source.resumption() else {
         panic!("two were evicted");
@@ -54,7 +59,10 @@ fn the_id_of_a_numbered_message_that_waits_is_from_the_future() {
     topic.publish(back.unwrap()).unwrap();
     topic.publish("x").unwrap();
     let source = topic
-        .subscribe(Start::After(LastEventId::new("e-5")))
+        .stream(
+            Start::After(LastEventId::new("e-5")),
+            FakeClock::new().ticker(),
+        )
         .unwrap();
     assert_ne!(source.resumption(), Resumption::Exact);
 }

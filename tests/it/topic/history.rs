@@ -1,6 +1,7 @@
 //! What a topic keeps for later.
 
-use sse_queue::{FakeClock, Start};
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, Pacing};
 
 use crate::support::topic::{
     after, builder, evicted, new_topic, publish_all, publish_brief, publish_later, publish_numbers,
@@ -22,7 +23,7 @@ fn history_is_exact_by_messages_bytes_and_age() {
     }
     assert_eq!(by_messages.stats().retained, 100);
     let each = "id: e-500\ndata: 500\n\n".len();
-    let fits = 1_000 / (u64::try_from(each).unwrap() + 16);
+    let fits = 1_000 / (each + 16);
     assert_eq!(by_bytes.stats().retained, fits);
     assert!(by_bytes.stats().bytes <= 1_000);
     assert_eq!(
@@ -83,7 +84,8 @@ fn expired_messages_leave_a_batch_to_the_others() {
     let (clock, topic) = new_topic();
     publish_brief(&topic, "a", secs(1));
     publish_all(&topic, &["b"]);
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Oldest).every(secs(1)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Oldest).pacing(Pacing::every(secs(1))));
     clock.advance(secs(1));
     assert_eq!(stream.data(), "b");
 }

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sse_queue::{FakeClock, FakeTicker, KeepAlive, Start, Ticker, Topic};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, FakeTicker, Pacing, Ticker, Topic};
 
 use crate::support::topic::{
     TopicStream, lively_stream, new_topic, publish_all, publish_brief, topic,
@@ -134,7 +136,7 @@ fn a_stream_that_was_not_woken_counts_from_when_it_read() {
     let (clock, topic) = new_topic();
     publish_all(&topic, &["a", "b"]);
     let stream = lively_stream(&topic, Start::Oldest, clock.ticker());
-    let mut stream = [Task::new(stream.max_chunk(1))];
+    let mut stream = [Task::new(stream.max_chunk_bytes(1))];
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(10));
     stream[0].assert_sends("b");
@@ -158,7 +160,7 @@ fn two_chunks_in_a_row_are_followed_by_a_whole_period() {
 fn a_stream_with_gaps_counts_from_when_it_was_polled() {
     let (clock, topic) = new_topic();
     let stream = lively_stream(&topic, Start::Now, clock.ticker());
-    let mut stream = [settled(stream.spaced(ms(1)))];
+    let mut stream = [settled(stream.pacing(Pacing::spaced(ms(1))))];
     publish_all(&topic, &["a"]);
     assert_eq!(stream[0].data(), "a");
     clock.advance(secs(1));

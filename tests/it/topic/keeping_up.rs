@@ -1,6 +1,7 @@
 //! Streams that keep up share what the first of them has read, and register early for the next.
 
-use sse_queue::{FakeClock, Start, Topic};
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, Pacing, Topic};
 
 use crate::support::topic::{
     TopicStream, after, new_topic, publish_all, publish_brief, publish_later, quiet_stream, reader,
@@ -99,8 +100,8 @@ fn each_keeps_to_its_own_limits() {
     let (clock, topic) = new_topic();
     let stream = || quiet_stream(&topic, &clock, Start::Now);
     let limits = [
-        |stream: TopicStream| stream.max_chunk(1),
-        |stream: TopicStream| stream.max_messages(1),
+        |stream: TopicStream| stream.max_chunk_bytes(1),
+        |stream: TopicStream| stream.pacing(Pacing::immediate().batch(1)),
     ];
     for limit in limits {
         let [mut all, mut limited] = in_step(&topic, [stream(), limit(stream())]);
@@ -120,7 +121,7 @@ fn each_keeps_to_its_own_limits() {
 fn the_rest_of_a_burst_is_not_joined_with_what_came_later() {
     let (clock, topic) = new_topic();
     let stream = || quiet_stream(&topic, &clock, Start::Now);
-    let spaced = stream().spaced(ms(1)).max_chunk(100);
+    let spaced = stream().pacing(Pacing::spaced(ms(1))).max_chunk_bytes(100);
     let [mut spaced, mut other] = in_step_spaced(&topic, &clock, [spaced, stream()]);
     let large = "l".repeat(70);
     publish_all(&topic, &[&large, "m"]);
@@ -160,7 +161,7 @@ fn in_step_spaced(
 fn a_stream_whose_gap_is_over_is_woken_for_the_end_once() {
     let (clock, topic) = new_topic();
     let stream = || quiet_stream(&topic, &clock, Start::Now);
-    let streams = [stream(), stream().spaced(ms(1))];
+    let streams = [stream(), stream().pacing(Pacing::spaced(ms(1)))];
     let [mut other, mut spaced] = in_step_spaced(&topic, &clock, streams);
     publish_all(&topic, &["m"]);
     spaced.assert_sends("m");

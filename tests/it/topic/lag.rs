@@ -1,6 +1,7 @@
 //! Streams that lag.
 
-use sse_queue::{Event, FakeClock, GapCause, Lag, Start};
+use sse_queue::topic::{GapCause, Lag, Start};
+use sse_queue::{Event, FakeClock};
 
 use crate::support::topic::{
     after, builder, evicted, gap, publish_all, publish_numbers, quiet_stream, reader, waiting,
@@ -49,11 +50,16 @@ fn a_stream_that_ends_when_it_lags_resumes_with_the_count() {
 fn a_source_that_ended_because_it_lagged_gives_nothing_more() {
     use core::pin::Pin;
     use core::task::{Context, Poll, Waker};
-    use sse_queue::{Limit, Pull, Source};
+    use sse_queue::Source;
+    use sse_queue::stream::{Limit, Pull};
 
     let clock = FakeClock::new();
     let topic = builder(&clock).history(1).build();
-    let mut source = topic.subscribe(Start::Now).unwrap().lag(Lag::End);
+    let mut source = topic
+        .stream(Start::Now, FakeClock::new().ticker())
+        .unwrap()
+        .lag(Lag::End)
+        .into_source();
     publish_numbers(&topic, 1..=2);
     let mut cx = Context::from_waker(Waker::noop());
     let mut take =

@@ -1,6 +1,7 @@
 //! Paced streams of a topic.
 
-use sse_queue::{Message, Start};
+use sse_queue::topic::Start;
+use sse_queue::{Message, Pacing};
 
 use crate::support::topic::{
     new_topic, publish_all, publish_brief, publish_later, publish_numbers, quiet_stream, reader,
@@ -20,7 +21,8 @@ fn numbers(range: core::ops::RangeInclusive<u64>) -> String {
 #[test]
 fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(ms(10))));
     publish_numbers(&topic, 0..=0);
     stream.assert_sends("0");
     publish_numbers(&topic, 1..=999);
@@ -36,7 +38,8 @@ fn spaced_sends_all_that_came_in_one_burst_however_many_blocks_it_fills() {
 #[test]
 fn a_burst_is_what_was_there_when_it_began() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(ms(10))));
     publish_numbers(&topic, 1..=100);
     let first = stream.data();
     assert!(!first.ends_with(",100"), "more than one block");
@@ -54,7 +57,8 @@ fn a_burst_is_what_was_there_when_it_began() {
 #[test]
 fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(ms(10))));
     for number in 1..=100_u64 {
         let message = Message::from(number.to_string()).expires_after(ms(1));
         topic.publish(message).unwrap();
@@ -71,9 +75,7 @@ fn a_burst_whose_rest_expired_is_over_and_has_its_gap() {
 #[test]
 fn a_burst_on_a_grid_whose_rest_expired_is_over() {
     let (clock, topic) = new_topic();
-    let stream = quiet_stream(&topic, &clock, Start::Now)
-        .every(secs(1))
-        .batch(100);
+    let stream = quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(1)).batch(100));
     let mut stream = settled(stream);
     for number in 1..=100_u64 {
         let message = Message::from(number.to_string()).expires_after(ms(1_500));
@@ -98,7 +100,8 @@ fn a_burst_on_a_grid_whose_rest_expired_is_over() {
 #[test]
 fn a_tick_that_sends_nothing_keeps_the_grid() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(1))));
     publish_brief(&topic, "x", ms(500));
     publish_later(&topic, "y", secs(10));
     stream.assert_pending();
@@ -114,9 +117,7 @@ fn a_tick_that_sends_nothing_keeps_the_grid() {
 #[test]
 fn a_batch_on_a_grid_crosses_the_borders_of_blocks() {
     let (clock, topic) = new_topic();
-    let stream = quiet_stream(&topic, &clock, Start::Now)
-        .every(secs(1))
-        .batch(150);
+    let stream = quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(1)).batch(150));
     let mut stream = settled(stream);
     publish_numbers(&topic, 1..=400);
     stream.assert_pending();
@@ -131,12 +132,12 @@ fn a_chunk_holds_whole_frames_up_to_the_limits() {
     let (clock, topic) = new_topic();
     publish_all(&topic, &["a", "b", "c", "d", "e"]);
     let start = || quiet_stream(&topic, &clock, Start::Oldest);
-    let mut small = Task::new(start().max_chunk(2 * "id: e-1\ndata: a\n\n".len()));
+    let mut small = Task::new(start().max_chunk_bytes(2 * "id: e-1\ndata: a\n\n".len()));
     assert_eq!(small.data(), "a,b");
     assert_eq!(small.data(), "c,d");
-    let mut tiny = Task::new(start().max_chunk(1));
+    let mut tiny = Task::new(start().max_chunk_bytes(1));
     assert_eq!(tiny.data(), "a");
-    let mut few = Task::new(start().max_messages(3));
+    let mut few = Task::new(start().pacing(Pacing::immediate().batch(3)));
     assert_eq!((few.data(), few.data()), ("a,b,c".into(), "d,e".into()));
 }
 

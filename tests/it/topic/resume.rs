@@ -1,7 +1,8 @@
 //! Streams that resume after an id.
 
 use http::{HeaderMap, HeaderValue};
-use sse_queue::{FakeClock, GapCause, LastEventId, Resumption, Start, Topic};
+use sse_queue::topic::{GapCause, Resumption, Start};
+use sse_queue::{FakeClock, LastEventId, Pacing, Topic};
 
 use crate::support::topic::{
     after, builder, evicted, gap, later, new_topic, publish_all, publish_numbers, quiet_stream,
@@ -18,6 +19,11 @@ fn five(clock: &FakeClock) -> Topic {
     topic.publish(with_id("4", "own")).unwrap();
     topic.publish("5").unwrap();
     topic
+}
+
+/// Where a client begins that sends this id, or none.
+fn start_of(id: Option<LastEventId>) -> Start {
+    id.map_or(Start::Now, Start::After)
 }
 
 #[test]
@@ -84,7 +90,7 @@ fn last_event_ids_are_read_as_the_table_says() {
         let name = String::from_utf8_lossy(value);
         let mut headers = HeaderMap::new();
         headers.insert("last-event-id", HeaderValue::from_bytes(value).unwrap());
-        let start = Start::from(LastEventId::from_headers(&headers));
+        let start = start_of(LastEventId::from_headers(&headers));
         let mut stream = reader(&topic, &clock, start);
         assert_eq!(stream.inner.resumption(), *resumption, "{name}");
         if let Resumption::Gap { missed, cause } = resumption {
@@ -101,8 +107,8 @@ fn values_that_no_header_can_hold_are_malformed_too() {
     let clock = FakeClock::new();
     let topic = five(&clock);
     for query in ["last_event_id=e%00", "lastEventId=%0a", "last_event_id=%ff"] {
-        let start = Start::from(LastEventId::from_query(query));
-        let subscription = topic.subscribe(start).unwrap();
+        let start = start_of(LastEventId::from_query(query));
+        let subscription = topic.stream(start, FakeClock::new().ticker()).unwrap();
         assert_eq!(subscription.resumption(), gap(None, GapCause::Malformed));
     }
 }
@@ -111,7 +117,7 @@ fn values_that_no_header_can_hold_are_malformed_too() {
 fn no_id_begins_now() {
     let clock = FakeClock::new();
     let topic = five(&clock);
-    let start = Start::from(LastEventId::from_headers(&HeaderMap::new()));
+    let start = start_of(LastEventId::from_headers(&HeaderMap::new()));
     let mut stream = reader(&topic, &clock, start);
     assert_eq!(stream.inner.resumption(), Resumption::Fresh);
     stream.assert_pending();
@@ -120,7 +126,12 @@ fn no_id_begins_now() {
 #[test]
 fn the_first_message_of_all_can_be_missed_and_counted() {
     let (_clock, topic) = new_topic();
-    let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+    let resume = |id| {
+        topic
+            .stream(after(id), FakeClock::new().ticker())
+            .unwrap()
+            .resumption()
+    };
     assert_eq!(resume("e-0"), Resumption::Exact);
     assert_eq!(resume("e-1"), gap(None, GapCause::Future));
 }
@@ -136,7 +147,12 @@ fn a_scheduled_id_can_be_resumed_from_while_its_message_is_kept() {
     let topic = builder(&clock).history(2).build();
     assert_eq!(topic.publish(later("x", secs(5))).unwrap().id(), "e-d1");
     topic.publish("a").unwrap();
-    let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+    let resume = |id| {
+        topic
+            .stream(after(id), FakeClock::new().ticker())
+            .unwrap()
+            .resumption()
+    };
     assert_eq!(resume("e-d1"), gap(None, GapCause::Future));
     assert_eq!(resume("e-d2"), gap(None, GapCause::Future));
     clock.advance(secs(5));
@@ -171,7 +187,10 @@ fn an_own_id_used_again_is_the_newest_message() {
         "from the oldest that is left"
     );
     publish_all(&topic, &["7"]);
-    let resumption = topic.subscribe(after("same")).unwrap().resumption();
+    let resumption = topic
+        .stream(after("same"), FakeClock::new().ticker())
+        .unwrap()
+        .resumption();
     assert_eq!(resumption, gap(None, GapCause::Unknown));
 }
 
@@ -180,7 +199,10 @@ fn a_restarted_topic_knows_that_an_id_is_not_its_own() {
     let [before, now] = [Topic::new(), Topic::new()];
     let id = before.publish("x").unwrap();
     now.publish("y").unwrap();
-    let resumption = now.subscribe(after(id.id())).unwrap().resumption();
+    let resumption = now
+        .stream(after(id.id()), FakeClock::new().ticker())
+        .unwrap()
+        .resumption();
     assert_eq!(resumption, gap(None, GapCause::ForeignEpoch));
 }
 
@@ -238,7 +260,7 @@ fn a_gap_that_is_switched_off_does_not_use_up_a_tick() {
     let stream = quiet_stream(&topic, &clock, after("?"))
         .gap_event(None)
         .unwrap();
-    let mut stream = settled(stream.every(secs(1)));
+    let mut stream = settled(stream.pacing(Pacing::every(secs(1))));
     clock.advance(secs(1));
     assert_eq!(stream.data(), "3");
 }

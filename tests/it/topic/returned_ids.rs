@@ -1,6 +1,7 @@
 //! Messages that are published again keep their ids, and numbers continue after the highest.
 
-use sse_queue::{FakeClock, GapCause, Message, PublishError, Queue, Resumption, Start, Topic};
+use sse_queue::topic::{GapCause, PublishError, Resumption, Start};
+use sse_queue::{FakeClock, Message, Queue, Topic};
 
 use crate::support::secs;
 use crate::support::topic::{after, builder, gap, new_topic, publish_all, replay, topic, waiting};
@@ -33,7 +34,9 @@ fn a_message_that_is_published_again_keeps_its_number_and_those_below_it_are_not
     assert_eq!(publish(&topic, &returned[3]).unwrap(), "e-4");
     assert_eq!(topic.publish("x").unwrap().id(), "e-5");
     assert_eq!(stream.drain_data(), "4,x");
-    let resumed = topic.subscribe(after("e-4")).unwrap();
+    let resumed = topic
+        .stream(after("e-4"), FakeClock::new().ticker())
+        .unwrap();
     assert_eq!(resumed.resumption(), Resumption::Exact);
     assert_eq!(topic.stats().lagged, 0);
 }
@@ -84,7 +87,12 @@ fn no_other_message_gets_the_number_of_a_scheduled_one() {
 fn a_topic_begins_with_its_first_number() {
     let clock = FakeClock::new();
     let topic = builder(&clock).first_number(1_000).build();
-    let resume = |id| topic.subscribe(after(id)).unwrap().resumption();
+    let resume = |id| {
+        topic
+            .stream(after(id), FakeClock::new().ticker())
+            .unwrap()
+            .resumption()
+    };
     assert_eq!(resume("e-999"), Resumption::Exact);
     assert_eq!(resume("e-998"), gap(None, GapCause::Evicted));
     assert_eq!(resume("e-1000"), gap(None, GapCause::Future));

@@ -2,7 +2,8 @@
 
 use std::slice;
 
-use sse_queue::{FakeClock, Message, Start, Topic};
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, Message, Topic};
 
 use crate::support::topic::{TopicStream, later, new_topic, publish_later, quiet_stream, waiting};
 use crate::support::{Task, ms, pass, run, secs, settled};

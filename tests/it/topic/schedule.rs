@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use sse_queue::{FakeClock, Message, Queue, Start};
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, Message, Queue};
 
 use crate::support::secs;
 use crate::support::topic::{
@@ -137,7 +138,10 @@ fn remaining_messages_come_out_by_due_time_with_all_they_had() {
     topic.publish(own).unwrap();
     topic.close();
     let remaining = topic.take_remaining();
-    let ids: Vec<_> = remaining.iter().map(sse_queue::Remaining::id).collect();
+    let ids: Vec<_> = remaining
+        .iter()
+        .map(sse_queue::message::Remaining::id)
+        .collect();
     assert_eq!(ids, ["own", "e-d1"]);
     assert_eq!(remaining[1].due(), Some(SystemTime::UNIX_EPOCH + secs(2)));
     assert_eq!(

@@ -1,6 +1,8 @@
 //! Which streams are woken, and when.
 
-use sse_queue::{FakeClock, KeepAlive, Start, Topic};
+use sse_queue::stream::KeepAlive;
+use sse_queue::topic::Start;
+use sse_queue::{FakeClock, Pacing, Topic};
 
 use crate::support::topic::{
     TopicStream, later, new_topic, publish_all, publish_later, publish_numbers, quiet_stream,
@@ -24,7 +26,8 @@ fn a_publish_wakes_each_waiting_stream_once() {
 #[test]
 fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(ms(10))));
     publish_all(&topic, &["a"]);
     stream.assert_woken_for("a");
     stream.assert_pending();
@@ -40,7 +43,8 @@ fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
 #[test]
 fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(1)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(1))));
     publish_all(&topic, &["a"]);
     assert_eq!(stream.wakes(), 1);
     stream.assert_pending();
@@ -76,7 +80,8 @@ fn the_waker_of_the_last_poll_is_woken() {
 #[test]
 fn a_parked_stream_that_moves_to_another_task_leaves_no_waker() {
     let (clock, topic) = new_topic();
-    let mut stream = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(1)));
+    let mut stream =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(secs(1))));
     publish_all(&topic, &["a"]);
     stream.bytes();
     stream.assert_pending();
@@ -168,7 +173,8 @@ fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
 fn a_stream_that_parks_is_replaced_as_timekeeper() {
     let (clock, topic) = new_topic();
     publish_later(&topic, "x", secs(5));
-    let mut keeper = settled(quiet_stream(&topic, &clock, Start::Now).spaced(secs(60)));
+    let mut keeper =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(secs(60))));
     let mut other = waiting(&topic, &clock);
     publish_all(&topic, &["a"]);
     assert_eq!((keeper.data(), other.data()), ("a".into(), "a".into()));
@@ -231,7 +237,8 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
 fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
     let (clock, topic) = new_topic();
     publish_later(&topic, "x", secs(1));
-    let mut slow = settled(quiet_stream(&topic, &clock, Start::Now).every(secs(3600)));
+    let mut slow =
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(3600))));
     let mut fast = waiting(&topic, &clock);
     clock.advance(secs(1));
     assert_eq!(slow.wakes(), 1, "it keeps the time");
@@ -245,7 +252,7 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
 #[test]
 fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     let (clock, topic) = new_topic();
-    let keep_alive = KeepAlive::every(secs(1));
+    let keep_alive = KeepAlive::comment(secs(1));
     publish_later(&topic, "x", secs(5));
     let mut stuck = settled(quiet_stream(&topic, &clock, Start::Now).keep_alive(keep_alive));
     let mut other = waiting(&topic, &clock);
@@ -263,8 +270,8 @@ fn an_idle_stream_arms_nothing() {
     publish_all(&topic, &["a"]);
     let _streams = [
         settled(quiet_stream(&topic, &clock, Start::Now)),
-        settled(quiet_stream(&topic, &clock, Start::Now).spaced(ms(10))),
-        settled(quiet_stream(&topic, &clock, Start::Now).every(ms(10))),
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::spaced(ms(10)))),
+        settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(ms(10)))),
     ];
     assert_eq!(clock.next_deadline(), None);
 }

@@ -1,6 +1,6 @@
 //! What settles a message, and what must hold after each step.
 
-use sse_queue::Reason;
+use sse_queue::queue::DeadLetterReason;
 
 use super::Step;
 use super::model::State;
@@ -21,7 +21,10 @@ impl Run {
         let is_confirmed = message.state == State::Confirmed && message.has_id;
         let done = match step {
             Step::Ack(_) => self.queue.ack(&message.id),
-            Step::Nack(_, delay) => self.queue.nack(&message.id, secs(delay)),
+            Step::Nack(_, delay) => {
+                let delay = Some(secs(delay)).filter(|delay| !delay.is_zero());
+                self.queue.nack(&message.id, delay)
+            }
             Step::Extend(_, by) => self.queue.extend_lease(&message.id, secs(by)),
             _ => {
                 // What has expired can be cancelled until the queue is brought up to date.
@@ -57,7 +60,7 @@ impl Run {
                 if delay > 0 {
                     message.due = (now + delay).min(message.expires);
                 }
-                self.model.release(at, Reason::Nacked);
+                self.model.release(at, DeadLetterReason::Nacked);
             }
             _ => {}
         }

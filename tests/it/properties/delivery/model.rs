@@ -1,6 +1,6 @@
 //! The state of each message, as a plain list.
 
-use sse_queue::{AckError, Reason};
+use sse_queue::queue::{AckError, DeadLetterReason};
 
 pub const CAPACITY: usize = 12;
 
@@ -33,7 +33,7 @@ pub enum State {
         /// It outlives the grace.
         extended: bool,
     },
-    Dead(Reason),
+    Dead(DeadLetterReason),
     Confirmed,
     Expired,
     Dropped,
@@ -115,9 +115,9 @@ impl Model {
                             extended,
                         };
                     } else if is_over && !extended && orphaned.is_some_and(|of| of.grace <= until) {
-                        back.push((at, Reason::Dropped));
+                        back.push((at, DeadLetterReason::Dropped));
                     } else if until <= self.now {
-                        back.push((at, Reason::LeaseEnded));
+                        back.push((at, DeadLetterReason::LeaseEnded));
                     } else if orphaned.is_some() && has_expired {
                         gone.push(at);
                     }
@@ -151,7 +151,7 @@ impl Model {
         }
     }
 
-    pub fn release(&mut self, at: usize, reason: Reason) {
+    pub fn release(&mut self, at: usize, reason: DeadLetterReason) {
         self.leave_holder(at);
         let message = &mut self.messages[at];
         if message.expires <= self.now {
@@ -228,7 +228,7 @@ impl Model {
             if let Some(at) = holder.and_then(|holder| self.next_redelivery(holder)) {
                 let message = &mut self.messages[at];
                 if message.attempts >= ATTEMPTS || message.expires <= self.now {
-                    self.release(at, Reason::Dropped);
+                    self.release(at, DeadLetterReason::Dropped);
                 } else if chunk.len() < most {
                     message.attempts += 1;
                     if let State::InFlight {

@@ -3,7 +3,8 @@
 use std::task::Poll;
 
 use futures_core::FusedStream;
-use sse_queue::{Confirm, Event, FakeClock, Lease, Message, Overflow, PushError, Queue, Reason};
+use sse_queue::queue::{Confirm, DeadLetterReason, Overflow, PushError};
+use sse_queue::{Event, FakeClock, Lease, Message, Pacing, Queue};
 
 use super::Step;
 use super::model::{
@@ -115,7 +116,7 @@ impl Run {
                     expected.push((message.id.as_str(), message.attempts, reason));
                 }
                 // Messages that die in one step have no order among them in the model.
-                let sorted = |mut letters: Vec<(&str, u32, Reason)>| {
+                let sorted = |mut letters: Vec<(&str, u32, DeadLetterReason)>| {
                     letters.sort_by_key(|(id, ..)| (*id).to_owned());
                     format!("{letters:?}")
                 };
@@ -189,8 +190,9 @@ impl Run {
     pub fn open(&mut self, stream: QueueStream) {
         self.yielded.push(true);
         self.woken.push(false);
-        self.streams
-            .push(Some(Task::new(stream.max_messages(A_CHUNK))));
+        self.streams.push(Some(Task::new(
+            stream.pacing(Pacing::immediate().batch(A_CHUNK)),
+        )));
     }
 
     /// Returns whether there may be more.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use sse_queue::Overflow;
+use sse_queue::queue::Overflow;
 
 use crate::support::parser::Seen;
 

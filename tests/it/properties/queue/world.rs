@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::task::Poll;
 
-use sse_queue::{Event, FakeClock, Message, Overflow, PushError, PushWhenReady, Queue};
+use sse_queue::queue::{Overflow, PushError, PushWhenReady};
+use sse_queue::{Event, FakeClock, Message, Pacing, Queue};
 
 use super::model::{BYTES, MESSAGES, Naive};
 use super::{Pace, Step};
@@ -146,9 +147,9 @@ impl World {
     pub fn open(&mut self, pace: Pace) {
         let stream = quiet_stream(&self.queue, &self.clock);
         let stream = match pace {
-            Pace::AtOnce { messages } => stream.max_messages(messages),
-            Pace::Spaced(gap) => stream.spaced(ms(gap)),
-            Pace::Every { period, batch } => stream.every(ms(period)).batch(batch),
+            Pace::AtOnce { messages } => stream.pacing(Pacing::immediate().batch(messages)),
+            Pace::Spaced(gap) => stream.pacing(Pacing::spaced(ms(gap))),
+            Pace::Every { period, batch } => stream.pacing(Pacing::every(ms(period)).batch(batch)),
         };
         let task = Task::new(stream);
         self.is_paced |= !matches!(pace, Pace::AtOnce { .. });
@@ -164,7 +165,10 @@ impl World {
             .entries
             .sort_by_key(|entry| (entry.due, entry.seq));
         self.naive.withdrawn += self.naive.entries.len() as u64;
-        let ids: Vec<_> = remaining.iter().map(sse_queue::Remaining::id).collect();
+        let ids: Vec<_> = remaining
+            .iter()
+            .map(sse_queue::message::Remaining::id)
+            .collect();
         let expected: Vec<_> = self.naive.entries.drain(..).map(|entry| entry.id).collect();
         assert_eq!(ids, expected);
     }

@@ -7,7 +7,8 @@ use std::task::Wake;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use sse_queue::{EventStream, FakeTicker, GapCause, Lag, TopicSubscription};
+use sse_queue::topic::{GapCause, Lag, TopicSubscription};
+use sse_queue::{EventStream, FakeTicker};
 
 use super::super::parser;
 use super::model::Model;

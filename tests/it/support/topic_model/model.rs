@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sse_queue::{GapCause, Resumption};
+use sse_queue::topic::{GapCause, Resumption};
 
 use super::operation::Bounds;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sse_queue::Lag;
+use sse_queue::topic::Lag;
 
 use super::world::MOST_CLIENTS;
 
