@@ -162,14 +162,14 @@ fn of_two_streams_that_resume_after_one_id_the_later_takes_over() {
 }
 
 #[test]
-fn the_last_ack_ends_a_drain() {
+fn the_last_ack_ends_the_wait_for_the_end() {
     loom::model(|| {
         let (clock, queue) = with_clock(taken);
         queue.close();
-        let drain = queue.drain(clock.ticker());
-        let drains = thread::spawn(move || block_on(drain));
+        let ended = queue.ended(clock.ticker());
+        let waits = thread::spawn(move || block_on(ended));
         queue.ack("e-1").unwrap();
-        drains.join().unwrap();
+        waits.join().unwrap();
         assert_eq!(queue.stats().in_flight, 0);
     });
 }
