@@ -18,9 +18,7 @@ mod resume;
 
 use sse_queue::{Confirm, Event, FakeClock, Lease, Queue};
 
-use crate::support::queue::{
-    QueueStream, builder, push_all, quiet_stream, resumed_stream, waiting,
-};
+use crate::support::queue::{QueueStream, builder, push_all, reader, resumed_stream, waiting};
 use crate::support::{Task, secs};
 
 /// A lease of 30 s with a grace of 5 s.
@@ -92,7 +90,7 @@ fn counts(queue: &Queue) -> (usize, usize, usize, u64) {
 
 /// A stream that took all that was due, and waits for capacity.
 fn waiting_at_capacity(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
-    let mut stream = Task::new(quiet_stream(queue, clock));
+    let mut stream = reader(queue, clock);
     stream.data();
     queue.push("more").unwrap();
     stream.assert_pending();

@@ -4,7 +4,7 @@ use sse_queue::{FakeClock, Overflow, PushError, Queue};
 
 use super::{counts, lease};
 use crate::support::queue::{
-    assert_leases_accounted, builder, drain_data, push_all, quiet_stream, take_one,
+    assert_leases_accounted, builder, drain_data, push_all, reader, take_one,
 };
 use crate::support::{Task, secs};
 
@@ -52,7 +52,7 @@ fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
             assert_eq!(queue.take_dead_letters().len(), 1);
         },
         |queue, clock| {
-            drop(Task::new(quiet_stream(queue, clock)));
+            drop(reader(queue, clock));
             clock.advance(secs(30));
             assert_eq!(queue.take_dead_letters().len(), 1);
         },

@@ -6,7 +6,9 @@ use super::{
     clear_wakes, holding, lease, poll_for_seconds, poll_until_taken, queue_with, resumed,
     waiting_at_capacity,
 };
-use crate::support::queue::{assert_leases_accounted, builder, push_all, quiet_stream, waiting};
+use crate::support::queue::{
+    assert_leases_accounted, builder, push_all, quiet_stream, reader, waiting,
+};
 use crate::support::{Task, secs};
 
 #[test]
@@ -168,7 +170,7 @@ fn full_streams_keep_the_time_when_one_of_them_is_dropped() {
 fn a_full_stream_that_ends_by_age_keeps_no_time() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
-    let mut other = Task::new(quiet_stream(&queue, &clock));
+    let mut other = reader(&queue, &clock);
     queue.push("a").unwrap();
     assert_eq!(other.data(), "a");
     let aging = quiet_stream(&queue, &clock).max_age(secs(10));

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sse_queue::{FakeClock, Reason};
 
 use super::{counts, holding, lease, new_leased_queue, queue_with, resumed};
-use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
-use crate::support::{Task, secs};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, reader, waiting};
+use crate::support::secs;
 
 /// ```text
 /// s    0            5 - 1 ns     5
@@ -16,7 +16,7 @@ use crate::support::{Task, secs};
 fn what_a_dropped_stream_had_waits_for_the_grace() {
     let (clock, queue) = new_leased_queue();
     let mut other = waiting(&queue, &clock);
-    let mut stream = Task::new(quiet_stream(&queue, &clock));
+    let mut stream = reader(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!(stream.data(), "a,b");
     queue.ack("e-1").unwrap();

@@ -2,7 +2,7 @@
 
 use sse_queue::{Event, FakeClock, Lease};
 
-use crate::support::queue::{builder, new_queue, push_later, quiet_stream, waiting};
+use crate::support::queue::{builder, new_queue, push_later, quiet_stream, reader, waiting};
 use crate::support::{Task, ms, pass, run, secs};
 
 #[test]
@@ -55,7 +55,7 @@ fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
     queue.push("x").unwrap();
     assert!(stalled.is_woken());
     clock.advance(secs(2));
-    let mut other = Task::new(quiet_stream(&queue, &clock));
+    let mut other = reader(&queue, &clock);
     other.assert_sends("x");
     let mut polls = 0;
     while other.wakes() > 0 && polls < 1_000 {

@@ -1,7 +1,7 @@
 //! Streams that wait for their tick, with a message reserved for them.
 
-use crate::support::queue::{new_queue, push_later, quiet_stream, take_one, waiting};
-use crate::support::{Task, ms, secs, settled};
+use crate::support::queue::{new_queue, push_later, quiet_stream, reader, take_one, waiting};
+use crate::support::{ms, secs, settled};
 
 /// ```text
 /// s            0      1           3600
@@ -17,7 +17,7 @@ fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
     queue.push("a").unwrap();
     slow.assert_pending();
 
-    let mut fast = Task::new(quiet_stream(&queue, &clock));
+    let mut fast = reader(&queue, &clock);
     fast.assert_sends("a");
     clock.advance(secs(1));
     fast.assert_woken_for("b");
