@@ -54,7 +54,7 @@ fn holding(queue: &Queue, clock: &FakeClock, all: &[&str]) -> Task<QueueStream> 
 /// Polls the streams that were woken until one takes the message that is due; returns its index.
 fn poll_until_taken(streams: &mut [Task<QueueStream>]) -> usize {
     for (at, stream) in streams.iter_mut().enumerate() {
-        if stream.wakes() > 0 && stream.poll_next().is_ready() {
+        if stream.take_wakes() > 0 && stream.poll_next().is_ready() {
             stream.assert_pending();
             return at;
         }
@@ -78,7 +78,7 @@ fn with_own_id(id: &str) -> Event {
 
 fn clear_wakes(streams: &[Task<QueueStream>]) {
     for stream in streams {
-        stream.wakes();
+        stream.take_wakes();
     }
 }
 
@@ -95,7 +95,7 @@ fn waiting_at_capacity(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
     queue.push("more").unwrap();
     stream.assert_pending();
     assert!(queue.cancel("e-3"));
-    stream.wakes();
+    stream.take_wakes();
     stream
 }
 

@@ -19,16 +19,16 @@ fn a_closed_queue_confirms_what_is_in_flight() {
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     queue.ack("e-1").unwrap();
-    assert_eq!(drain.wakes(), 0, "two are left");
+    assert_eq!(drain.take_wakes(), 0, "two are left");
     clock.advance(secs(6));
     assert_eq!(
         queue.ack("e-2"),
         Ok(()),
         "no client can resume: there is no grace"
     );
-    assert_eq!(drain.wakes(), 0);
+    assert_eq!(drain.take_wakes(), 0);
     queue.ack("e-3").unwrap();
-    assert_eq!(drain.wakes(), 1);
+    assert_eq!(drain.take_wakes(), 1);
     assert!(drain.poll().is_ready());
     assert!(queue.take_remaining().is_empty());
     assert_leases_accounted(&queue);
@@ -70,7 +70,7 @@ fn full_stream(clock: &FakeClock) -> (Queue, Task<QueueStream>) {
     let mut stream = waiting(&queue, clock);
     push_all(&queue, &["a", "b"]);
     stream.assert_sends("a");
-    stream.wakes();
+    stream.take_wakes();
     (queue, stream)
 }
 
@@ -80,7 +80,7 @@ fn streams_stay_open_when_all_messages_are_taken() {
     let (queue, mut stream) = full_stream(&clock);
     assert_eq!(queue.take_remaining().len(), 2);
     queue.push("c").unwrap();
-    assert_eq!(stream.wakes(), 1, "it has capacity again");
+    assert_eq!(stream.take_wakes(), 1, "it has capacity again");
     assert_eq!(stream.data(), "c");
     drop(stream);
     clock.advance(secs(5));
@@ -93,7 +93,7 @@ fn a_close_ends_a_full_stream_and_keeps_the_rest() {
     let clock = FakeClock::new();
     let (queue, mut stream) = full_stream(&clock);
     queue.close();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_ended();
     assert_eq!(counts(&queue), (1, 1, 0, 0));
     assert_eq!(queue.take_remaining().len(), 2);
@@ -130,7 +130,7 @@ fn streams_outlive_the_last_handle_by_what_is_in_flight() {
             other.assert_pending();
         }
         clock.advance(secs(30));
-        let taker = if stream.wakes() > 0 {
+        let taker = if stream.take_wakes() > 0 {
             &mut stream
         } else {
             &mut other

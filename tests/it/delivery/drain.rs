@@ -25,7 +25,7 @@ fn a_drain_ends_with_the_last_lease_by_its_own_ticker() {
     queue.close();
     let mut drain = draining(&queue, &clock);
     assert_eq!(clock.advance_to_next(), Some(secs(20)));
-    assert_eq!(drain.wakes(), 1);
+    assert_eq!(drain.take_wakes(), 1);
     assert!(drain.poll().is_pending());
     queue.extend_lease("e-2", secs(5)).unwrap();
     assert_eq!(clock.advance_to_next(), Some(secs(10)));
@@ -48,7 +48,7 @@ fn all_drains_are_woken_and_each_moves_with_its_task() {
     drains[1].move_to_another_task();
     assert!(drains[1].poll().is_pending());
     queue.ack("e-1").unwrap();
-    assert_eq!(drains.each_ref().map(Task::wakes), [1, 1, 1]);
+    assert_eq!(drains.each_ref().map(Task::take_wakes), [1, 1, 1]);
     queue.push("b").unwrap();
     take_one(&queue);
     assert!(
@@ -68,7 +68,7 @@ fn a_drain_ends_when_all_is_taken() {
     take_one(&queue);
     let mut drain = draining(&queue, &clock);
     assert_eq!(queue.take_remaining().len(), 1);
-    assert_eq!(drain.wakes(), 1);
+    assert_eq!(drain.take_wakes(), 1);
     assert!(drain.poll().is_ready());
 }
 
@@ -92,6 +92,6 @@ fn a_drain_ends_when_a_client_that_resumes_confirms_the_last() {
     let mut drain = draining(&queue, &clock);
     drop(stream);
     let _back = resumed(&queue, &clock, "e-1");
-    assert_eq!(drain.wakes(), 1);
+    assert_eq!(drain.take_wakes(), 1);
     assert!(drain.poll().is_ready());
 }

@@ -25,7 +25,7 @@ fn what_a_dropped_stream_had_waits_for_the_grace() {
     clock.advance(Duration::new(4, 999_999_999));
     other.assert_pending();
     assert_eq!(counts(&queue), (0, 1, 0, 1));
-    other.wakes();
+    other.take_wakes();
     clock.advance(Duration::from_nanos(1));
     other.assert_woken_for("b");
     assert_leases_accounted(&queue);

@@ -77,7 +77,7 @@ fn a_waiting_stream_is_woken_when_a_lease_ends_and_no_sooner() {
     assert_eq!(clock.next_deadline(), Some(secs(28)));
     clear_wakes(&streams);
     assert_eq!(clock.advance_to_next(), Some(secs(28)));
-    let wakes = streams.each_ref().map(Task::wakes);
+    let wakes = streams.each_ref().map(Task::take_wakes);
     assert_eq!(wakes.iter().sum::<usize>(), 1, "one keeps the time");
     let keeper = wakes.iter().position(|wakes| *wakes > 0).unwrap();
     assert_eq!(streams[keeper].data(), "a");

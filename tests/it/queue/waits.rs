@@ -34,9 +34,9 @@ fn a_driver_ends_when_the_last_message_has_left_a_closed_queue() {
     queue.push("x").unwrap();
     queue.close();
     assert!(driver.poll().is_pending());
-    driver.wakes();
+    driver.take_wakes();
     take_one(&queue);
-    assert!(driver.wakes() > 0, "closed and empty");
+    assert!(driver.take_wakes() > 0, "closed and empty");
     assert!(driver.poll().is_ready());
 }
 
@@ -59,11 +59,11 @@ fn a_drain_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
     let mut drain = Task::new(queue.drain(clock.ticker()));
     assert!(drain.poll().is_pending());
     drop(stream);
-    if drain.wakes() > 0 {
+    if drain.take_wakes() > 0 {
         assert!(drain.poll().is_pending());
     }
     clock.advance(secs(2));
-    assert!(drain.wakes() > 0);
+    assert!(drain.take_wakes() > 0);
     assert!(drain.poll().is_ready());
 }
 
@@ -78,7 +78,7 @@ fn a_drain_notices_a_jump_of_the_clock_within_30_seconds() {
     assert!(drain.poll().is_pending());
     clock.jump(secs(3_600));
     clock.advance(secs(30));
-    assert!(drain.wakes() > 0);
+    assert!(drain.take_wakes() > 0);
     assert!(drain.poll().is_ready());
 }
 
@@ -91,11 +91,11 @@ fn a_producer_with_a_ticker_gets_the_capacity_of_a_requeued_message_that_expires
     let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
     assert!(push.poll().is_pending());
     queue.nack("e-1", ms(0)).unwrap();
-    while push.wakes() > 0 {
+    while push.take_wakes() > 0 {
         assert!(push.poll().is_pending());
     }
     clock.advance(secs(10));
-    assert!(push.wakes() > 0);
+    assert!(push.take_wakes() > 0);
     assert!(push.poll().is_ready());
 }
 
@@ -111,7 +111,7 @@ fn the_wait_for_dead_letters_lasts_while_a_closed_queue_hands_out() {
     assert!(letters.poll().is_pending(), "one is due, and may die");
     take_one(&queue);
     queue.nack("e-1", ms(0)).unwrap();
-    assert!(letters.wakes() > 0);
+    assert!(letters.take_wakes() > 0);
     let Poll::Ready(dead) = letters.poll() else {
         panic!("it is dead");
     };
@@ -154,20 +154,20 @@ fn an_abort_ends_all_that_waits_in_a_crowd() {
     queue.ack("e-1").unwrap();
     loop {
         let streams = ended(&mut streams, |stream| {
-            let is_woken = stream.wakes() > 0;
+            let is_woken = stream.take_wakes() > 0;
             if is_woken {
                 stream.assert_ended();
             }
             is_woken
         });
         let producers = ended(&mut producers, |task| {
-            task.wakes() > 0 && task.poll().is_ready()
+            task.take_wakes() > 0 && task.poll().is_ready()
         });
         let drains = ended(&mut drains, |task| {
-            task.wakes() > 0 && task.poll().is_ready()
+            task.take_wakes() > 0 && task.poll().is_ready()
         });
         let letters = ended(&mut letters, |task| {
-            task.wakes() > 0 && task.poll().is_ready()
+            task.take_wakes() > 0 && task.poll().is_ready()
         });
         if streams + producers + drains + letters == 0 {
             break;

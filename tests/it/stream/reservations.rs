@@ -66,10 +66,10 @@ fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
     // It is woken to keep the time, and leaves the message to the stream that was woken for it.
-    assert_eq!(second.wakes(), 1);
+    assert_eq!(second.take_wakes(), 1);
     second.assert_pending();
     first.assert_pending();
-    assert_eq!(second.wakes(), 0, "the message is reserved");
+    assert_eq!(second.take_wakes(), 0, "the message is reserved");
     drop(first);
     second.assert_woken_for("x");
 }

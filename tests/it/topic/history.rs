@@ -111,6 +111,6 @@ fn a_slow_stream_takes_nothing_from_the_others() {
         assert_eq!(fast.data(), number.to_string());
         fast.assert_pending();
     }
-    assert_eq!(slow.wakes(), 1, "woken once, not for each message");
+    assert_eq!(slow.take_wakes(), 1, "woken once, not for each message");
     assert_eq!(slow.bytes(), evicted(990));
 }

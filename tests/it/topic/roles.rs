@@ -96,7 +96,7 @@ fn the_second_timekeeper_is_the_first_for_the_next_message() {
     first.assert_pending();
     drop(first);
     publish_later(&topic, "x", ms(5));
-    while second.wakes() > 0 {
+    while second.take_wakes() > 0 {
         second.assert_pending();
     }
     clock.advance(ms(5));
