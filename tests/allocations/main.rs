@@ -1,4 +1,5 @@
-//! What the library allocates, counted. The counting allocator is global, so this is a crate of its own.
+//! What the library allocates, counted. The counting allocator is global, so this is a crate of its
+//! own.
 
 #![cfg(not(loom))]
 #![allow(

@@ -19,9 +19,7 @@ mod resume;
 use sse_queue::queue::Confirm;
 use sse_queue::{Event, FakeClock, Lease, Queue};
 
-use crate::support::queue::{
-    QueueStream, builder, push_all, quiet_stream, resumed_stream, waiting,
-};
+use crate::support::queue::{QueueStream, builder, push_all, reader, resumed_stream, waiting};
 use crate::support::{Task, secs};
 
 /// A lease of 30 s with a grace of 5 s.
@@ -57,7 +55,7 @@ fn holding(queue: &Queue, clock: &FakeClock, all: &[&str]) -> Task<QueueStream> 
 /// Polls the streams that were woken until one takes the message that is due; returns its index.
 fn poll_until_taken(streams: &mut [Task<QueueStream>]) -> usize {
     for (at, stream) in streams.iter_mut().enumerate() {
-        if stream.wakes() > 0 && stream.poll_next().is_ready() {
+        if stream.take_wakes() > 0 && stream.poll_next().is_ready() {
             stream.assert_pending();
             return at;
         }
@@ -81,7 +79,7 @@ fn with_own_id(id: &str) -> Event {
 
 fn clear_wakes(streams: &[Task<QueueStream>]) {
     for stream in streams {
-        stream.wakes();
+        stream.take_wakes();
     }
 }
 
@@ -93,12 +91,12 @@ fn counts(queue: &Queue) -> (usize, usize, usize, u64) {
 
 /// A stream that took all that was due, and waits for capacity.
 fn waiting_at_capacity(queue: &Queue, clock: &FakeClock) -> Task<QueueStream> {
-    let mut stream = Task::new(quiet_stream(queue, clock));
+    let mut stream = reader(queue, clock);
     stream.data();
     queue.push("more").unwrap();
     stream.assert_pending();
     assert!(queue.cancel("e-3"));
-    stream.wakes();
+    stream.take_wakes();
     stream
 }
 

@@ -312,7 +312,7 @@ fn a_name_or_an_id_without_data_is_refused() {
 }
 
 #[test]
-fn reconnection_times_are_whole_milliseconds_in_digits() {
+fn retry_onlys_are_whole_milliseconds_in_digits() {
     for (duration, digits) in [
         (Duration::ZERO, "0"),
         (Duration::from_nanos(1_999_999), "1"),

@@ -71,7 +71,7 @@ fn closed_is_ready_after_close_and_abort_and_wakes_every_task() {
             ends(&*hub);
             let mut polled = 0;
             while let Some(wait) = waits.iter_mut().find(|wait| wait.is_woken()) {
-                assert!(wait.wakes() > 0);
+                assert!(wait.take_wakes() > 0);
                 assert!(wait.poll().is_ready());
                 polled += 1;
             }
@@ -101,7 +101,7 @@ fn the_last_handle_closes_too_and_waits_hold_none() {
         let mut ended = Task::new(hub.ended(&clock));
         assert!(closed.poll().is_pending() && ended.poll().is_pending());
         drop(hub);
-        assert!(closed.wakes() > 0 && ended.wakes() > 0);
+        assert!(closed.take_wakes() > 0 && ended.take_wakes() > 0);
         assert!(closed.poll().is_ready() && ended.poll().is_ready());
     }
 }
@@ -114,14 +114,14 @@ fn ended_waits_for_the_last_stream() {
         let mut ended = Task::new(hub.ended(&clock));
         assert!(ended.poll().is_pending());
         hub.close();
-        ended.wakes();
+        ended.take_wakes();
         assert!(ended.poll().is_pending());
         let [first, last] = streams;
         drop(first);
         assert!(ended.poll().is_pending());
-        ended.wakes();
+        ended.take_wakes();
         drop(last);
-        assert_eq!(ended.wakes(), 1);
+        assert_eq!(ended.take_wakes(), 1);
         assert!(ended.poll().is_ready());
     }
 }
@@ -153,9 +153,9 @@ fn a_wait_moves_with_its_task() {
             assert!(wait.poll().is_pending());
         }
         hub.close();
-        assert!(closed.wakes() > 0);
+        assert!(closed.take_wakes() > 0);
         drop(stream);
-        assert!(ended.wakes() > 0);
+        assert!(ended.take_wakes() > 0);
     }
 }
 
@@ -173,7 +173,7 @@ fn ended_waits_for_messages_in_flight_and_ends_their_leases_by_its_own_ticker() 
     let mut ended = Task::new(queue.ended(clock.ticker()));
     assert!(ended.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(30)));
-    assert_eq!(ended.wakes(), 1);
+    assert_eq!(ended.take_wakes(), 1);
     assert!(ended.poll().is_ready());
     assert_eq!(queue.take_remaining().len(), 1, "it came back");
 }
@@ -190,14 +190,14 @@ fn ended_keeps_the_time_of_a_queue_that_is_open() {
             .without_first_comment(),
     );
     assert!(stream.poll_next().is_pending() && ended.poll().is_pending());
-    stream.wakes();
+    stream.take_wakes();
     queue.push(Message::from("later").after(secs(5))).unwrap();
-    assert!(ended.wakes() > 0, "it must arm for the message");
+    assert!(ended.take_wakes() > 0, "it must arm for the message");
     assert!(ended.poll().is_pending());
     clock.advance(secs(5));
-    assert!(ended.wakes() > 0);
+    assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_pending());
-    assert_eq!(stream.wakes(), 1, "for the message, and not before");
+    assert_eq!(stream.take_wakes(), 1, "for the message, and not before");
     assert_eq!(stream.data(), "later");
 }
 

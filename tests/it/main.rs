@@ -1,6 +1,6 @@
 //! The library from outside, on a clock that the tests move.
 //!
-//! A module per subject: `cargo test --test it topic::resuming` runs the tests of one.
+//! A module per subject: `cargo test --test it topic::resume` runs the tests of one.
 
 #![cfg(not(loom))]
 #![allow(

@@ -4,9 +4,9 @@
 //! was woken. Streams come and go, are busy with a chunk, or do not poll for a while. Checked are:
 //!
 //! * at each delivery: the first message that is due goes, to a stream that may have it;
-//! * at each moment: nothing due is later than its documentation promises while a healthy stream waits for
-//!   it, a producer does not wait for capacity that is free, nor a wait for a dead letter that is
-//!   there, and the tasks come to rest;
+//! * at each moment: nothing due is later than the queue's documentation allows while a healthy
+//!   stream waits for it, a producer does not wait for capacity that is free, nor a wait for a dead
+//!   letter that is there, and the tasks come to rest;
 //! * at the end: the counters are those of the model; a closed queue has ended all streams and
 //!   producers; one that stays open holds nothing, and nothing is armed.
 //!

@@ -1,5 +1,5 @@
-//! What the tests of streams share: a task that counts its wake-ups, and queues and topics on a clock
-//! that the tests move.
+//! What the tests of streams share: a task that counts its wake-ups, and queues and topics on a
+//! clock that the tests move.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -68,11 +68,11 @@ impl<F> Task<F> {
     }
 
     /// How often it was woken since the last call.
-    pub fn wakes(&self) -> usize {
+    pub fn take_wakes(&self) -> usize {
         self.count.take()
     }
 
-    /// Whether it was woken since the last call of [`wakes`](Self::wakes).
+    /// Whether it was woken since the last call of [`take_wakes`](Self::take_wakes).
     pub fn is_woken(&self) -> bool {
         self.count.0.load(Ordering::Relaxed) > 0
     }
@@ -118,7 +118,7 @@ impl<F: Stream<Item = Bytes>> Task<F> {
     /// It was woken once, and sends `data`.
     #[track_caller]
     pub fn assert_woken_for(&mut self, data: &str) {
-        assert_eq!(self.wakes(), 1);
+        assert_eq!(self.take_wakes(), 1);
         assert_eq!(self.data(), data);
     }
 
@@ -170,7 +170,7 @@ pub fn settled<F: Stream<Item = Bytes>>(stream: F) -> Task<F> {
 pub fn run<S: Stream<Item = Bytes>>(streams: &mut [Task<S>]) -> Vec<String> {
     let mut sent = Vec::new();
     for _ in 0..100_000 {
-        let Some(task) = streams.iter_mut().find(|task| task.wakes() > 0) else {
+        let Some(task) = streams.iter_mut().find(|task| task.take_wakes() > 0) else {
             return sent;
         };
         while let Poll::Ready(Some(chunk)) = task.poll_next() {

@@ -1,6 +1,6 @@
-//! A queue that delivers at least once: acks, leases, streams that resume, and a drain.
+//! A queue that delivers at least once: acks, leases, streams that resume, and the wait for the end.
 //!
-//! Planted mistakes show that these models can fail: freed capacity wakes no stream, a drain is not
+//! Planted mistakes show that these models can fail: freed capacity wakes no stream, a wait for the end is not
 //! woken by the last ack, the ends of leases are left out of the timekeeper's next deadline.
 
 use std::time::Duration;

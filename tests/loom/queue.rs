@@ -1,9 +1,9 @@
 //! A queue: streams, producers, drivers and waits for dead letters.
 //!
-//! Planted mistakes show that these models can fail: `settle` left out when a stream is dropped (red
-//! are `a_dropped_stream_…` and `a_stream_takes_over_…`), checking and registering as two holds of
-//! the lock, a ticket that leaves the line without passing its capacity on, an end that is announced
-//! to nobody, a timekeeper's role that is not passed on.
+//! Planted mistakes show that these models can fail: `settle` left out when a stream is dropped
+//! (red are `a_dropped_stream_…` and `a_stream_takes_over_…`), checking and registering as two
+//! holds of the lock, a ticket that leaves the line without passing its capacity on, an end that is
+//! announced to nobody, a timekeeper's role that is not passed on.
 
 use std::task::{Context, Waker};
 use std::time::Duration;

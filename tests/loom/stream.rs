@@ -1,5 +1,5 @@
-//! A topic's streams that wait without the lock: within a gap, or with a waker that they registered as
-//! they took the last message.
+//! A topic's streams that wait without the lock: within a gap, or with a waker that they registered
+//! as they took the last message.
 //!
 //! Planted mistakes show that these models can fail: a stream in its gap that does not compare the
 //! generations of wake-ups before it waits, a generation that is not counted, a busy stream that is

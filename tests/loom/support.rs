@@ -1,4 +1,5 @@
-//! What the models share: tasks that sleep until they are woken, and streams that send messages alone.
+//! What the models share: tasks that sleep until they are woken, and streams that send messages
+//! alone.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -141,7 +142,8 @@ pub fn next<S: Source + Unpin>(stream: &mut EventStream<S, FakeTicker>) -> Optio
 /// As [`next`]; time passes whenever something is armed and the task has nothing to do.
 ///
 /// The thread that polls must advance the clock: where another thread advances it between a reading
-/// and the arming that follows from it, the stream arms too late. Real time never stops; a test's does.
+/// and the arming that follows from it, the stream arms too late. Real time never stops; a test's
+/// does.
 pub fn next_in_time<S: Source + Unpin>(
     stream: &mut EventStream<S, FakeTicker>,
     clock: &FakeClock,

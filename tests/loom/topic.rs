@@ -1,10 +1,10 @@
 //! A topic: streams, publishers and a driver.
 //!
-//! Under loom a step wakes one stream, so that two are a crowd. Planted mistakes show that these models
-//! can fail: the signal stored after the lock is released (red is `a_close_ends_all_…`), a shared chunk
-//! that is left when the topic ends (red is `streams_that_keep_up_end`), a waker that is stored again
-//! though its stream has left (red is `a_stream_that_is_dropped_while_…`), a driver that is not woken
-//! for an earlier due time (red is `a_driver_…`).
+//! Under loom a step wakes one stream, so that two are a crowd. Planted mistakes show that these
+//! models can fail: the signal stored after the lock is released (red is `a_close_ends_all_…`), a
+//! shared chunk that is left when the topic ends (red is `streams_that_keep_up_end`), a waker that
+//! is stored again though its stream has left (red is `a_stream_that_is_dropped_while_…`), a driver
+//! that is not woken for an earlier due time (red is `a_driver_…`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -84,7 +84,8 @@ fn a_queue_that_delivers_at_most_once_has_nothing_in_flight() {
     assert!(queue.push(with_own_id("mine")).is_ok(), "ids may repeat");
 }
 
-/// Messages that were requeued, dead, taken, cancelled, dropped or expired: each was in flight once.
+/// Messages that were requeued, dead, taken, cancelled, dropped or expired: each was in flight
+/// once.
 #[test]
 fn what_is_not_in_flight_any_more_is_stale() {
     let clock = FakeClock::new();
@@ -232,7 +233,7 @@ fn a_nack_with_delay_makes_it_due_then() {
     stream.assert_pending();
     clock.advance(secs(1));
     stream.assert_sends("b");
-    stream.wakes();
+    stream.take_wakes();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     stream.assert_woken_for("a");
     queue.nack("e-1", Some(Duration::MAX)).unwrap();

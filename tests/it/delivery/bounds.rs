@@ -5,7 +5,7 @@ use sse_queue::{FakeClock, Queue};
 
 use super::{counts, lease};
 use crate::support::queue::{
-    assert_leases_accounted, builder, drain_data, push_all, quiet_stream, take_one,
+    assert_leases_accounted, builder, drain_data, push_all, reader, take_one,
 };
 use crate::support::{Task, secs};
 
@@ -53,7 +53,7 @@ fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
             assert_eq!(queue.take_dead_letters().len(), 1);
         },
         |queue, clock| {
-            drop(Task::new(quiet_stream(queue, clock)));
+            drop(reader(queue, clock));
             clock.advance(secs(30));
             assert_eq!(queue.take_dead_letters().len(), 1);
         },
@@ -69,7 +69,7 @@ fn a_waiting_producer_is_woken_by_everything_that_frees_capacity() {
             let mut push = Task::new(queue.push_when_ready("b"));
             assert!(push.poll().is_pending());
             way(&queue, &clock);
-            assert_eq!(push.wakes(), 1, "{n}");
+            assert_eq!(push.take_wakes(), 1, "{n}");
             assert!(push.poll().is_ready());
             assert_eq!(drain_data(&queue), "b");
         }
@@ -91,11 +91,11 @@ fn a_requeued_message_is_not_dropped_for_another() {
     assert!(push.poll().is_pending());
     clock.advance(secs(30));
     assert_eq!((queue.stats().in_flight, queue.stats().depth), (0, 1));
-    assert_eq!(push.wakes(), 0);
+    assert_eq!(push.take_wakes(), 0);
     assert!(matches!(queue.push("c"), Err(PushError::Full(_))));
     assert_eq!(drain_data(&queue), "a");
     queue.ack("e-1").unwrap();
-    assert_eq!(push.wakes(), 1);
+    assert_eq!(push.take_wakes(), 1);
     assert!(push.poll().is_ready());
     assert_eq!(drain_data(&queue), "b");
     assert_eq!(queue.stats().dropped, 0);

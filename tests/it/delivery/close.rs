@@ -19,7 +19,7 @@ fn a_closed_queue_confirms_what_is_in_flight() {
     let mut ended = Task::new(queue.ended(clock.ticker()));
     assert!(ended.poll().is_pending());
     queue.ack("e-1").unwrap();
-    assert_eq!(ended.wakes(), 0, "two are left");
+    assert_eq!(ended.take_wakes(), 0, "two are left");
     clock.advance(secs(6));
     assert_eq!(
         queue.ack("e-2"),
@@ -27,9 +27,9 @@ fn a_closed_queue_confirms_what_is_in_flight() {
         "no client can resume: there is no grace"
     );
     assert!(ended.poll().is_pending());
-    ended.wakes();
+    ended.take_wakes();
     queue.ack("e-3").unwrap();
-    assert!(ended.wakes() > 0);
+    assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_ready());
     assert!(queue.take_remaining().is_empty());
     assert_leases_accounted(&queue);
@@ -71,7 +71,7 @@ fn full_stream(clock: &FakeClock) -> (Queue, Task<QueueStream>) {
     let mut stream = waiting(&queue, clock);
     push_all(&queue, &["a", "b"]);
     stream.assert_sends("a");
-    stream.wakes();
+    stream.take_wakes();
     (queue, stream)
 }
 
@@ -81,7 +81,7 @@ fn streams_stay_open_when_all_messages_are_taken() {
     let (queue, mut stream) = full_stream(&clock);
     assert_eq!(queue.take_remaining().len(), 2);
     queue.push("c").unwrap();
-    assert_eq!(stream.wakes(), 1, "it has capacity again");
+    assert_eq!(stream.take_wakes(), 1, "it has capacity again");
     assert_eq!(stream.data(), "c");
     drop(stream);
     clock.advance(secs(5));
@@ -94,7 +94,7 @@ fn a_close_ends_a_full_stream_and_keeps_the_rest() {
     let clock = FakeClock::new();
     let (queue, mut stream) = full_stream(&clock);
     queue.close();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_ended();
     assert_eq!(counts(&queue), (1, 1, 0, 0));
     assert_eq!(queue.take_remaining().len(), 2);
@@ -131,7 +131,7 @@ fn streams_outlive_the_last_handle_by_what_is_in_flight() {
             other.assert_pending();
         }
         clock.advance(secs(30));
-        let taker = if stream.wakes() > 0 {
+        let taker = if stream.take_wakes() > 0 {
             &mut stream
         } else {
             &mut other

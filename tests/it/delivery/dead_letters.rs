@@ -6,10 +6,8 @@ use sse_queue::queue::DeadLetterReason;
 use sse_queue::{FakeClock, Message};
 
 use super::{counts, holding, lease, queue_with, resumed};
-use crate::support::queue::{
-    assert_leases_accounted, drain_data, push_all, push_brief, quiet_stream,
-};
-use crate::support::{Task, secs};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, push_brief, reader};
+use crate::support::secs;
 
 #[test]
 fn after_its_last_attempt_a_message_is_dead_and_says_why() {
@@ -26,7 +24,7 @@ fn after_its_last_attempt_a_message_is_dead_and_says_why() {
         queue.push(message).unwrap();
         for attempt in 1..=3 {
             assert_eq!(queue.stats().dead, 0, "{attempt}");
-            let mut stream = Task::new(quiet_stream(&queue, &clock));
+            let mut stream = reader(&queue, &clock);
             assert_eq!(stream.data(), "x");
             match reason {
                 DeadLetterReason::LeaseEnded => clock.advance(secs(30)),

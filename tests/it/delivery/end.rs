@@ -19,7 +19,7 @@ fn the_end_comes_with_the_last_lease_by_the_ticker_of_the_wait() {
     let mut ended = Task::new(queue.ended(clock.ticker()));
     assert!(ended.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(20)));
-    assert!(ended.wakes() > 0);
+    assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_pending());
     queue.extend_lease("e-2", secs(5)).unwrap();
     assert_eq!(clock.advance_to_next(), Some(secs(10)));
@@ -47,11 +47,11 @@ fn all_who_wait_for_the_end_are_woken_by_the_last_ack() {
     queue.ack("e-1").unwrap();
     for wait in &mut waits {
         assert!(wait.poll().is_pending(), "one is in flight");
-        wait.wakes();
+        wait.take_wakes();
     }
     queue.ack("e-2").unwrap();
     for wait in &mut waits {
-        assert!(wait.wakes() > 0);
+        assert!(wait.take_wakes() > 0);
         assert!(wait.poll().is_ready());
     }
 }
@@ -66,7 +66,7 @@ fn the_end_comes_when_everything_is_taken_out() {
     let mut ended = Task::new(queue.ended(clock.ticker()));
     assert!(ended.poll().is_pending());
     assert_eq!(queue.take_remaining().len(), 1);
-    assert!(ended.wakes() > 0);
+    assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_ready());
 }
 
@@ -83,8 +83,8 @@ fn the_end_comes_when_a_client_that_resumes_confirms_the_last_message_and_leaves
     let back = resumed(&queue, &clock, "e-1");
     queue.close();
     assert!(ended.poll().is_pending(), "a stream is open");
-    ended.wakes();
+    ended.take_wakes();
     drop(back);
-    assert!(ended.wakes() > 0);
+    assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_ready());
 }

@@ -6,7 +6,9 @@ use super::{
     clear_wakes, holding, lease, poll_for_seconds, poll_until_taken, queue_with, resumed,
     waiting_at_capacity,
 };
-use crate::support::queue::{assert_leases_accounted, builder, push_all, quiet_stream, waiting};
+use crate::support::queue::{
+    assert_leases_accounted, builder, push_all, quiet_stream, reader, waiting,
+};
 use crate::support::{Task, secs};
 
 #[test]
@@ -40,7 +42,7 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
         } else {
             queue.nack(id, None).unwrap();
         }
-        assert!(streams[taker].wakes() > 0);
+        assert!(streams[taker].take_wakes() > 0);
         for (at, stream) in streams.iter_mut().enumerate() {
             if at != taker {
                 stream.assert_pending();
@@ -51,7 +53,7 @@ fn an_ack_is_for_the_full_stream_and_for_no_other() {
     streams[takers[0]].assert_pending();
     clear_wakes(&streams);
     queue.extend_lease("e-1", secs(60)).unwrap();
-    assert_eq!(streams[takers[0]].wakes(), 0);
+    assert_eq!(streams[takers[0]].take_wakes(), 0);
     clock.advance(secs(30));
     for _ in 0..3 {
         for stream in &mut streams {
@@ -75,7 +77,7 @@ fn a_full_stream_that_is_dropped_when_it_has_capacity_again_loses_nothing() {
     queue.ack("e-1").unwrap();
     drop(stream);
     queue.ack("e-2").unwrap();
-    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.take_wakes(), 1);
     queue.push("c").unwrap();
     assert_eq!(other.data(), "c");
 }
@@ -102,7 +104,7 @@ fn a_full_successor_is_woken_by_an_ack_after_the_old_stream_is_dropped() {
     assert_eq!(new.data(), "b");
     push_all(&queue, &["c", "d"]);
     new.assert_sends("c");
-    new.wakes();
+    new.take_wakes();
     drop(old);
     queue.ack("e-2").unwrap();
     new.assert_woken_for("d");
@@ -130,11 +132,11 @@ fn the_end_of_a_lease_wakes_only_the_stream_that_has_capacity_again() {
     clock.advance_to_next();
     assert_eq!(clock.elapsed(), secs(30));
     assert_eq!(clock.wakes() - before, 1);
-    let keeper = streams.iter().position(|stream| stream.wakes() > 0);
+    let keeper = streams.iter().position(|stream| stream.take_wakes() > 0);
     let keeper = keeper.unwrap();
     if keeper != first {
         streams[keeper].assert_pending();
-        assert_eq!(streams[first].wakes(), 1);
+        assert_eq!(streams[first].take_wakes(), 1);
     }
     assert_eq!(streams[first].data(), "x");
 }
@@ -168,7 +170,7 @@ fn full_streams_keep_the_time_when_one_of_them_is_dropped() {
 fn a_full_stream_that_ends_by_age_keeps_no_time() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, lease().max_in_flight(1));
-    let mut other = Task::new(quiet_stream(&queue, &clock));
+    let mut other = reader(&queue, &clock);
     queue.push("a").unwrap();
     assert_eq!(other.data(), "a");
     let aging = quiet_stream(&queue, &clock).max_age(secs(10));
@@ -192,9 +194,9 @@ fn a_full_stream_sends_comments() {
     let mut stream = waiting(&queue, &clock);
     queue.push("a").unwrap();
     stream.assert_sends("a");
-    stream.wakes();
+    stream.take_wakes();
     queue.push(Event::comment("note")).unwrap();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     assert_eq!(stream.bytes(), ": note\n");
 }
 
@@ -207,7 +209,7 @@ fn a_full_stream_is_woken_for_a_comment() {
     queue.push("job").unwrap();
     stream.assert_sends("job");
     queue.push(Event::comment("news")).unwrap();
-    assert_eq!(stream.wakes(), 2);
+    assert_eq!(stream.take_wakes(), 2);
     assert_eq!(stream.bytes(), ": news\n");
     queue.push("another").unwrap();
     queue.push(Event::comment("after it")).unwrap();

@@ -6,8 +6,8 @@ use sse_queue::FakeClock;
 use sse_queue::queue::DeadLetterReason;
 
 use super::{counts, holding, lease, new_leased_queue, queue_with, resumed};
-use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
-use crate::support::{Task, secs};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, reader, waiting};
+use crate::support::secs;
 
 /// ```text
 /// s    0            5 - 1 ns     5
@@ -17,7 +17,7 @@ use crate::support::{Task, secs};
 fn what_a_dropped_stream_had_waits_for_the_grace() {
     let (clock, queue) = new_leased_queue();
     let mut other = waiting(&queue, &clock);
-    let mut stream = Task::new(quiet_stream(&queue, &clock));
+    let mut stream = reader(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!(stream.data(), "a,b");
     queue.ack("e-1").unwrap();
@@ -26,7 +26,7 @@ fn what_a_dropped_stream_had_waits_for_the_grace() {
     clock.advance(Duration::new(4, 999_999_999));
     other.assert_pending();
     assert_eq!(counts(&queue), (0, 1, 0, 1));
-    other.wakes();
+    other.take_wakes();
     clock.advance(Duration::from_nanos(1));
     other.assert_woken_for("b");
     assert_leases_accounted(&queue);

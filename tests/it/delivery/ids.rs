@@ -1,4 +1,5 @@
-//! Ids of messages in flight: which are refused, and what they stand for when several clients saw them.
+//! Ids of messages in flight: which are refused, and what they stand for when several clients saw
+//! them.
 
 use std::task::Poll;
 
@@ -61,7 +62,7 @@ fn a_duplicate_in_line_passes_its_capacity_to_the_next() {
     assert!(second.poll().is_ready());
     assert!(third.poll().is_pending());
     assert_eq!(queue.take_remaining().len(), 1);
-    assert_eq!(third.wakes(), 1);
+    assert_eq!(third.take_wakes(), 1);
     assert!(third.poll().is_ready());
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sse_queue::{FakeClock, Lease};
 
 use super::{clear_wakes, counts, holding, new_leased_queue, queue_with};
-use crate::support::queue::{assert_leases_accounted, drain_data, push_all, quiet_stream, waiting};
+use crate::support::queue::{assert_leases_accounted, drain_data, push_all, reader, waiting};
 use crate::support::{Task, secs};
 
 /// ```text
@@ -77,7 +77,7 @@ fn a_waiting_stream_is_woken_when_a_lease_ends_and_no_sooner() {
     assert_eq!(clock.next_deadline(), Some(secs(28)));
     clear_wakes(&streams);
     assert_eq!(clock.advance_to_next(), Some(secs(28)));
-    let wakes = streams.each_ref().map(Task::wakes);
+    let wakes = streams.each_ref().map(Task::take_wakes);
     assert_eq!(wakes.iter().sum::<usize>(), 1, "one keeps the time");
     let keeper = wakes.iter().position(|wakes| *wakes > 0).unwrap();
     assert_eq!(streams[keeper].data(), "a");
@@ -156,7 +156,7 @@ fn a_job_that_was_not_sent_counts_no_attempt() {
     let clock = FakeClock::new();
     let queue = queue_with(&clock, Lease::new(secs(30)).max_attempts(3));
     push_all(&queue, &["slow", "next"]);
-    let mut worker = Task::new(quiet_stream(&queue, &clock));
+    let mut worker = reader(&queue, &clock);
     assert_eq!(worker.data(), "slow");
     for _ in 0..10 {
         queue.extend_lease("e-1", secs(20)).unwrap();

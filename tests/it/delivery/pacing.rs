@@ -22,9 +22,9 @@ fn a_full_ticked_stream_continues_at_its_tick() {
     stream.assert_sends("a");
     clock.advance(secs(15));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     queue.ack("e-1").unwrap();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     clock.advance(secs(5));
     stream.assert_woken_for("b");
@@ -43,10 +43,10 @@ fn a_full_ticked_stream_leaves_the_rest_to_others() {
     clock.advance(secs(10));
     full.assert_sends("a");
     other.assert_sends("b");
-    full.wakes();
-    other.wakes();
+    full.take_wakes();
+    other.take_wakes();
     queue.ack("e-2").unwrap();
-    assert_eq!((full.wakes(), other.wakes()), (0, 1));
+    assert_eq!((full.take_wakes(), other.take_wakes()), (0, 1));
     other.assert_pending();
     clock.advance(secs(10));
     assert_eq!(other.data(), "c");
@@ -68,7 +68,7 @@ fn a_lease_that_ends_between_two_ticks_is_seen_at_the_next() {
     stream.assert_sends("a");
     clock.advance(secs(27));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     clock.advance(secs(3));
     stream.assert_woken_for("a");
 }
@@ -96,12 +96,12 @@ fn a_spaced_stream_sends_a_requeued_message_after_its_gap() {
     queue.push("a").unwrap();
     stream.assert_sends("a");
     clock.advance(secs(5));
-    stream.wakes();
+    stream.take_wakes();
     queue.nack("e-1", None).unwrap();
-    assert_eq!(stream.wakes(), 1, "to arm for the end of its gap");
+    assert_eq!(stream.take_wakes(), 1, "to arm for the end of its gap");
     stream.assert_pending();
     clock.advance(secs(14));
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.take_wakes(), 0);
     clock.advance(secs(1));
     stream.assert_woken_for("a");
 }

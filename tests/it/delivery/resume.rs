@@ -74,7 +74,8 @@ fn an_id_confirms_nothing_of_another_stream() {
     assert_eq!(queue.ack("e-1"), Ok(()));
 }
 
-/// A last event ID confirms messages in the order in which they were handed out, not of their numbers.
+/// A last event ID confirms messages in the order in which they were handed out, not of their
+/// numbers.
 #[test]
 fn up_to_an_id_means_in_the_order_of_handing_out() {
     let (clock, queue) = new_leased_queue();

@@ -130,8 +130,8 @@ impl Connection {
         self.events_within(usize::MAX)
     }
 
-    /// The events within the next `bytes` bytes. Then the connection is lost: an event of which only
-    /// a part has arrived is no event.
+    /// The events within the next `bytes` bytes. Then the connection is lost: an event of which
+    /// only a part has arrived is no event.
     pub(crate) fn events_within(mut self, bytes: usize) -> impl Iterator<Item = Event> {
         let mut left = bytes;
         let mut chunks = iter::from_fn(move || {

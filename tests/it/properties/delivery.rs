@@ -115,7 +115,7 @@ fn the_wait_for_the_end_under_random_leases_ends_with_the_last() {
     while ended.poll().is_pending() {
         assert!(queue.stats().in_flight > 0);
         assert!(clock.advance_to_next().is_some());
-        assert!(ended.wakes() > 0);
+        assert!(ended.take_wakes() > 0);
     }
     assert_eq!(queue.stats().in_flight, 0);
 }

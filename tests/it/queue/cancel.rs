@@ -1,4 +1,4 @@
-//! Messages that are taken back.
+//! Messages that are cancelled.
 
 use std::time::Duration;
 

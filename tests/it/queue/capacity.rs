@@ -28,7 +28,7 @@ fn producers_get_capacity_in_the_order_of_their_line() {
     let mut waits = waiting_pushes(&queue, ["b", "c"]);
     let [first, second] = &mut waits;
     take_one(&queue);
-    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    assert_eq!((first.take_wakes(), second.take_wakes()), (1, 0));
     assert!(
         second.poll().is_pending(),
         "the capacity is reserved for the first"
@@ -36,7 +36,7 @@ fn producers_get_capacity_in_the_order_of_their_line() {
     assert!(first.poll().is_ready());
     assert!(second.poll().is_pending());
     take_one(&queue);
-    assert_eq!(second.wakes(), 1);
+    assert_eq!(second.take_wakes(), 1);
     assert!(second.poll().is_ready());
     assert_eq!(drain_data(&queue), "c");
 }
@@ -70,9 +70,9 @@ fn the_first_in_line_passes_its_capacity_on_when_it_is_dropped() {
     let waits = waiting_pushes(&queue, ["b", "c"]);
     let [first, mut second] = waits;
     take_one(&queue);
-    assert_eq!(first.wakes(), 1);
+    assert_eq!(first.take_wakes(), 1);
     drop(first);
-    assert_eq!(second.wakes(), 1, "its wake-up is passed on");
+    assert_eq!(second.take_wakes(), 1, "its wake-up is passed on");
     assert!(second.poll().is_ready());
     assert_eq!(drain_data(&queue), "c");
 }
@@ -83,7 +83,7 @@ fn a_producer_in_the_middle_of_the_line_is_dropped_without_a_trace() {
     let waits = waiting_pushes(&queue, ["b", "c", "d"]);
     let [mut first, second, mut third] = waits;
     drop(second);
-    assert_eq!((first.wakes(), third.wakes()), (0, 0));
+    assert_eq!((first.take_wakes(), third.take_wakes()), (0, 0));
     take_one(&queue);
     assert!(first.poll().is_ready());
     take_one(&queue);
@@ -115,10 +115,14 @@ fn small_messages_do_not_starve_a_large_one_at_the_head_of_the_line() {
             "there is capacity, but not for it"
         );
         take_one(&queue);
-        assert_eq!((first.wakes(), second.wakes()), (1, 0));
+        assert_eq!((first.take_wakes(), second.take_wakes()), (1, 0));
     }
     assert!(first.poll().is_ready());
-    assert_eq!(second.wakes(), 1, "it is first now, and checks for itself");
+    assert_eq!(
+        second.take_wakes(),
+        1,
+        "it is first now, and checks for itself"
+    );
     assert!(second.poll().is_pending());
     assert_eq!(drain_data(&queue), large);
     assert!(second.poll().is_ready());
@@ -131,7 +135,7 @@ fn capacity_for_several_producers_wakes_all_of_them() {
     let mut waits = waiting_pushes(&queue, ["d", "e", "f"]);
     assert_eq!(queue.take_remaining().len(), 3);
     for task in &mut waits {
-        assert_eq!(task.wakes(), 1);
+        assert_eq!(task.take_wakes(), 1);
         assert!(task.poll().is_ready());
     }
     assert_eq!(drain_data(&queue), "d,e,f");
@@ -144,7 +148,7 @@ fn a_close_hands_its_message_back_to_every_waiting_producer() {
         let mut waits = waiting_pushes(&queue, ["b", "c"]);
         end(&queue);
         for (task, data) in waits.iter_mut().zip(["b", "c"]) {
-            assert_eq!(task.wakes(), 1);
+            assert_eq!(task.take_wakes(), 1);
             let closed = PushError::Closed(data.into());
             assert_eq!(task.poll(), std::task::Poll::Ready(Err(closed)));
         }
@@ -158,7 +162,7 @@ fn a_cancel_and_an_expiry_free_capacity_for_a_waiting_producer() {
     let mut waits = Task::new(queue.push_when_ready("b"));
     assert!(waits.poll().is_pending());
     assert!(queue.cancel("e-1"));
-    assert_eq!(waits.wakes(), 1);
+    assert_eq!(waits.take_wakes(), 1);
     assert!(waits.poll().is_ready());
     assert!(queue.cancel("e-2"));
 
@@ -167,7 +171,7 @@ fn a_cancel_and_an_expiry_free_capacity_for_a_waiting_producer() {
     assert!(waits.poll().is_pending());
     clock.advance(secs(1));
     assert_eq!(queue.stats().expired, 1);
-    assert_eq!(waits.wakes(), 1);
+    assert_eq!(waits.take_wakes(), 1);
     assert!(waits.poll().is_ready());
 }
 
@@ -181,6 +185,6 @@ fn a_push_that_finds_others_in_line_removes_expired_messages() {
     assert!(push.poll().is_pending());
     clock.advance(secs(1));
     assert!(matches!(queue.push("z"), Err(PushError::Full(_))));
-    assert_eq!(push.wakes(), 1);
+    assert_eq!(push.take_wakes(), 1);
     assert!(push.poll().is_ready());
 }

@@ -143,7 +143,7 @@ fn the_last_handle_wakes_every_stream_when_nothing_is_left() {
     drop(queue);
     assert_eq!(streams[0].data(), "x");
     for stream in &mut streams[1..] {
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.take_wakes(), 1);
         stream.assert_ended();
     }
     streams[0].assert_ended();
@@ -165,7 +165,7 @@ fn streams_end_when_the_last_message_expires_after_the_last_handle() {
     }
     drop(queue);
     clock.advance(secs(1));
-    let woken = streams.iter().position(|stream| stream.wakes() > 0);
+    let woken = streams.iter().position(|stream| stream.take_wakes() > 0);
     streams[woken.unwrap()].assert_ended();
     streams[1 - woken.unwrap()].assert_ended();
 }

@@ -20,13 +20,13 @@ fn with_a_driver_no_stream_keeps_the_time() {
     assert!(driver.poll().is_pending());
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     push_later(&queue, "x", secs(5));
-    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
-    assert_eq!(driver.wakes(), 1, "it arms for the message");
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [0; 3]);
+    assert_eq!(driver.take_wakes(), 1, "it arms for the message");
     assert!(driver.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
-    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [0; 3]);
     assert!(driver.poll().is_pending());
-    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 0]);
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [1, 0, 0]);
     assert_eq!(streams[0].data(), "x");
 }
 
@@ -38,7 +38,14 @@ fn a_driver_hands_on_what_a_stream_that_does_not_poll_was_woken_for() {
     let stalled = waiting(&queue, &clock);
     let mut other = waiting(&queue, &clock);
     queue.push("x").unwrap();
-    assert_eq!([stalled.wakes(), other.wakes(), driver.wakes()], [1, 0, 1]);
+    assert_eq!(
+        [
+            stalled.take_wakes(),
+            other.take_wakes(),
+            driver.take_wakes()
+        ],
+        [1, 0, 1]
+    );
     assert!(driver.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     assert!(driver.poll().is_pending());
@@ -53,9 +60,9 @@ fn a_driver_that_is_dropped_leaves_the_time_to_the_streams() {
     let mut stream = waiting(&queue, &clock);
     push_later(&queue, "x", secs(5));
     stream.assert_pending();
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.take_wakes(), 0);
     drop(driver);
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     assert_eq!(stream.data(), "x");
@@ -72,7 +79,7 @@ fn the_second_of_two_drivers_goes_on_when_the_first_is_dropped() {
     push_later(&queue, "x", secs(5));
     let [first, mut second] = drivers;
     assert_eq!(
-        [first.wakes(), second.wakes()],
+        [first.take_wakes(), second.take_wakes()],
         [1, 1],
         "each keeps the time"
     );
@@ -95,9 +102,9 @@ fn a_driver_completes_when_the_queue_is_closed_and_all_has_left() {
     assert!(driver.poll().is_pending(), "one was due");
     take_one(&queue);
     assert!(driver.poll().is_pending(), "it is in flight");
-    driver.wakes();
+    driver.take_wakes();
     queue.ack("e-1").unwrap();
-    assert_eq!(driver.wakes(), 1);
+    assert_eq!(driver.take_wakes(), 1);
     assert!(driver.poll().is_ready());
     assert_eq!(queue.take_remaining().len(), 1);
 }
@@ -132,7 +139,7 @@ fn a_producer_with_a_ticker_gets_the_capacity_of_what_expires() {
     let mut push = Task::new(queue.push_when_ready("next").ticker(clock.ticker()));
     assert!(push.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
-    assert_eq!(push.wakes(), 1);
+    assert_eq!(push.take_wakes(), 1);
     assert!(push.poll().is_ready());
     assert_eq!(queue.stats().expired, 1);
 }
@@ -145,11 +152,11 @@ fn a_driver_gives_a_producer_the_capacity_of_what_expires() {
     assert!(driver.poll().is_pending());
     let mut push = Task::new(queue.push_when_ready("next"));
     assert!(push.poll().is_pending());
-    assert_eq!(driver.wakes(), 1, "it arms for the expiry");
+    assert_eq!(driver.take_wakes(), 1, "it arms for the expiry");
     assert!(driver.poll().is_pending());
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     assert!(driver.poll().is_pending());
-    assert_eq!(push.wakes(), 1);
+    assert_eq!(push.take_wakes(), 1);
     assert!(push.poll().is_ready());
 }
 
@@ -167,7 +174,7 @@ fn a_stream_that_is_full_gives_a_producer_the_capacity_of_what_expires() {
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     stream.assert_pending();
-    assert_eq!(push.wakes(), 1);
+    assert_eq!(push.take_wakes(), 1);
     assert!(push.poll().is_ready());
 }
 
@@ -181,9 +188,9 @@ fn dead_letters_have_a_signal() {
         queue.push(data).unwrap();
         take_one(&queue);
     }
-    assert_eq!(letters.wakes(), 0);
+    assert_eq!(letters.take_wakes(), 0);
     queue.nack("e-1", None).unwrap();
-    assert_eq!(letters.wakes(), 1);
+    assert_eq!(letters.take_wakes(), 1);
     let Poll::Ready(taken) = letters.poll() else {
         panic!("one is dead");
     };
@@ -197,7 +204,7 @@ fn dead_letters_have_a_signal() {
     assert!(driver.poll().is_pending());
     clock.advance(secs(30));
     assert!(driver.poll().is_pending());
-    assert_eq!(letters.wakes(), 1);
+    assert_eq!(letters.take_wakes(), 1);
 }
 
 #[test]
@@ -211,7 +218,7 @@ fn the_wait_for_dead_letters_ends_with_the_queue() {
     queue.close();
     assert!(letters.poll().is_pending(), "what is in flight may die");
     queue.ack("e-1").unwrap();
-    assert!(letters.wakes() > 0);
+    assert!(letters.take_wakes() > 0);
     let Poll::Ready(taken) = letters.poll() else {
         panic!("nothing dies any more");
     };
@@ -240,13 +247,13 @@ fn a_crowd_of_waits_is_woken_some_at_a_time_and_none_is_forgotten() {
         assert!(wait.poll().is_pending());
     }
     queue.close();
-    let woken = waits.iter().filter(|wait| wait.wakes() > 0).count();
+    let woken = waits.iter().filter(|wait| wait.take_wakes() > 0).count();
     assert!((1..=64).contains(&woken), "{woken}");
     let mut ended = 0;
     for wait in &mut waits[..woken] {
         ended += usize::from(wait.poll().is_ready());
     }
-    while let Some(wait) = waits[woken..].iter_mut().find(|wait| wait.wakes() > 0) {
+    while let Some(wait) = waits[woken..].iter_mut().find(|wait| wait.take_wakes() > 0) {
         assert!(wait.poll().is_ready());
         ended += 1;
     }
@@ -273,7 +280,7 @@ fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
     clock.advance(ms(100));
     stream.assert_sends("job");
     queue.push(Event::comment("news")).unwrap();
-    assert!(stream.wakes() > 0);
+    assert!(stream.take_wakes() > 0);
     stream.assert_pending();
     clock.advance(ms(100));
     assert_eq!(stream.bytes(), ": news\n");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use sse_queue::Message;
 
 use crate::support::queue::{
-    assert_accounted, drain_data, new_queue, push_brief, push_later, quiet_stream, waiting,
+    assert_accounted, drain_data, new_queue, push_brief, push_later, reader, waiting,
 };
-use crate::support::{Task, secs};
+use crate::support::secs;
 
 #[test]
 fn nothing_leaves_a_nanosecond_before_it_is_due() {
@@ -84,7 +84,7 @@ fn the_longest_delays_and_lifetimes_do_not_overflow() {
             .unwrap();
     }
     push_brief(&queue, "y", Duration::MAX);
-    let mut stream = Task::new(quiet_stream(&queue, &clock));
+    let mut stream = reader(&queue, &clock);
     stream.assert_sends("y");
     clock.advance(Duration::MAX);
     stream.assert_pending();

@@ -13,13 +13,13 @@ fn an_idle_queue_wakes_no_stream() {
     queue.push("x").unwrap();
     for _ in 0..5 {
         for stream in &mut streams {
-            while stream.wakes() > 0 && stream.poll_next().is_ready() {}
+            while stream.take_wakes() > 0 && stream.poll_next().is_ready() {}
         }
         clock.advance(secs(1));
     }
     assert_eq!(clock.next_deadline(), None);
     clock.advance(secs(1_000));
-    assert_eq!(streams.each_ref().map(Task::wakes), [0; 3]);
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [0; 3]);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn ten_thousand_idle_streams_cost_no_wake_up_in_an_hour() {
         .collect();
     clock.advance(secs(3600));
     assert_eq!(clock.wakes(), 0);
-    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 0);
+    assert_eq!(streams.iter().map(Task::take_wakes).sum::<usize>(), 0);
 
     // With keep-alive, one wake-up a period and no more.
     streams.truncate(10);
@@ -69,10 +69,10 @@ fn a_stream_polled_by_hand_takes_no_wake_up_of_another() {
     assert_eq!(ticked.next_ready(), None);
     let mut other = waiting(&queue, &clock);
     queue.push("a").unwrap();
-    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.take_wakes(), 1);
     other.assert_sends("a");
     push_later(&queue, "b", secs(1));
-    other.wakes();
+    other.take_wakes();
     other.assert_pending();
     clock.advance(secs(1));
     other.assert_woken_for("b");

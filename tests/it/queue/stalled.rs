@@ -2,7 +2,7 @@
 
 use sse_queue::{Event, FakeClock, Lease, Pacing};
 
-use crate::support::queue::{builder, new_queue, push_later, quiet_stream, waiting};
+use crate::support::queue::{builder, new_queue, push_later, quiet_stream, reader, waiting};
 use crate::support::{Task, ms, pass, run, secs};
 
 #[test]
@@ -36,7 +36,7 @@ fn a_driver_polls_about_once_a_second_while_a_stream_stalls() {
     let mut polls = 0;
     let end = clock.elapsed() + secs(10);
     while clock.elapsed() < end {
-        if driver.wakes() > 0 {
+        if driver.take_wakes() > 0 {
             polls += 1;
             assert!(driver.poll().is_pending());
         }
@@ -55,10 +55,10 @@ fn a_stream_that_waits_beside_a_stalled_one_comes_to_rest() {
     queue.push("x").unwrap();
     assert!(stalled.is_woken());
     clock.advance(secs(2));
-    let mut other = Task::new(quiet_stream(&queue, &clock));
+    let mut other = reader(&queue, &clock);
     other.assert_sends("x");
     let mut polls = 0;
-    while other.wakes() > 0 && polls < 1_000 {
+    while other.take_wakes() > 0 && polls < 1_000 {
         polls += 1;
         other.assert_pending();
     }
@@ -120,7 +120,7 @@ fn a_message_that_is_due_before_the_last_one_has_a_second_timekeeper_too() {
     push_later(&queue, "late", secs(20));
     for stream in &mut streams {
         stream.assert_pending();
-        stream.wakes();
+        stream.take_wakes();
     }
     let first = streams.pop().unwrap();
     clock.advance(ms(300));
@@ -139,7 +139,7 @@ fn with_a_driver_two_stalled_streams_hold_up_a_third_for_two_seconds() {
     queue.push("x").unwrap();
     let mut taken = 0;
     for _ in 0..=20 {
-        while driver.wakes() > 0 {
+        while driver.take_wakes() > 0 {
             assert!(driver.poll().is_pending());
         }
         taken += run(&mut others).len();
@@ -159,12 +159,12 @@ fn the_second_driver_keeps_the_time_while_the_first_stalls() {
     push_later(&queue, "x", secs(5));
     let [_stalled, mut second] = drivers;
     for _ in 0..6 {
-        if second.wakes() > 0 {
+        if second.take_wakes() > 0 {
             assert!(second.poll().is_pending());
         }
         clock.advance(secs(1));
     }
-    if second.wakes() > 0 {
+    if second.take_wakes() > 0 {
         assert!(second.poll().is_pending());
     }
     stream.assert_woken_for("x");
@@ -180,15 +180,15 @@ fn a_stream_that_does_not_poll_holds_up_the_others_for_a_second() {
             queue.push(n.to_string()).unwrap();
         }
         let mut others = streams.split_off(stalled);
-        assert!(streams.iter().all(|stream| stream.wakes() == 1));
+        assert!(streams.iter().all(|stream| stream.take_wakes() == 1));
         for other in &mut others {
-            if other.wakes() > 0 {
+            if other.take_wakes() > 0 {
                 other.assert_pending();
             }
         }
         clock.advance(secs(1));
         let mut taken = 0;
-        while let Some(woken) = others.iter_mut().find(|other| other.wakes() > 0) {
+        while let Some(woken) = others.iter_mut().find(|other| other.take_wakes() > 0) {
             while woken.poll_next().is_ready() {
                 taken += 1;
             }
@@ -206,12 +206,12 @@ fn a_timekeeper_that_does_not_poll_holds_up_the_others_for_a_second() {
     let mut third = waiting(&queue, &clock);
     clock.advance(secs(5));
     assert_eq!(
-        [stalled.wakes(), other.wakes(), third.wakes()],
+        [stalled.take_wakes(), other.take_wakes(), third.take_wakes()],
         [1, 0, 0],
         "it is armed, and does not poll"
     );
     clock.advance(secs(1));
-    assert_eq!([other.wakes(), third.wakes()], [1, 0]);
+    assert_eq!([other.take_wakes(), third.take_wakes()], [1, 0]);
     assert_eq!(other.data(), "x");
     third.assert_pending();
 }
@@ -226,7 +226,7 @@ fn a_ticked_stream_that_is_not_polled_at_its_tick_holds_up_the_others_for_a_seco
     let mut other = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(10))));
     other.assert_pending();
     clock.advance(secs(10));
-    assert_eq!(stalled.wakes(), 2, "for the push, and at its tick");
+    assert_eq!(stalled.take_wakes(), 2, "for the push, and at its tick");
     other.assert_pending();
     clock.advance(secs(1));
     other.assert_pending();

@@ -10,14 +10,14 @@ fn a_message_for_later_wakes_only_the_two_that_keep_the_time() {
     let (clock, queue) = new_queue();
     let mut streams = [(); 4].map(|()| waiting(&queue, &clock));
     push_later(&queue, "x", secs(5));
-    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 2);
+    assert_eq!(streams.iter().map(Task::take_wakes).sum::<usize>(), 2);
     for stream in &mut streams {
         stream.assert_pending();
     }
     // Two are armed; at the due time the first of them alone is woken.
     assert_eq!(clock.advance_to_next(), Some(secs(5)));
     assert_eq!(clock.wakes(), 1);
-    let wakes = streams.each_ref().map(Task::wakes);
+    let wakes = streams.each_ref().map(Task::take_wakes);
     let keeper = wakes.iter().position(|wakes| *wakes > 0).unwrap();
     assert_eq!(wakes.iter().sum::<usize>(), 1);
     assert_eq!(streams[keeper].data(), "x");
@@ -30,7 +30,7 @@ fn an_earlier_message_arms_again() {
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     for (data, due) in [("a", 5), ("b", 2), ("c", 1), ("d", 9)] {
         push_later(&queue, data, secs(due));
-        let woken = streams.iter().map(Task::wakes).sum::<usize>();
+        let woken = streams.iter().map(Task::take_wakes).sum::<usize>();
         let expected = match data {
             "d" => 0,
             _ => 2,
@@ -58,9 +58,9 @@ fn a_timekeeper_that_found_an_empty_queue_arms_for_the_next_message() {
     stream.assert_pending();
     assert!(queue.cancel(receipt.id()));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     push_later(&queue, "y", secs(10));
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     clock.advance(secs(10));
     stream.assert_woken_for("y");
@@ -80,9 +80,9 @@ fn a_timekeeper_that_wakes_for_a_cancelled_message_arms_for_the_next() {
     assert!(queue.cancel("e-1"));
     clock.advance(secs(1));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     push_later(&queue, "y", secs(1));
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(secs(1)));
     assert_eq!(stream.data(), "y");
@@ -99,7 +99,7 @@ fn the_timekeepers_role_moves_on() {
     second.assert_pending();
     let mut third = waiting(&queue, &clock);
     drop(keeper);
-    assert_eq!([second.wakes(), third.wakes()], [1, 1], "dropped");
+    assert_eq!([second.take_wakes(), third.take_wakes()], [1, 1], "dropped");
     second.assert_pending();
     third.assert_pending();
     drop(third);

@@ -14,7 +14,7 @@ fn a_message_wakes_the_longest_waiting_stream_and_the_first_message_a_timekeeper
     let mut streams: Vec<_> = (0..10).map(|_| waiting(&queue, &clock)).collect();
     for (turn, expected) in [0, 1, 2, 3, 4, 5, 6, 7, 8, 0].into_iter().enumerate() {
         queue.push("x").unwrap();
-        let wakes: Vec<_> = streams.iter().map(Task::wakes).collect();
+        let wakes: Vec<_> = streams.iter().map(Task::take_wakes).collect();
         let of = |at| usize::from(at == expected || (at == 9 && turn == 0));
         assert_eq!(wakes, (0..10).map(of).collect::<Vec<_>>());
         if turn == 0 {
@@ -33,18 +33,18 @@ fn a_burst_wakes_as_many_streams_as_it_takes() {
         queue.push(n.to_string()).unwrap();
     }
     assert_eq!(
-        streams.each_ref().map(Task::wakes),
+        streams.each_ref().map(Task::take_wakes),
         [1, 0, 0, 1],
         "one takes all; the last is a timekeeper"
     );
     for n in 16..20 {
         queue.push(n.to_string()).unwrap();
     }
-    assert_eq!(streams.each_ref().map(Task::wakes), [0, 1, 0, 0]);
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [0, 1, 0, 0]);
     assert_eq!(streams[0].data().split(',').count(), 16);
     streams[3].assert_pending();
     assert_eq!(streams[1].data(), "16,17,18,19");
-    assert_eq!(streams.each_ref().map(Task::wakes), [0, 0, 0, 0]);
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [0, 0, 0, 0]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn ten_jobs_wake_ten_idle_workers_of_one_job_each() {
     for n in 0..10 {
         queue.push(n.to_string()).unwrap();
     }
-    assert!(workers.iter().all(|worker| worker.wakes() > 0));
+    assert!(workers.iter().all(|worker| worker.take_wakes() > 0));
     let jobs: Vec<_> = workers.iter_mut().map(Task::data).collect();
     assert_eq!(jobs.len(), 10);
     assert_eq!(queue.stats().in_flight, 10);
@@ -70,7 +70,7 @@ fn a_thousand_messages_wake_a_timekeeper_once() {
     for _ in 0..1_000 {
         queue.push("x").unwrap();
         for stream in &mut streams {
-            let woken = stream.wakes();
+            let woken = stream.take_wakes();
             wakes += woken;
             if woken > 0 && stream.poll_next().is_ready() {
                 stream.assert_pending();
@@ -100,13 +100,13 @@ fn a_woken_stream_that_finds_its_message_taken_wakes_no_other() {
     let mut streams = [(); 3].map(|()| waiting(&queue, &clock));
     queue.push("x").unwrap();
     take_one(&queue);
-    assert_eq!(streams.each_ref().map(Task::wakes), [1, 0, 1]);
+    assert_eq!(streams.each_ref().map(Task::take_wakes), [1, 0, 1]);
     streams[0].assert_pending();
     streams[2].assert_pending();
-    assert_eq!(streams[1].wakes(), 0);
+    assert_eq!(streams[1].take_wakes(), 0);
     queue.push("y").unwrap();
     assert_eq!(
-        streams.each_ref().map(Task::wakes),
+        streams.each_ref().map(Task::take_wakes),
         [0, 1, 0],
         "the first is at the end of the line now"
     );
@@ -140,7 +140,11 @@ fn a_waker_that_panics_harms_no_other_stream() {
     assert_eq!(mine.data().split(',').count(), 16);
     mine.assert_pending();
     queue.close();
-    assert_eq!(mine.wakes(), 2, "for the first message, and for the end");
+    assert_eq!(
+        mine.take_wakes(),
+        2,
+        "for the first message, and for the end"
+    );
 }
 
 fn long() -> Lease {
@@ -157,7 +161,7 @@ fn a_hundred_pushes_at_one_moment_wake_a_driver_once() {
     for _ in 0..100 {
         queue.push("x").unwrap();
         chunks += run(&mut streams).len();
-        let woken = driver.wakes();
+        let woken = driver.take_wakes();
         wakes += woken;
         if woken > 0 {
             assert!(driver.poll().is_pending());
@@ -172,7 +176,7 @@ fn a_driver_of_an_idle_queue_arms_nothing() {
     let mut driver = Task::new(queue.drive(clock.ticker()));
     assert!(driver.poll().is_pending());
     assert_eq!(clock.next_deadline(), None);
-    assert_eq!(driver.wakes(), 0);
+    assert_eq!(driver.take_wakes(), 0);
 }
 
 /// Two workers of one job each are both busy, then both free, a hundred times at one moment.
@@ -187,7 +191,7 @@ fn workers_that_are_busy_in_turns_are_woken_once_a_job() {
         for _ in 0..2 {
             ids.push(queue.push("job").unwrap().id().to_owned());
             while let Some(worker) = workers.iter_mut().find(|worker| worker.is_woken()) {
-                wakes += worker.wakes();
+                wakes += worker.take_wakes();
                 while worker.poll_next().is_ready() {
                     chunks += 1;
                 }
@@ -211,7 +215,7 @@ fn scheduled_messages_cost_one_wake_each_and_one_a_second() {
     let (mut wakes, mut chunks) = (0, 0);
     for _ in 0..=100 {
         while let Some(stream) = streams.iter_mut().find(|stream| stream.is_woken()) {
-            wakes += stream.wakes();
+            wakes += stream.take_wakes();
             while stream.poll_next().is_ready() {
                 chunks += 1;
             }
@@ -248,7 +252,7 @@ fn a_flow_over_busy_streams_costs_one_extra_wake_a_second() {
             .find(|stream| stream.until <= now && (stream.comes_back || stream.task.is_woken()))
         {
             let comes_back = core::mem::take(&mut stream.comes_back);
-            stream.task.wakes();
+            stream.task.take_wakes();
             if stream.task.poll_next().is_ready() {
                 chunks += 1;
                 stream.until = now + 5;
@@ -302,7 +306,7 @@ fn a_message_after_a_quiet_period_goes_at_once_to_the_stream_whose_gap_is_over()
     slow.assert_sends("a");
     let mut quick = Task::new(quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(100))));
     queue.push("b").unwrap();
-    if slow.wakes() > 0 {
+    if slow.take_wakes() > 0 {
         slow.assert_pending();
     }
     quick.assert_sends("b");

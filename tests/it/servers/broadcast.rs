@@ -1,4 +1,5 @@
-//! Broadcast: each message goes to every stream, and a client that reconnects continues where it was.
+//! Broadcast: each message goes to every stream, and a client that reconnects continues where it
+//! was.
 
 mod clients;
 

@@ -89,7 +89,8 @@ fn sigint_ends_streams_cleanly(example: &str) {
 }
 
 fn a_signal_ends_streams_cleanly(example: &str, signal: &str) {
-    // What is due is sent at once, though the next tick is an hour away; what is not due is not sent.
+    // What is due is sent at once, though the next tick is an hour away; what is not due is not
+    // sent.
     let server = Server::start(example, &["--interval", "3600000"]);
     let mut streams: Vec<_> = (0..3).map(|_| server.connect().subscribe()).collect();
     let mut connection = server.connect();

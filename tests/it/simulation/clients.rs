@@ -70,10 +70,10 @@ impl Push {
         }
     }
 
-    fn wakes(&self) -> usize {
+    fn take_wakes(&self) -> usize {
         match self {
-            Self::Plain(task) => task.wakes(),
-            Self::Ticked(task) => task.wakes(),
+            Self::Plain(task) => task.take_wakes(),
+            Self::Ticked(task) => task.take_wakes(),
         }
     }
 }
@@ -230,7 +230,7 @@ impl Simulation {
                 at += 1;
             }
             if let Some(driver) = &mut self.driver
-                && driver.wakes() > 0
+                && driver.take_wakes() > 0
             {
                 any = true;
                 assert!(driver.poll().is_pending());
@@ -254,7 +254,7 @@ impl Simulation {
         client.stalled_until = None;
         let was_busy = client.busy_until.take().is_some();
         let polls_anyway = core::mem::take(&mut client.polls_anyway);
-        if client.task.wakes() == 0 && !was_busy && !polls_anyway {
+        if client.task.take_wakes() == 0 && !was_busy && !polls_anyway {
             return false;
         }
         let name = client.name;
@@ -289,7 +289,7 @@ impl Simulation {
         let mut any = false;
         let mut at = 0;
         while at < self.producers.len() {
-            if self.producers[at].push.wakes() == 0 {
+            if self.producers[at].push.take_wakes() == 0 {
                 at += 1;
                 continue;
             }
@@ -309,7 +309,7 @@ impl Simulation {
     }
 
     fn poll_letters(&mut self) -> bool {
-        let letters = self.letters.as_mut().filter(|task| task.wakes() > 0);
+        let letters = self.letters.as_mut().filter(|task| task.take_wakes() > 0);
         let Some(letters) = letters else {
             return false;
         };

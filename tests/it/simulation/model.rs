@@ -1,4 +1,5 @@
-//! What a queue holds and counts, as a plain map: every question is answered by a search of all of it.
+//! What a queue holds and counts, as a plain map: every question is answered by a search of all of
+//! it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -36,7 +36,7 @@ fn a_jump_over_a_due_time_is_noticed_within_30_seconds() {
     let mut stream = waiting(&queue, &clock);
     push_later(&queue, "x", secs(3600));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));
     stream.assert_woken_for("x");

@@ -154,9 +154,9 @@ fn a_source_that_parks_as_documented_works_at_every_pacing() {
         assert_eq!(stream.bytes(), ":\n");
         stream.assert_pending();
         clock.advance(ms(500));
-        stream.wakes();
+        stream.take_wakes();
         client.push("x");
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.take_wakes(), 1);
         if pacing == 2 {
             stream.assert_pending();
             clock.advance(ms(500));
@@ -188,9 +188,9 @@ fn a_spaced_stream_waits_within_its_gap_and_arms_only_when_something_is_due() {
         assert!(client.waits());
         clock.advance(ms(if data == "a" { 100 } else { 5 }));
     }
-    stream.wakes();
+    stream.take_wakes();
     client.push("c");
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     assert_eq!(clock.advance_to_next(), Some(ms(15)));
     stream.assert_woken_for("c");
@@ -252,13 +252,13 @@ fn a_deadline_that_another_has_served_delays_no_later_one() {
         for _ in 1..=count {
             clock.advance(half);
             take_one(&queue);
-            if keeper.wakes() > 0 {
+            if keeper.take_wakes() > 0 {
                 keeper.assert_pending();
             }
         }
         clock.advance(ms(5));
         let mut late = 0;
-        while keeper.wakes() == 0 || keeper.poll_next().is_pending() {
+        while keeper.take_wakes() == 0 || keeper.poll_next().is_pending() {
             clock.advance(ms(1));
             late += 1;
         }

@@ -9,7 +9,8 @@ use super::PACINGS;
 use crate::support::queue::{new_queue, push_all, push_later, quiet_stream, waiting};
 use crate::support::{Task, parser, secs, settled};
 
-/// Whether it waits, is parked, or has a message reserved until its tick: it is woken and ends at once.
+/// Whether it waits, is parked, or has a message reserved until its tick: it is woken and ends at
+/// once.
 #[test]
 fn a_close_ends_a_stream_at_once_at_every_pacing() {
     for pacing in PACINGS {
@@ -25,11 +26,11 @@ fn a_close_ends_a_stream_at_once_at_every_pacing() {
             }
         }
         let depth = queue.stats().depth;
-        stream.wakes();
+        stream.take_wakes();
         push_all(&queue, &["b", "c"]);
         push_later(&queue, "later", secs(1));
         queue.close();
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.take_wakes(), 1);
         let mut sent = Vec::new();
         while queue.stats().depth > 1 {
             sent.push(stream.data());
@@ -53,14 +54,14 @@ fn an_abort_ends_a_stream_at_once_at_every_pacing_and_sends_nothing() {
             queue.push("a").unwrap();
             if let Poll::Ready(Some(_)) = stream.poll_next() {
                 stream.assert_pending();
-                stream.wakes();
+                stream.take_wakes();
                 queue.push("b").unwrap();
             }
             if close_first {
                 queue.close();
             }
             queue.abort();
-            assert!(stream.wakes() > 0);
+            assert!(stream.take_wakes() > 0);
             assert_eq!(stream.bytes(), "event: bye\ndata: \n\n");
             stream.assert_ended();
         }
@@ -83,7 +84,7 @@ fn every_stream_is_woken_for_the_end_once() {
     queue.close();
     queue.close();
     for stream in &mut streams {
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.take_wakes(), 1);
         stream.assert_ended();
     }
 }
@@ -129,7 +130,7 @@ fn a_stream_that_ends_by_age_leaves_what_is_due_to_others() {
     let mut other = waiting(&queue, &clock);
     clock.advance(secs(10));
     queue.push("x").unwrap();
-    assert!(old.wakes() > 0);
+    assert!(old.take_wakes() > 0);
     assert!(old.bytes().starts_with("retry: "));
     old.assert_ended();
     other.assert_woken_for("x");

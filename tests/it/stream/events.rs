@@ -75,7 +75,7 @@ fn a_stream_of_events_works_at_every_pacing() {
         for data in ["a", "b"] {
             fed.send(data);
         }
-        assert_eq!(stream.wakes(), 1, "{pacing}");
+        assert_eq!(stream.take_wakes(), 1, "{pacing}");
         if pacing == "every" {
             stream.assert_pending();
             assert_eq!(clock.advance_to_next(), Some(secs(1)));

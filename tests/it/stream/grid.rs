@@ -34,9 +34,9 @@ fn a_message_goes_at_the_next_tick_of_the_old_grid_and_one_at_the_tick_goes_with
     let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::every(secs(1)).batch(2)));
     clock.advance(ms(2400));
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.take_wakes(), 0);
     queue.push("x").unwrap();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     clock.advance(ms(600));
     queue.push("y").unwrap();
@@ -166,7 +166,7 @@ fn a_tick_sends_its_whole_batch_in_as_many_chunks_as_needed() {
     for _ in 0..4 {
         queue.push(large.as_str()).unwrap();
     }
-    assert!(streams.iter().all(|stream| stream.wakes() > 0));
+    assert!(streams.iter().all(|stream| stream.take_wakes() > 0));
     streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(10));
     for (stream, expected) in streams.iter_mut().zip([3, 1]) {

@@ -50,7 +50,7 @@ fn keep_alives_of_a_crowd_do_not_fall_into_step() {
         .collect();
     let mut most = 0;
     while clock.elapsed() < secs(60) && clock.advance_to_next().is_some() {
-        let woken = streams.iter_mut().filter(|stream| stream.wakes() > 0);
+        let woken = streams.iter_mut().filter(|stream| stream.take_wakes() > 0);
         let mut sent = 0;
         for stream in woken {
             assert_eq!(stream.bytes(), ":\n");

@@ -2,8 +2,8 @@
 
 use sse_queue::Pacing;
 
-use crate::support::queue::{new_queue, push_later, quiet_stream, take_one, waiting};
-use crate::support::{Task, ms, secs, settled};
+use crate::support::queue::{new_queue, push_later, quiet_stream, reader, take_one, waiting};
+use crate::support::{ms, secs, settled};
 
 /// ```text
 /// s            0      1           3600
@@ -19,7 +19,7 @@ fn a_stream_with_a_reserved_message_does_not_keep_the_time() {
     queue.push("a").unwrap();
     slow.assert_pending();
 
-    let mut fast = Task::new(quiet_stream(&queue, &clock));
+    let mut fast = reader(&queue, &clock);
     fast.assert_sends("a");
     clock.advance(secs(1));
     fast.assert_woken_for("b");
@@ -68,10 +68,10 @@ fn a_reservation_passes_to_the_next_stream_when_its_stream_is_dropped() {
     let mut second = waiting(&queue, &clock);
     queue.push("x").unwrap();
     // It is woken to keep the time, and leaves the message to the stream that was woken for it.
-    assert_eq!(second.wakes(), 1);
+    assert_eq!(second.take_wakes(), 1);
     second.assert_pending();
     first.assert_pending();
-    assert_eq!(second.wakes(), 0, "the message is reserved");
+    assert_eq!(second.take_wakes(), 0, "the message is reserved");
     drop(first);
     second.assert_woken_for("x");
 }

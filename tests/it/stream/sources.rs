@@ -121,7 +121,7 @@ fn a_message_to_a_crowd_does_not_synchronize_its_keep_alives() {
     let mut sent = Vec::new();
     while clock.elapsed() < secs(21) {
         clock.advance(ms(100));
-        let given = streams.iter_mut().filter(|stream| stream.wakes() > 0);
+        let given = streams.iter_mut().filter(|stream| stream.take_wakes() > 0);
         let given = given.filter_map(|stream| match stream.poll_next() {
             Poll::Ready(bytes) => bytes,
             Poll::Pending => None,
@@ -230,7 +230,7 @@ fn a_topics_message_whose_time_came_by_a_jump_is_30_seconds_late_at_most() {
     let mut stream = settled(stream.keep_alive(sse_queue::stream::KeepAlive::off()));
     publish_later(&topic, "x", secs(3600));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     clock.jump(secs(3600));
     clock.advance(secs(30));
     stream.assert_woken_for("x");

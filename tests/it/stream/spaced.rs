@@ -15,24 +15,24 @@ fn messages_within_the_gap_go_in_one_chunk_after_it() {
     let (clock, queue) = new_queue();
     let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(20))));
     queue.push("a").unwrap();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_sends("a");
     for data in ["b", "c"] {
         clock.advance(ms(5));
         queue.push(data).unwrap();
-        assert_eq!(stream.wakes(), usize::from(data == "b"));
+        assert_eq!(stream.take_wakes(), usize::from(data == "b"));
         stream.assert_pending();
     }
     clock.advance(ms(10));
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_sends("b,c");
     clock.advance(ms(10));
-    stream.wakes();
+    stream.take_wakes();
     queue.push("d").unwrap();
-    assert_eq!(stream.wakes(), 1, "the first within the gap wakes it");
+    assert_eq!(stream.take_wakes(), 1, "the first within the gap wakes it");
     stream.assert_pending();
     clock.advance(ms(10));
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_sends("d");
     assert_eq!(
         clock.next_deadline(),
@@ -53,7 +53,7 @@ fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
     queue.push("x").unwrap();
     stream.data();
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     for _ in 0..50 {
         let mut woken = 0;
         for _ in 0..100 {
@@ -64,7 +64,7 @@ fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
             }
         }
         clock.advance(ms(20));
-        assert_eq!((woken, stream.wakes()), (1, 1));
+        assert_eq!((woken, stream.take_wakes()), (1, 1));
         assert_eq!(stream.data().split(',').count(), 100);
         stream.assert_pending();
     }

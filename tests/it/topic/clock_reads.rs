@@ -1,4 +1,5 @@
-//! How often a topic reads its clock: expiry, age and schedules cost nothing where they do not matter.
+//! How often a topic reads its clock: expiry, age and schedules cost nothing where they do not
+//! matter.
 
 use sse_queue::topic::TopicBuilder;
 use sse_queue::{FakeClock, Message, Topic};

@@ -13,7 +13,7 @@ fn crowd(topic: &Topic, clock: &FakeClock, count: usize) -> Vec<Task<TopicStream
 }
 
 fn woken(streams: &[Task<TopicStream>]) -> usize {
-    streams.iter().map(Task::wakes).sum()
+    streams.iter().map(Task::take_wakes).sum()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn each_stream_is_woken_though_only_those_poll_that_were() {
     for data in ["a", "b", "c"] {
         publish_all(&topic, &[data]);
         let mut seen = 0;
-        while let Some(stream) = streams.iter_mut().find(|stream| stream.wakes() > 0) {
+        while let Some(stream) = streams.iter_mut().find(|stream| stream.take_wakes() > 0) {
             stream.assert_sends(data);
             seen += 1;
         }
@@ -94,7 +94,7 @@ fn a_stream_that_waits_while_a_crowd_is_pending_wakes_the_rest_after_a_second() 
     assert_eq!(woken(&streams), 3 * BATCH);
     assert_eq!(clock.next_deadline(), Some(secs(1)));
     clock.advance(secs(1));
-    assert_eq!(streams[0].wakes(), 1);
+    assert_eq!(streams[0].take_wakes(), 1);
     streams[0].assert_pending();
     assert_eq!(woken(&streams), 250 - 3 * BATCH);
     assert_eq!(clock.next_deadline(), None);
@@ -107,8 +107,8 @@ fn a_stream_that_came_before_its_wake_up_is_not_woken() {
     publish_all(&topic, &["a"]);
     let last = streams.last_mut().unwrap();
     assert_eq!(last.data(), "a");
-    assert_eq!(last.wakes(), 0);
+    assert_eq!(last.take_wakes(), 0);
     publish_all(&topic, &["b"]);
     publish_all(&topic, &["c"]);
-    assert!(streams.iter_mut().all(|stream| stream.wakes() > 0));
+    assert!(streams.iter_mut().all(|stream| stream.take_wakes() > 0));
 }

@@ -24,12 +24,12 @@ fn with_a_driver_no_stream_keeps_the_time() {
     let mut driver = driver(&topic, &clock);
     let mut streams = [(); 3].map(|()| waiting(&topic, &clock));
     publish_later(&topic, "x", secs(5));
-    assert!(streams.iter().all(|stream| stream.wakes() == 0));
-    assert_eq!(driver.wakes(), 1, "to arm for the due time");
+    assert!(streams.iter().all(|stream| stream.take_wakes() == 0));
+    assert_eq!(driver.take_wakes(), 1, "to arm for the due time");
     assert!(driver.poll().is_pending());
     assert_eq!(clock.next_deadline(), Some(secs(5)));
     clock.advance(secs(5));
-    assert_eq!(driver.wakes(), 1);
+    assert_eq!(driver.take_wakes(), 1);
     assert!(driver.poll().is_pending());
     for stream in &mut streams {
         stream.assert_woken_for("x");
@@ -43,7 +43,7 @@ fn streams_keep_the_time_again_when_the_driver_is_dropped() {
     publish_later(&topic, "x", secs(5));
     let mut stream = waiting(&topic, &clock);
     drop(driver);
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     clock.advance(secs(5));
     stream.assert_woken_for("x");
@@ -55,10 +55,10 @@ fn a_driver_wakes_a_crowd_to_the_last_though_no_stream_is_polled() {
     let mut driver = driver(&topic, &clock);
     let streams: Vec<_> = (0..300).map(|_| waiting(&topic, &clock)).collect();
     publish_all(&topic, &["a"]);
-    while driver.wakes() > 0 {
+    while driver.take_wakes() > 0 {
         assert!(driver.poll().is_pending());
     }
-    assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    assert!(streams.iter().all(|stream| stream.take_wakes() == 1));
 }
 
 /// ```text
@@ -74,7 +74,7 @@ fn a_driver_frees_what_expires_and_what_ages() {
     publish_brief(&topic, "a", secs(2));
     publish_all(&topic, &["b"]);
     for _ in 0..2 {
-        assert_eq!(driver.wakes(), 1);
+        assert_eq!(driver.take_wakes(), 1);
         assert!(driver.poll().is_pending());
         clock.advance(clock.next_deadline().unwrap());
     }
@@ -97,9 +97,9 @@ fn a_driver_does_not_end_before_it_has_woken_a_crowd_to_the_last() {
     drop(topic);
     clock.advance(secs(5));
     while driver.poll().is_pending() {
-        assert!(driver.wakes() > 0);
+        assert!(driver.take_wakes() > 0);
     }
-    assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    assert!(streams.iter().all(|stream| stream.take_wakes() == 1));
 }
 
 /// `jump` moves the clock and not the ticker.
@@ -111,7 +111,7 @@ fn a_driver_notices_a_jump_of_the_clock_within_half_a_minute() {
     let mut stream = waiting(&topic, &clock);
     clock.jump(secs(3600));
     clock.advance(secs(30));
-    assert_eq!(driver.wakes(), 1);
+    assert_eq!(driver.take_wakes(), 1);
     assert!(driver.poll().is_pending());
     stream.assert_woken_for("x");
 }
@@ -122,11 +122,11 @@ fn of_two_drivers_either_keeps_the_time() {
     let mut drivers = [(); 2].map(|()| driver(&topic, &clock));
     let mut stream = waiting(&topic, &clock);
     publish_later(&topic, "x", secs(5));
-    assert_eq!(drivers.each_ref().map(Task::wakes), [1, 1]);
+    assert_eq!(drivers.each_ref().map(Task::take_wakes), [1, 1]);
     let [_, second] = &mut drivers;
     assert!(second.poll().is_pending());
     clock.advance(secs(5));
-    assert_eq!(second.wakes(), 1);
+    assert_eq!(second.take_wakes(), 1);
     assert!(second.poll().is_pending());
     stream.assert_woken_for("x");
 }
@@ -137,7 +137,7 @@ fn a_driver_ends_with_the_topic() {
     let mut closed = driver(&topic, &clock);
     publish_later(&topic, "x", secs(5));
     topic.close();
-    assert!(closed.wakes() > 0);
+    assert!(closed.take_wakes() > 0);
     assert!(closed.poll().is_ready());
     assert_eq!(clock.next_deadline(), None);
 

@@ -34,7 +34,7 @@ fn a_closed_topic_sends_what_was_due_without_pacing_then_the_farewell() {
         publish_later(&topic, "due", secs(0));
         publish_later(&topic, "not due", secs(1));
         topic.close();
-        assert_eq!(stream.wakes(), 1, "{name}");
+        assert_eq!(stream.take_wakes(), 1, "{name}");
         let seen = stream.drain_data();
         assert!(seen.starts_with("1,2,3,"), "{name}: {seen}");
         assert!(seen.ends_with("199,200,due,bye"), "{name}: {seen}");
@@ -56,7 +56,7 @@ fn streams_that_are_parked_are_woken_by_the_end() {
         stream.move_to_another_task();
         stream.assert_pending();
         topic.close();
-        assert_eq!(stream.wakes(), 1, "{name}");
+        assert_eq!(stream.take_wakes(), 1, "{name}");
         assert!(stream.drain_data().ends_with("bye"), "{name}");
         stream.assert_ended();
     }
@@ -72,9 +72,9 @@ fn a_stream_in_its_gap_is_woken_by_the_end_once() {
     stream.assert_pending();
     clock.advance(ms(10));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     topic.close();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_ended();
 }
 
@@ -87,7 +87,7 @@ fn an_aborted_topic_sends_the_farewell_alone() {
         publish_all(&topic, &["a"]);
         let mut fresh = paced(&topic, &clock, pace, Start::Oldest);
         topic.abort();
-        assert_eq!(waiting.wakes(), 1, "{name}");
+        assert_eq!(waiting.take_wakes(), 1, "{name}");
         assert_eq!(waiting.data(), "bye", "{name}");
         assert_eq!(fresh.data(), "bye", "{name}");
         waiting.assert_ended();
@@ -122,7 +122,7 @@ fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
         let stream = quiet_stream(&topic, &clock, after("old-7")).pacing(Pacing::every(secs(3600)));
         let stream = settled(stream);
         end(&topic);
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.take_wakes(), 1);
     }
 }
 
@@ -170,7 +170,7 @@ fn the_last_handle_dropped_wakes_streams_that_have_nothing_left() {
         let mut stream = paced(&topic, &clock, pace, Start::Now);
         stream.assert_pending();
         drop(topic);
-        assert_eq!(stream.wakes(), 1, "{name}");
+        assert_eq!(stream.take_wakes(), 1, "{name}");
     }
 }
 
@@ -198,7 +198,7 @@ fn a_last_message_that_expires_as_it_falls_due_lets_streams_end() {
     streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(1));
     for stream in &mut streams {
-        stream.wakes();
+        stream.take_wakes();
         stream.assert_ended();
     }
 }
@@ -209,8 +209,8 @@ fn withdrawing_the_last_scheduled_message_lets_streams_end() {
     let mut stream = waiting(&topic, &clock);
     publish_later(&topic, "x", secs(1));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     topic.close();
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_ended();
 }

@@ -7,7 +7,7 @@ use crate::support::topic::{
     after, builder, evicted, new_topic, publish_all, publish_brief, publish_later, publish_numbers,
     quiet_stream, reader, replay, waiting,
 };
-use crate::support::{Task, secs, settled};
+use crate::support::{secs, settled};
 
 #[test]
 fn history_is_exact_by_messages_bytes_and_age() {
@@ -94,7 +94,7 @@ fn expired_messages_leave_a_batch_to_the_others() {
 fn a_stream_that_never_reads_holds_no_memory() {
     let clock = FakeClock::new();
     let topic = builder(&clock).history(100).build();
-    let mut stuck = Task::new(quiet_stream(&topic, &clock, Start::Now));
+    let mut stuck = reader(&topic, &clock, Start::Now);
     publish_numbers(&topic, 1..=10_000);
     let stats = topic.stats();
     assert_eq!((stats.retained, stats.streams), (100, 1));
@@ -113,6 +113,6 @@ fn a_slow_stream_takes_nothing_from_the_others() {
         assert_eq!(fast.data(), number.to_string());
         fast.assert_pending();
     }
-    assert_eq!(slow.wakes(), 1, "woken once, not for each message");
+    assert_eq!(slow.take_wakes(), 1, "woken once, not for each message");
     assert_eq!(slow.bytes(), evicted(990));
 }

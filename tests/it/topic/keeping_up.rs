@@ -169,7 +169,7 @@ fn a_stream_whose_gap_is_over_is_woken_for_the_end_once() {
     assert_eq!(other.drain_data(), "m,n");
     clock.advance(ms(1));
     assert_eq!(spaced.data(), "n");
-    spaced.wakes();
+    spaced.take_wakes();
     topic.close();
-    assert_eq!(spaced.wakes(), 1);
+    assert_eq!(spaced.take_wakes(), 1);
 }

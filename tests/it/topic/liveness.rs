@@ -15,7 +15,10 @@ fn a_timekeeper_that_is_not_polled_delays_the_others_by_one_second() {
     let first = waiting(&topic, &clock);
     let [mut second, mut third] = [(); 2].map(|()| waiting(&topic, &clock));
     clock.advance(secs(1));
-    assert_eq!([first.wakes(), second.wakes(), third.wakes()], [1, 0, 0]);
+    assert_eq!(
+        [first.take_wakes(), second.take_wakes(), third.take_wakes()],
+        [1, 0, 0]
+    );
     clock.advance(secs(1));
     second.assert_woken_for("x");
     third.assert_woken_for("x");
@@ -43,13 +46,13 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
     let (clock, topic) = new_topic();
     let mut streams = [(); 4].map(|()| waiting(&topic, &clock));
     publish_later(&topic, "x", secs(5));
-    let woken = streams.each_ref().map(Task::wakes);
+    let woken = streams.each_ref().map(Task::take_wakes);
     assert_eq!(woken.iter().sum::<usize>(), 2);
     clock.advance(secs(1));
     publish_later(&topic, "y", secs(60));
     for (stream, wakes) in streams.iter_mut().zip(woken) {
         assert_eq!(
-            stream.wakes(),
+            stream.take_wakes(),
             1 - wakes,
             "the other streams are woken instead"
         );
@@ -58,7 +61,7 @@ fn streams_that_were_woken_to_keep_the_time_and_are_not_polled_are_replaced() {
         }
     }
     clock.advance(secs(4));
-    assert_eq!(streams.iter().map(Task::wakes).sum::<usize>(), 1);
+    assert_eq!(streams.iter().map(Task::take_wakes).sum::<usize>(), 1);
 }
 
 /// All have read what was there, and have registered their wakers as they did.
@@ -73,7 +76,7 @@ fn streams_that_keep_up_keep_the_time() {
         }
     }
     publish_later(&topic, "x", secs(5));
-    for stream in streams.iter_mut().filter(|stream| stream.wakes() > 0) {
+    for stream in streams.iter_mut().filter(|stream| stream.take_wakes() > 0) {
         stream.assert_pending();
     }
     publish_all(&topic, &["b"]);
@@ -84,7 +87,7 @@ fn streams_that_keep_up_keep_the_time() {
     clock.advance(secs(5));
     let keeper = streams
         .iter_mut()
-        .find(|stream| stream.wakes() > 0)
+        .find(|stream| stream.take_wakes() > 0)
         .unwrap();
     assert_eq!(keeper.data(), "x");
     assert!(streams.iter_mut().all(|stream| stream.drain_data() != "b"));

@@ -10,7 +10,7 @@ use crate::support::topic::{
 };
 use crate::support::{Task, parser, secs, settled};
 
-/// `EPOCH-SEQ` 1 to 5 were given, 3 to 5 are kept. `own` is the id of 2 and 4, `gone` that of 1.
+/// `EPOCH-SEQ` 1 to 5 were issued, 3 to 5 are kept. `own` is the id of 2 and 4, `gone` that of 1.
 fn five(clock: &FakeClock) -> Topic {
     let topic = builder(clock).history(3).build();
     topic.publish(with_id("1", "gone")).unwrap();
@@ -52,7 +52,7 @@ fn last_event_ids_are_read_as_the_table_says() {
             gap(None, Future),
             "3,4,5",
         ),
-        // Scheduled ones were never given.
+        // Ids of scheduled messages that were never issued.
         (b"e-d0", gap(None, Future), "3,4,5"),
         (b"e-d1", gap(None, Future), "3,4,5"),
         (

@@ -5,7 +5,9 @@ use std::slice;
 use sse_queue::topic::Start;
 use sse_queue::{FakeClock, Message, Topic};
 
-use crate::support::topic::{TopicStream, later, new_topic, publish_later, quiet_stream, waiting};
+use crate::support::topic::{
+    TopicStream, later, new_topic, publish_later, quiet_stream, reader, waiting,
+};
 use crate::support::{Task, ms, pass, run, secs, settled};
 
 /// Both are woken to arm for the earlier message, and another stream has read what they find.
@@ -15,7 +17,7 @@ fn timekeepers_that_take_a_shared_chunk_still_arm_for_an_earlier_message() {
     let mut streams: Vec<_> = (0..2).map(|_| waiting(&topic, &clock)).collect();
     publish_later(&topic, "late", secs(3_600));
     run(&mut streams);
-    let mut other = Task::new(quiet_stream(&topic, &clock, Start::Now));
+    let mut other = reader(&topic, &clock, Start::Now);
     publish_later(&topic, "soon", secs(5));
     topic.publish("x").unwrap();
     assert_eq!(other.data(), "x");
@@ -95,7 +97,7 @@ fn the_second_timekeeper_is_the_first_for_the_next_message() {
     first.assert_pending();
     drop(first);
     publish_later(&topic, "x", ms(5));
-    while second.wakes() > 0 {
+    while second.take_wakes() > 0 {
         second.assert_pending();
     }
     clock.advance(ms(5));

@@ -16,11 +16,11 @@ fn a_publish_wakes_each_waiting_stream_once() {
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     publish_all(&topic, &["a", "b", "c"]);
     for stream in &mut streams {
-        assert_eq!(stream.wakes(), 1);
+        assert_eq!(stream.take_wakes(), 1);
         stream.assert_sends("a,b,c");
     }
     publish_all(&topic, &["d"]);
-    assert!(streams.iter().all(|stream| stream.wakes() == 1));
+    assert!(streams.iter().all(|stream| stream.take_wakes() == 1));
 }
 
 #[test]
@@ -32,12 +32,12 @@ fn a_stream_in_its_gap_is_woken_once_to_arm_for_its_end() {
     stream.assert_woken_for("a");
     stream.assert_pending();
     publish_numbers(&topic, 1..=100);
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     publish_numbers(&topic, 101..=200);
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.take_wakes(), 0);
     clock.advance(ms(10));
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn a_stream_that_waits_for_its_tick_is_not_woken_again() {
     let mut stream =
         settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(1))));
     publish_all(&topic, &["a"]);
-    assert_eq!(stream.wakes(), 1);
+    assert_eq!(stream.take_wakes(), 1);
     stream.assert_pending();
     publish_numbers(&topic, 1..=100);
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.take_wakes(), 0);
     clock.advance(secs(1));
     stream.assert_woken_for("a");
 }
@@ -74,7 +74,7 @@ fn the_waker_of_the_last_poll_is_woken() {
     stream.move_to_another_task();
     stream.assert_pending();
     publish_all(&topic, &["a"]);
-    assert_eq!((before.take(), stream.wakes()), (0, 1));
+    assert_eq!((before.take(), stream.take_wakes()), (0, 1));
 }
 
 #[test]
@@ -105,14 +105,14 @@ fn one_waiting_stream_arms_for_what_falls_due_and_another_for_a_second_later() {
     let (clock, topic) = new_topic();
     let mut streams = [(); 5].map(|()| waiting(&topic, &clock));
     publish_later(&topic, "x", secs(5));
-    let woken: usize = streams.iter().map(Task::wakes).sum();
+    let woken: usize = streams.iter().map(Task::take_wakes).sum();
     assert_eq!(woken, 2, "to arm for the due time");
     streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(5));
     assert_eq!(clock.wakes(), 1);
     let keeper = streams
         .iter()
-        .position(|stream| stream.wakes() == 1)
+        .position(|stream| stream.take_wakes() == 1)
         .unwrap();
     assert_eq!(streams[keeper].data(), "x");
     for (at, stream) in streams.iter_mut().enumerate() {
@@ -134,7 +134,7 @@ fn an_earlier_message_arms_again() {
     streams.iter_mut().for_each(Task::assert_pending);
     clock.advance(secs(2));
     publish_later(&topic, "five", secs(3));
-    let woken: usize = streams.iter().map(Task::wakes).sum();
+    let woken: usize = streams.iter().map(Task::take_wakes).sum();
     assert_eq!(woken, 4, "both timekeepers for each message");
     streams.iter_mut().for_each(Task::assert_pending);
     for (due, data) in [(3, "five"), (4, "nine")] {
@@ -151,9 +151,9 @@ fn a_later_message_wakes_no_stream() {
     let mut stream = waiting(&topic, &clock);
     publish_later(&topic, "x", secs(1));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     publish_later(&topic, "y", secs(2));
-    assert_eq!(stream.wakes(), 0);
+    assert_eq!(stream.take_wakes(), 0);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn the_role_of_the_timekeeper_moves_on_when_it_is_dropped() {
     let keeper = waiting(&topic, &clock);
     let mut other = waiting(&topic, &clock);
     drop(keeper);
-    assert_eq!(other.wakes(), 1);
+    assert_eq!(other.take_wakes(), 1);
     other.assert_pending();
     clock.advance(secs(5));
     other.assert_woken_for("x");
@@ -188,7 +188,7 @@ fn a_stream_that_parks_is_replaced_as_timekeeper() {
 #[track_caller]
 fn assert_arms_for_the_next(clock: &FakeClock, topic: &Topic, stream: &mut Task<TopicStream>) {
     publish_later(topic, "next", secs(2));
-    assert_eq!(stream.wakes(), 1, "to arm for the due time");
+    assert_eq!(stream.take_wakes(), 1, "to arm for the due time");
     stream.assert_pending();
     clock.advance(secs(2));
     stream.assert_woken_for("next");
@@ -208,7 +208,7 @@ fn a_keeper_whose_message_was_cancelled_arms_for_the_next_one() {
     assert!(topic.cancel(published.id()));
     clock.advance(secs(5));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
 
     assert_arms_for_the_next(&clock, &topic, &mut stream);
 }
@@ -223,7 +223,7 @@ fn a_keeper_whose_message_expired_as_it_fell_due_arms_for_the_next_one() {
     stream.assert_pending();
     clock.advance(secs(5));
     stream.assert_pending();
-    stream.wakes();
+    stream.take_wakes();
     assert_arms_for_the_next(&clock, &topic, &mut stream);
 }
 
@@ -241,7 +241,7 @@ fn a_stream_on_a_slow_grid_does_not_make_the_others_late() {
         settled(quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(3600))));
     let mut fast = waiting(&topic, &clock);
     clock.advance(secs(1));
-    assert_eq!(slow.wakes(), 1, "it keeps the time");
+    assert_eq!(slow.take_wakes(), 1, "it keeps the time");
     slow.assert_pending();
     fast.assert_woken_for("x");
     clock.advance(secs(3599));
@@ -258,7 +258,7 @@ fn a_stream_that_sent_a_keep_alive_does_not_keep_the_time_until_it_is_polled() {
     let mut other = waiting(&topic, &clock);
     clock.advance(secs(1));
     assert_eq!(stuck.bytes(), ":\n");
-    assert_eq!(other.wakes(), 1, "to keep the time");
+    assert_eq!(other.take_wakes(), 1, "to keep the time");
     other.assert_pending();
     clock.advance(secs(4));
     other.assert_woken_for("x");
@@ -284,7 +284,7 @@ fn a_jump_of_the_wall_clock_makes_nothing_late_for_good() {
     publish_later(&topic, "x", secs(5));
     stream.assert_pending();
     clock.jump(secs(60));
-    stream.wakes();
+    stream.take_wakes();
     clock.advance(secs(5));
     stream.assert_woken_for("x");
 }

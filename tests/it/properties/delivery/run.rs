@@ -17,7 +17,8 @@ pub struct Run {
     pub clock: FakeClock,
     pub queue: Queue,
     pub streams: Vec<Option<Task<QueueStream>>>,
-    /// Whether each was not polled yet, or yielded something: its task polls it again without a wake-up.
+    /// Whether each was not polled yet, or yielded something: its task polls it again without a
+    /// wake-up.
     pub yielded: Vec<bool>,
     /// Whether each was woken and not polled since.
     pub woken: Vec<bool>,
@@ -64,7 +65,8 @@ impl Run {
 
     pub fn step(&mut self, step: Step) {
         if let Step::Advance(by) = step {
-            // Comparing brings the queue up to date: that is left to the tasks that the tickers wake.
+            // Comparing brings the queue up to date: that is left to the tasks that the tickers
+            // wake.
             self.clock.advance(secs(by));
             self.model.now += by;
             return;
@@ -227,7 +229,9 @@ impl Run {
 
     pub fn record_wakes(&mut self) {
         for (stream, woken) in self.streams.iter().zip(&mut self.woken) {
-            *woken |= stream.as_ref().is_some_and(|stream| stream.wakes() > 0);
+            *woken |= stream
+                .as_ref()
+                .is_some_and(|stream| stream.take_wakes() > 0);
         }
     }
 

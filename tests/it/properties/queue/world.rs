@@ -225,9 +225,9 @@ impl World {
     /// An executor: polls the tasks that were woken, until none is left.
     pub fn run(&mut self) {
         for _ in 0..10_000 {
-            if let Some(at) = self.streams.iter().position(|task| task.wakes() > 0) {
+            if let Some(at) = self.streams.iter().position(|task| task.take_wakes() > 0) {
                 self.poll(at);
-            } else if let Some(at) = self.line.iter().position(|(task, _)| task.wakes() > 0) {
+            } else if let Some(at) = self.line.iter().position(|(task, _)| task.take_wakes() > 0) {
                 self.poll_push(at);
             } else {
                 return;

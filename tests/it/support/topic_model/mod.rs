@@ -1,5 +1,5 @@
-//! A topic against a model that is plainly right: all messages in a `Vec`, and per stream the position
-//! up to which its client has seen them. Streams are polled only when their wakers fired.
+//! A topic against a model that is plainly right: all messages in a `Vec`, and per stream the
+//! position up to which its client has seen them. Streams are polled only when their wakers fired.
 //!
 //! The operations are triples of bytes, so that a fuzzer can make them.
 
