@@ -1,4 +1,5 @@
-//! Messages in by `POST /messages`, out as Server-Sent Events by `GET /events`, with axum.
+//! Accepts messages by `POST /messages` and sends them as Server-Sent Events by `GET /events`, with
+//! axum.
 //!
 //! ```sh
 //! cargo run --example axum -- --interval 0         # or --mode broadcast
@@ -26,7 +27,7 @@ use shared::{App, Args, Refusal, refuse, serve};
 async fn main() -> io::Result<()> {
     let args = Args::from_env();
     let app = Arc::new(App::new(&args));
-    // `get` takes HEAD as well and leaves the body out.
+    // `get` answers HEAD, too, without the body.
     let routes = Router::new()
         .route("/", get(page))
         .route("/messages", post(publish))

@@ -1,4 +1,5 @@
-//! Messages in by `POST /messages`, out as Server-Sent Events by `GET /events`, with hyper alone.
+//! Accepts messages by `POST /messages` and sends them as Server-Sent Events by `GET /events`, with
+//! hyper alone.
 //!
 //! ```sh
 //! cargo run --example hyper -- --interval 0         # or --mode broadcast
@@ -25,7 +26,7 @@ use sse_queue::header;
 
 use shared::{App, Args, Refusal, refuse, serve};
 
-/// A whole text or a stream of frames.
+/// A text or a stream of frames.
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 #[tokio::main]

@@ -1,8 +1,8 @@
 //! A worker that takes jobs from one of the servers and confirms each when it is done. It may be
-//! killed at any time: what it has not confirmed goes to another.
+//! killed at any time: another worker gets what it has not confirmed.
 //!
-//! The server must leave the confirming to it (`--confirm ack`, the default): the worker comes back
-//! with the id of a job that it has seen, whether it has done it or not, to keep the job's lease.
+//! The server must confirm by acks (`--confirm ack`, the default): the worker reconnects with the
+//! id of the last job that it has seen, done or not, to keep the job's lease.
 //!
 //! ```sh
 //! cargo run --example axum -- --interval 0 --at-least-once 30000
@@ -55,7 +55,7 @@ async fn main() {
 struct Worker {
     client: Client<HttpConnector, Empty<Bytes>>,
     server: String,
-    /// The last job that came. Coming back with its id keeps the lease of a job in hand.
+    /// The last job that arrived. Reconnecting with its id keeps the lease of a job in hand.
     last_seen: Option<String>,
     /// The job that is done, until the server knows.
     unconfirmed: Option<String>,
@@ -64,7 +64,7 @@ struct Worker {
 impl Worker {
     /// Does the jobs of one stream, one after the other.
     async fn take_jobs(&mut self) -> Result<(), Failure> {
-        // Before the server can take the job for one that is still to be done.
+        // Before the server can consider the job not done.
         self.confirm().await?;
         let mut request = Request::get(format!("{}/events", self.server));
         request = request.header(ACCEPT, "text/event-stream");
@@ -86,7 +86,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Confirms the job that is done. Where this fails, it is tried again before the next stream.
+    /// Confirms the job that is done. If this fails, it is tried again before the next stream.
     async fn confirm(&mut self) -> Result<(), Failure> {
         let Some(id) = &self.unconfirmed else {
             return Ok(());
@@ -95,9 +95,9 @@ impl Worker {
         let request = Request::post(format!("{}/ack/{id}", self.server));
         match self.send(request).await?.status() {
             StatusCode::NO_CONTENT => {}
-            // It took too long: somebody else does the job again.
+            // It took too long: another worker does the job again.
             StatusCode::GONE => eprintln!("the lease of {id} has ended"),
-            // The server has started afresh and knows nothing of the job.
+            // The server was restarted and does not know the job.
             StatusCode::NOT_FOUND => eprintln!("{id} is not in flight"),
             status => return Err(format!("{id} was not confirmed: {status}").into()),
         }
@@ -110,7 +110,7 @@ impl Worker {
     }
 }
 
-/// What there is to do. As a job may be done twice, doing it again should change nothing.
+/// The work itself. A job may be done twice, so doing it again should change nothing.
 fn work(job: &Event) -> io::Result<()> {
     writeln!(io::stdout(), "{} {}", job.id, job.data)
 }

@@ -156,6 +156,7 @@
 //! | none, or empty | `Fresh` | whatever the caller says |
 //! | an event's own, or a scheduled message's; all that follows is kept | `Exact` | the message after it; if several have this id, after the newest |
 //! | `EPOCH-SEQ`; all that follows is kept | `Exact` | the message after it, even if that one is gone itself |
+//! | as above, of the newest message of a topic that has [closed](Topic::close) | `Complete` | nothing: it ends at once. Answer 204, so that the browser does not reconnect |
 //! | `EPOCH-SEQ`; some that follow are not kept | `Gap`, [`Evicted`](topic::GapCause::Evicted), how many | the oldest message that is kept |
 //! | `EPOCH-dSEQ`; some that follow are not kept | `Gap`, [`Evicted`](topic::GapCause::Evicted) | the same |
 //! | `EPOCH-SEQ` or `EPOCH-dSEQ` of a message that is not in the log yet | `Gap`, [`Future`](topic::GapCause::Future) | the same |
@@ -277,6 +278,7 @@
 )]
 
 pub mod _guide;
+mod closed;
 pub mod event;
 pub mod header;
 pub mod message;

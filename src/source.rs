@@ -80,6 +80,13 @@ pub trait Source {
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>>;
 
+    /// Takes what the stream must send before anything else, such as the report of a gap: nothing, by
+    /// default. A stream calls this with its first poll, before any other poll, and sends it at once.
+    #[must_use = "what is not sent is lost"]
+    fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
+        None
+    }
+
     /// Leaves the wait set until the next call of `poll_ready` or `poll_chunk`.
     ///
     /// Until then producers need not wake this stream; only the beginning of the end does, through
@@ -106,6 +113,10 @@ macro_rules! delegate_source {
             pull: &mut Pull,
         ) -> Poll<Option<Bytes>> {
             delegate(self).poll_chunk(cx, pull)
+        }
+
+        fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
+            delegate(self).opening()
         }
 
         fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
@@ -144,6 +155,10 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
         self.get_mut().as_mut().poll_chunk(cx, pull)
+    }
+
+    fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
+        self.get_mut().as_mut().opening()
     }
 
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {

@@ -1,4 +1,4 @@
-//! What the servers say no to, and how.
+//! What the servers refuse, and how.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::time::timeout;
 
-/// How much of a refused body is read on, and for how long.
+/// How much of a refused body is still read, and for how long.
 const DISCARD_BYTES: u64 = 256 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
@@ -29,11 +29,14 @@ pub(crate) enum Refusal {
     LeaseEnded(String),
     #[error("{0}")]
     NotInFlight(String),
+    /// Without a body: it tells a browser not to reconnect.
+    #[error("there is nothing more to come")]
+    Complete,
     #[error("messages are not leased here, so there are none to confirm: see --at-least-once")]
     NotLeasing,
     #[error("no such path")]
     NotFound,
-    /// Which methods are allowed is the router's to say.
+    /// The router knows which methods are allowed.
     #[error("no such method on this path")]
     MethodNotAllowed,
     #[error("this path gives text/event-stream only")]
@@ -54,6 +57,7 @@ impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
             Self::BadMessage(_) => StatusCode::BAD_REQUEST,
+            Self::Complete => StatusCode::NO_CONTENT,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::DuplicateId(_) => StatusCode::CONFLICT,
             Self::LeaseEnded(_) => StatusCode::GONE,
@@ -79,6 +83,11 @@ impl Refusal {
 
 impl From<Refusal> for Response<String> {
     fn from(refusal: Refusal) -> Self {
+        if let Refusal::Complete = refusal {
+            let mut response = Response::default();
+            *response.status_mut() = refusal.status();
+            return response;
+        }
         let mut response =
             json_response(refusal.status(), &json!({ "error": refusal.to_string() }));
         if let Some((name, value)) = refusal.header() {
@@ -89,7 +98,7 @@ impl From<Refusal> for Response<String> {
     }
 }
 
-/// Answers a request without a look at its body.
+/// Answers a request without reading its body.
 pub(crate) fn refuse<B>(request: Request<B>, refusal: Refusal) -> Response<String>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -99,15 +108,15 @@ where
     refusal.into()
 }
 
-/// Reads on what the client of a refused request still sends, within bounds.
+/// Reads what the client of a refused request still sends, within bounds.
 ///
-/// Closing a socket that holds unread bytes resets the connection, and a client that writes its
-/// whole body before it reads would never see why.
+/// Closing a socket with unread bytes resets the connection, and a client that writes its whole
+/// body before it reads would never see the reason.
 pub(crate) fn discard<B>(headers: &HeaderMap, mut body: B)
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
 {
-    // Who asks before it sends has sent nothing, and reading would tell it to go on.
+    // A client that asks before it sends has sent nothing, and reading would tell it to continue.
     if body.is_end_stream() || headers.contains_key(EXPECT) {
         return;
     }
@@ -124,7 +133,7 @@ where
 }
 
 pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response<String> {
-    // Maps with keys of text can be written, and these are all that the servers write.
+    // Maps with text keys can be written, and the servers write no others.
     let mut response = Response::new(serde_json::to_string(value).unwrap_or_default());
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

@@ -1,4 +1,4 @@
-//! The requests, apart from how a framework routes them.
+//! The requests, without the routes of a framework.
 
 use std::future::poll_fn;
 use std::mem;
@@ -30,18 +30,18 @@ use super::site::is_cross_site;
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// The page needs no more than itself, and nobody may put it into a frame.
+/// The page needs no other resource, and must not be shown in a frame.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
     style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// The answer to a message that was taken in.
+/// The answer to an accepted message.
 #[derive(Serialize)]
 struct Answer<'a> {
     id: &'a str,
 }
 
-/// What both servers answer from.
+/// What both servers need to answer requests.
 pub(crate) struct App {
     hub: Hub,
     max_body: usize,
@@ -75,8 +75,8 @@ impl App {
         json_response(StatusCode::OK, &self.hub.stats())
     }
 
-    /// `GET /events`: the stream, if the client takes one. For `HEAD`, an empty one: a real one
-    /// would count as open and take messages that nobody gets.
+    /// `GET /events`: the stream, if the client accepts one. For `HEAD` an empty one: a real one
+    /// would count as open and take messages that no client gets.
     pub(crate) fn events<B>(&self, request: &Request<B>) -> Result<Frames, Refusal> {
         if !header::accepts(request.headers()) {
             return Err(Refusal::NotAcceptable);
@@ -88,7 +88,7 @@ impl App {
         self.hub.stream(seen)
     }
 
-    /// `POST /ack/ID` and `POST /nack/ID?delay_ms=N`. A body is not looked at.
+    /// `POST /ack/ID` and `POST /nack/ID?delay_ms=N`. The body is ignored.
     pub(crate) fn settle<B>(&self, request: Request<B>) -> Response<String>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -141,7 +141,7 @@ impl App {
         }
     }
 
-    /// Takes the message in.
+    /// Accepts the message.
     async fn receive<B>(&self, head: &Parts, body: &mut B) -> Result<Receipt, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -155,7 +155,7 @@ impl App {
         self.hub.send(kind.message(&body)?)
     }
 
-    /// The whole body. One that is announced to be too large is refused before it is read.
+    /// The whole body. One that is announced as too large is refused before it is read.
     async fn read<B>(&self, body: &mut B) -> Result<Bytes, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -175,8 +175,8 @@ impl App {
     }
 }
 
-/// Waits for a body, though not for ever. One that came along with its head is there at the second
-/// poll, and no timer is set for it.
+/// Waits for a body, with a timeout. One that came with its head is there at the second poll, and
+/// sets no timer.
 async fn in_time<F: Future>(body: F) -> Result<F::Output, Elapsed> {
     let mut body = pin!(body);
     let mut is_first = true;
@@ -193,7 +193,7 @@ async fn in_time<F: Future>(body: F) -> Result<F::Output, Elapsed> {
     }
 }
 
-/// From `delay_ms=N`; none is no delay.
+/// The delay in `delay_ms=N`, if there is one.
 fn delay(query: Option<&str>) -> Result<Option<Duration>, Refusal> {
     let pairs = query.unwrap_or_default().split('&');
     let mut values = pairs.filter_map(|pair| pair.strip_prefix("delay_ms="));

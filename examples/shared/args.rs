@@ -37,7 +37,7 @@ Messages go in by POST /messages and come out as Server-Sent Events by GET /even
                                  thereby confirms what it has seen, default ack
   --help                         prints this";
 
-/// What the command line says.
+/// The settings on the command line.
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
@@ -51,12 +51,12 @@ pub(crate) struct Args {
     pub(crate) max_streams: usize,
     /// How long a message is leased. `None` delivers at most once.
     pub(crate) lease: Option<Duration>,
-    /// The most unconfirmed messages that a stream holds.
+    /// The maximum number of unconfirmed messages per stream.
     pub(crate) max_in_flight: NonZeroUsize,
     pub(crate) confirm: Confirm,
 }
 
-/// Who gets a message.
+/// Which streams get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Queue,
@@ -64,7 +64,7 @@ pub(crate) enum Mode {
 }
 
 impl Args {
-    /// Reads the command line; ends the process where that is wrong or asks for help.
+    /// Reads the command line; ends the process if that is wrong or asks for help.
     pub(crate) fn from_env() -> Self {
         Flags::parse(Parser::from_env())
             .and_then(Self::try_from)

@@ -1,4 +1,4 @@
-//! Where messages go in and streams come out.
+//! The queue or topic between publishers and readers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use sse_queue::message::Receipt;
 use sse_queue::queue::{AckError, PushError};
 use sse_queue::stream::KeepAlive;
-use sse_queue::topic::{PublishError, Start};
+use sse_queue::topic::{PublishError, Resumption, Start};
 use sse_queue::{EventStream, LastEventId, Lease, Message, Pacing, Queue, Source, Topic};
 
 use super::answer::Refusal;
 use super::args::{Args, Mode};
 use super::tokio_time::{TokioClock, TokioTicker};
 
-/// The body of a `GET /events`, boxed for the sake of hubs whose streams differ in type: where there
-/// is one kind, name it and box nothing.
+/// The body of a `GET /events`, boxed because the streams of a queue and a topic differ in type. A
+/// service with one of them can name the type and box nothing.
 pub(crate) type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>>;
 
-/// What stands between those who send and those who read.
+/// The queue or topic, and how its streams are set up.
 pub(crate) struct Hub {
     kind: Kind,
     pacing: Pacing,
@@ -29,15 +29,15 @@ pub(crate) struct Hub {
     is_leasing: bool,
 }
 
-/// How long what a lost connection had in flight waits for its client to come back.
+/// How long messages in flight to a lost connection wait for its client to reconnect.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a client says of a message that it was given.
+/// What a client says of a message that it got.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Verdict {
-    /// It is done with it.
+    /// It is done.
     Ack,
-    /// Somebody is to have it again, after a while.
+    /// It must be handed out again, after a while.
     Nack(Option<Duration>),
 }
 
@@ -84,7 +84,7 @@ impl Hub {
         }
     }
 
-    /// Takes a message in.
+    /// Accepts a message.
     pub(crate) fn send(&self, message: Message) -> Result<Receipt, Refusal> {
         match &self.kind {
             Kind::Queue(queue) => match queue.push(message) {
@@ -114,21 +114,25 @@ impl Hub {
         }
     }
 
-    /// A new stream for one connection, whose client may have seen something already.
+    /// A new stream for a client that may have seen something already.
     pub(crate) fn stream(&self, seen: Option<LastEventId>) -> Result<Frames, Refusal> {
         let ticker = TokioTicker::new();
+        let too_many = |_| Refusal::TooManyStreams;
         match &self.kind {
+            // Ids can be guessed, and may confirm messages: a service accepts them from clients that
+            // it knows.
             Kind::Queue(queue) => {
-                // Ids can be guessed, and confirm: a service takes them from clients that it knows.
-                let stream = queue.resume(seen, ticker);
-                stream.map(|stream| self.paced(stream))
+                let stream = queue.resume(seen, ticker).map_err(too_many)?;
+                Ok(self.paced(stream))
             }
             Kind::Topic(topic) => {
-                let stream = topic.resume(seen, Start::Now, ticker);
-                stream.map(|stream| self.paced(stream))
+                let stream = topic.resume(seen, Start::Now, ticker).map_err(too_many)?;
+                if stream.resumption() == Resumption::Complete {
+                    return Err(Refusal::Complete);
+                }
+                Ok(self.paced(stream))
             }
         }
-        .map_err(|_| Refusal::TooManyStreams)
     }
 
     /// Confirms or gives back a message that was handed out.
@@ -161,7 +165,7 @@ impl Hub {
         match &self.kind {
             Kind::Queue(queue) => {
                 let stats = queue.stats();
-                // What has no meaning without leases is null.
+                // Counters without a meaning are null.
                 let leased = |counter: u64| self.is_leasing.then_some(counter);
                 json!({
                     "pushed": stats.pushed,
@@ -172,8 +176,8 @@ impl Hub {
                     "redelivered": leased(stats.redelivered),
                     "confirmed": leased(stats.confirmed),
                     "in_flight": leased(stats.in_flight as u64),
-                    // Dead letters stay, and count against the capacity, until they are taken: what
-                    // becomes of them is a service's to say.
+                    // Dead letters stay, and count towards the capacity, until a service takes
+                    // them.
                     "dead": leased(stats.dead as u64),
                     "depth": stats.depth,
                     "bytes": stats.bytes,
@@ -200,7 +204,7 @@ impl Hub {
         }
     }
 
-    /// Takes no more messages; streams end when they have given what is due.
+    /// Refuses further messages; streams end when they have sent what is due.
     pub(crate) fn close(&self) {
         match &self.kind {
             Kind::Queue(queue) => queue.close(),
@@ -208,8 +212,8 @@ impl Hub {
         }
     }
 
-    /// Once closed: ready when all streams have ended, and what they gave is confirmed if the queue
-    /// delivers at least once.
+    /// Ready once the hub is closed and all streams have ended, and messages in flight are
+    /// confirmed.
     pub(crate) async fn ended(&self) {
         let ticker = TokioTicker::new();
         match &self.kind {
@@ -218,7 +222,7 @@ impl Hub {
         }
     }
 
-    /// Ends all streams with what they have given so far.
+    /// Ends all streams at once.
     pub(crate) fn abort(&self) {
         match &self.kind {
             Kind::Queue(queue) => queue.abort(),

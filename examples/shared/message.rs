@@ -1,4 +1,4 @@
-//! From the body of a request to a message.
+//! Turns the body of a request into a message.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sse_queue::{Event, Message};
 
 use super::answer::Refusal;
 
-/// What a body is to be read as.
+/// The format of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Text,
@@ -59,7 +59,7 @@ fn from_text(body: &[u8]) -> Result<Message, String> {
 }
 
 fn from_json(body: &[u8]) -> Result<Message, String> {
-    // serde would take an array of the fields' values as well.
+    // serde would also accept an array of the fields' values.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("expected a JSON object with the field `data`".to_owned());
     }
@@ -70,8 +70,8 @@ fn from_json(body: &[u8]) -> Result<Message, String> {
     fields.into_message().map_err(|error| error.to_string())
 }
 
-/// What is wrong with an object, with the name of the field. Following the path through the object
-/// costs more than reading it, so only what is refused is read in this way.
+/// What is wrong with an object, with the name of the field. Tracking the path through the object
+/// costs more than reading it, so only refused objects are read this way.
 fn with_field(body: &[u8]) -> Option<String> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let error = serde_path_to_error::deserialize::<_, Fields>(&mut json).err()?;

@@ -22,20 +22,20 @@ use super::hub::Hub;
 /// How long a client may take to send the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
-/// How long streams may take to give what is due, once the hub is closed.
+/// How long streams may take to send what is due, once the hub is closed.
 const CLOSE_TIME: Duration = Duration::from_secs(3);
 
 /// How long connections may take to end, once the hub is aborted.
 const ABORT_TIME: Duration = Duration::from_millis(500);
 
-/// How long to wait when no connection can be accepted: mostly there are no file descriptors left,
-/// and trying again at once would only burn time.
+/// How long to wait if no connection can be accepted. Mostly there are no file descriptors left,
+/// and trying again at once would only use the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until the process is told to stop; then ends the hub's streams and all connections.
+/// Serves until the process gets a signal to stop; then ends the hub's streams and all connections.
 ///
-/// A framework's own graceful shutdown waits for every response, and an event stream has no end of
-/// its own. Closing the hub gives it one; the client that does not read it is dropped.
+/// A framework's own graceful shutdown waits for every response, and an event stream does not end
+/// by itself. Closing the hub ends it; a client that does not read is disconnected.
 pub(crate) async fn serve<S, B>(address: SocketAddr, service: S, hub: &Hub) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
@@ -59,7 +59,7 @@ where
     hub.close();
     let closed = Instant::now();
     let end = closed.checked_add(CLOSE_TIME).unwrap_or(closed);
-    // Clients confirm what they have got, over connections of their own.
+    // Clients can still confirm messages, over other connections.
     let streams_ended = timeout_at(end, hub.ended());
     accept_until(
         streams_ended,
@@ -96,7 +96,7 @@ async fn accept_until<S, B>(
     let mut end = pin!(end);
     loop {
         tokio::select! {
-            // What has come to its end accepts no more.
+            // A listener that has failed accepts no more.
             biased;
             _ = &mut end => break,
             stream = accept(listener) => {

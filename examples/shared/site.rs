@@ -1,7 +1,8 @@
 //! Whether a request comes from a page of another site.
 //!
-//! Any page may send `text/plain` to any server, also to one on its reader's own machine, without
-//! asking first. Browsers say where a request comes from; what is no browser is let through.
+//! Any page may send `text/plain` to any server, even to one on its reader's own machine, without
+//! asking first. Browsers say where a request comes from; clients that are not browsers are let
+//! through.
 
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;

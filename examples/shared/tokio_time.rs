@@ -1,4 +1,4 @@
-//! Time from tokio: a clock and a ticker that share tokio's time base, also while it is paused.
+//! Time from tokio: a clock and a ticker that share tokio's time base, even while it is paused.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use sse_queue::{Clock, Ticker};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The world's time, counted on tokio's clock from the moment this one was made.
+/// Wall-clock time, counted on tokio's clock from the moment at which this clock was made.
 #[derive(Debug)]
 pub(crate) struct TokioClock {
     start: Instant,
@@ -38,7 +38,7 @@ impl Clock for TokioClock {
 #[derive(Debug)]
 pub(crate) struct TokioTicker {
     start: Instant,
-    /// `None` while nothing is armed: a timer that nobody waits for would still wake the task.
+    /// `None` while nothing is armed: a timer without a use would still wake the task.
     armed: Option<Pin<Box<Sleep>>>,
 }
 

@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 
 use pin_project_lite::pin_project;
@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use super::shared::Shared;
 use super::state::Driven;
 use super::wait_queue::Ticket;
+use crate::closed::Closing;
 use crate::time::{Ticker, poll_again_after};
 
 /// What a driver waits for.
@@ -90,41 +91,12 @@ impl<T: Ticker> Future for Driver<T> {
     }
 }
 
-/// The future of [`Queue::closed`](crate::Queue::closed). It holds no handle of the queue.
-#[must_use = "futures do nothing unless polled"]
-pub(super) struct Closed {
-    shared: Arc<Shared>,
-    watcher: Option<u64>,
-}
-
-impl Closed {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            watcher: None,
-        }
+impl Closing for Shared {
+    fn poll_closed(&self, watcher: &mut Option<u64>, waker: Waker) -> bool {
+        self.with(|state, step| state.poll_closed(watcher, waker, step))
     }
-}
 
-impl Future for Closed {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { shared, watcher } = &mut *self;
-        let waker = cx.waker().clone();
-        if shared.with(|state, step| state.poll_closed(watcher, waker, step)) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl Drop for Closed {
-    fn drop(&mut self) {
-        if let Some(watcher) = self.watcher {
-            self.shared
-                .with(|state, step| state.leave_closed(watcher, step));
-        }
+    fn leave_closed(&self, watcher: u64) {
+        self.with(|state, step| state.leave_closed(watcher, step));
     }
 }

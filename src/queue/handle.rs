@@ -1,6 +1,7 @@
 //! The handle of a queue.
 
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::shared::Shared;
@@ -122,6 +123,12 @@ impl Clone for Queue {
         }
     }
 }
+
+/// A caller's panic leaves the queue in a valid state.
+impl UnwindSafe for Queue {}
+
+/// A caller's panic leaves the queue in a valid state.
+impl RefUnwindSafe for Queue {}
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

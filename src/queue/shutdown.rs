@@ -2,8 +2,9 @@
 
 use core::future::Future;
 
-use super::driver::{Closed, Driver, Goal};
+use super::driver::{Driver, Goal};
 use super::handle::Queue;
+use crate::closed::Closed;
 use crate::time::Ticker;
 
 /// Closing.

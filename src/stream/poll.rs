@@ -220,13 +220,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     fn open(self: Pin<&mut Self>) -> Option<Bytes> {
         let this = self.project();
         let now = Moment::new(this.ticker.now());
+        let opening = this.source.opening();
         *this.phase = Phase::Open;
         this.pace.open(now);
         this.idle.restart(now, this.settings.seed);
         if let Some(age) = this.settings.age() {
             *this.ends_at = now.plus(age);
         }
-        this.settings.opening()
+        this.settings.opening(opening)
     }
 
     #[inline(never)]

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
+use core::mem;
 use core::time::Duration;
 use std::hash::RandomState;
 
@@ -11,6 +12,7 @@ use super::idle::mix;
 use super::keep_alive::KeepAlive;
 use crate::event::Event;
 use crate::source::Limit;
+use crate::source::chunk::Chunk;
 
 /// Browsers use about three seconds on their own.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
@@ -29,6 +31,9 @@ pub(super) struct Settings {
 #[derive(Default)]
 pub(super) struct Rare {
     keep_alive: Option<Bytes>,
+    pub(super) greetings: Vec<Bytes>,
+    /// An id alone, after the greetings.
+    pub(super) position: Option<Bytes>,
     pub(super) farewell: Option<Bytes>,
     pub(super) max_age: Option<Duration>,
 }
@@ -45,10 +50,21 @@ impl Settings {
         }
     }
 
-    /// The first bytes: the `retry` line if one is set, otherwise a comment.
-    pub(super) fn opening(&self) -> Option<Bytes> {
+    /// The first bytes: the `retry` line if one is set, what the source begins with, the greetings and
+    /// the position; if there is none of these, a comment.
+    pub(super) fn opening(&mut self, of_source: Option<Bytes>) -> Option<Bytes> {
         let retry = self.retry.map(|retry| Event::retry_only(retry).encode());
-        retry.or_else(|| self.has_first_comment.then_some(COMMENT))
+        let rare = self.rare.as_mut();
+        let (greetings, position) = rare.map_or((Vec::new(), None), |rare| {
+            (mem::take(&mut rare.greetings), rare.position.take())
+        });
+        let frames = retry.into_iter().chain(of_source);
+        let mut chunk = Chunk::default();
+        for frame in frames.chain(greetings).chain(position) {
+            chunk.push(frame);
+        }
+        let comment = || self.has_first_comment.then_some(COMMENT);
+        chunk.join().or_else(comment)
     }
 
     pub(super) fn set_keep_alive(&mut self, keep_alive: KeepAlive) {

@@ -87,8 +87,9 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// Sends no comment with the first poll.
     ///
     /// The first poll yields bytes at once, which flush the response's head, so that the page's
-    /// `onopen` fires: the [`retry`](Self::retry) line if one is set, otherwise a comment. This
-    /// leaves out that comment, mostly for tests.
+    /// `onopen` fires: the [`retry`](Self::retry) line if one is set, the gap event if a topic's
+    /// stream begins with a gap, and the [greetings](Self::greeting); if there is none of these, a
+    /// comment. This leaves out that comment, mostly for tests.
     ///
     /// # Examples
     ///
@@ -121,6 +122,31 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn retry(mut self, retry: Duration) -> Self {
         self.settings.retry = Some(retry);
+        self
+    }
+
+    /// Adds an event that is sent with the first poll, before any message.
+    ///
+    /// Greetings are sent in the order of the calls, after the [`retry`](Self::retry) line and the gap
+    /// event, and wait for no pacing. An id of its own would move the position from which a client
+    /// resumes: on a topic's stream, use [`greeting_with_position`](Self::greeting_with_position).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Event;
+    /// # use sse_queue::{FakeClock, Queue};
+    /// # let clock = FakeClock::new();
+    /// # let queue = Queue::builder().epoch("e")?.build();
+    /// queue.push("first")?;
+    /// let hello = Event::new("hello").name("welcome")?;
+    /// let mut stream = queue.stream(clock.ticker())?.greeting(hello);
+    /// assert_eq!(stream.next_ready().unwrap(), "event: welcome\ndata: hello\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: first\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn greeting(mut self, event: Event) -> Self {
+        self.settings.rare().greetings.push(event.encode());
         self
     }
 

@@ -1,7 +1,7 @@
 //! What streams of a topic have besides.
 
 use super::event_stream::EventStream;
-use crate::event::EventError;
+use crate::event::{Event, EventError};
 use crate::message::LastEventId;
 use crate::time::Ticker;
 use crate::topic::{Lag, Resumption, TopicSubscription};
@@ -52,6 +52,61 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     #[must_use]
     pub fn position(&self) -> LastEventId {
         self.source.position()
+    }
+
+    /// Adds a [greeting](Self::greeting) with the id of the [position](Self::position) at which the
+    /// stream begins, in place of any id of its own.
+    ///
+    /// A client that has seen nothing else then comes back to exactly that position, and misses no
+    /// message in between.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`] if the event is a comment or a reconnection time, which have no id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{Event, FakeClock, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("before")?;
+    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
+    /// let mut stream = stream.greeting_with_position(Event::new("hello"))?;
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: hello\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn greeting_with_position(self, event: Event) -> Result<Self, EventError> {
+        let position = self.position();
+        let event = event.id(position.as_str().unwrap_or_default())?;
+        Ok(self.greeting(event))
+    }
+
+    /// Sends the id of the [position](Self::position) at which the stream begins with the first poll,
+    /// after the gap event and the greetings, as an event without data.
+    ///
+    /// Clients take the id and dispatch nothing. A client that has seen no message then comes back to
+    /// exactly that position. Off by default: some clients that are not browsers dispatch an empty
+    /// event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("before")?;
+    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
+    /// assert_eq!(stream.position_first().next_ready().unwrap(), "id: e-1\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn position_first(mut self) -> Self {
+        let position = self.position();
+        let position = position.as_str().unwrap_or_default();
+        self.settings.rare().position = Some(format!("id: {position}\n\n").into());
+        self
     }
 
     /// What the stream does when its next message has been evicted: it skips, unless set.

@@ -2,13 +2,14 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
 use pin_project_lite::pin_project;
 
 use super::shared::Shared;
+use crate::closed::Closing;
 use crate::time::{Ticker, poll_again_after};
 
 /// What a driver waits for.
@@ -127,43 +128,15 @@ impl Role {
     }
 }
 
-/// The future of [`Topic::closed`](crate::Topic::closed). It holds no handle of the topic.
-#[must_use = "futures do nothing unless polled"]
-pub(super) struct Closed {
-    shared: Arc<Shared>,
-    watcher: Option<u64>,
-}
-
-impl Closed {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            watcher: None,
-        }
-    }
-}
-
-impl Future for Closed {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { shared, watcher } = &mut *self;
-        let waker = cx.waker().clone();
-        let (is_closed, displaced) = shared.with(|state, _| state.poll_closed(watcher, waker));
+impl Closing for Shared {
+    fn poll_closed(&self, watcher: &mut Option<u64>, waker: Waker) -> bool {
+        let (has_begun, displaced) = self.with(|state, _| state.poll_closed(watcher, waker));
         drop(displaced);
-        if is_closed {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        has_begun
     }
-}
 
-impl Drop for Closed {
-    fn drop(&mut self) {
-        if let Some(watcher) = self.watcher.take() {
-            let waker = self.shared.with(|state, _| state.leave_closed(watcher));
-            drop(waker);
-        }
+    fn leave_closed(&self, watcher: u64) {
+        let waker = self.with(|state, _| state.leave_closed(watcher));
+        drop(waker);
     }
 }

@@ -1,6 +1,7 @@
 //! The handle of a topic.
 
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use super::resume::{Resumption, Start};
@@ -150,7 +151,7 @@ impl Topic {
     #[must_use]
     pub fn resumption_of(&self, id: &LastEventId) -> Resumption {
         let start = Start::After(id.clone());
-        self.shared().with(|state, _| state.resumption_of(&start))
+        self.shared().with(|state, _| state.resume(&start).1)
     }
 
     /// The topic's counters.
@@ -184,6 +185,12 @@ impl Clone for Topic {
         }
     }
 }
+
+/// A caller's panic leaves the topic in a valid state.
+impl UnwindSafe for Topic {}
+
+/// A caller's panic leaves the topic in a valid state.
+impl RefUnwindSafe for Topic {}
 
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

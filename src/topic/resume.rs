@@ -68,6 +68,10 @@ pub enum Resumption {
     Fresh,
     /// The stream continues exactly after what the client has seen.
     Exact,
+    /// The topic has ended, and the client has seen everything.
+    ///
+    /// Answer 204, so that a browser does not reconnect. The stream ends at once.
+    Complete,
     /// The stream continues with the oldest message that is kept, after an event that reports the
     /// gap.
     Gap {

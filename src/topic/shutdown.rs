@@ -2,9 +2,10 @@
 
 use core::future::Future;
 
-use super::driver::{Closed, Driver, Goal};
+use super::driver::{Driver, Goal};
 use super::handle::Topic;
 use super::state::State;
+use crate::closed::Closed;
 use crate::message::id::Id;
 use crate::message::remaining::Remaining;
 use crate::time::Ticker;

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 use super::effects::Step;
 use super::listeners::{Agenda, Listeners};
 use super::publish_error::PublishError;
-use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
 use super::store::{AllScheduled, Bounds, First, Store};
 use super::wait_set::Batch;
@@ -115,11 +114,6 @@ impl State {
         let scheduled = u64::try_from(self.store.scheduled()).unwrap_or(u64::MAX);
         count(&mut self.status.counters.withdrawn, scheduled);
         self.store.take_scheduled()
-    }
-
-    /// How a client with this id would continue now.
-    pub(super) fn resumption_of(&self, start: &Start) -> Resumption {
-        self.store.position(start).1
     }
 
     /// The number that the next message in the log gets.

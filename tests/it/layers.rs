@@ -14,13 +14,14 @@ use self::files::{Files, is_or_is_in, of_this_crate, used, wing, words_of};
 /// 4  stream  header                 the only poll that faces the user; the only user of `http`
 /// 3  queue  topic  topics  relay    a lock around pure parts
 /// 2  the pure parts of these, and real and fake time
-/// 1  event  message  source  time  ordered  seq_map  wake  watchers  sync
+/// 1  event  message  source  time  ordered  seq_map  wake  watchers  closed  sync
 /// ```
 const LAYERS: [(u8, &[&str]); 5] = [
     (
         1,
         &[
-            "event", "message", "source", "time", "ordered", "seq_map", "wake", "watchers", "sync",
+            "event", "message", "source", "time", "ordered", "seq_map", "wake", "watchers",
+            "closed", "sync",
         ],
     ),
     (

@@ -18,6 +18,7 @@ mod browser;
 mod delivery;
 mod encoder;
 mod ending;
+mod fake_clock;
 mod layers;
 #[cfg(unix)]
 mod outside;

@@ -128,3 +128,47 @@ fn a_client_without_an_id_or_with_an_empty_one_begins_where_the_caller_says() {
     let stream = stream.lag(Lag::End).without_first_comment();
     assert_eq!(crate::support::Task::new(stream).drain_data(), "b");
 }
+
+#[test]
+fn a_client_that_has_seen_all_of_a_topic_that_has_ended_is_complete() {
+    let (clock, topic) = (FakeClock::new(), topic());
+    topic.publish(Event::new("a").id("mine").unwrap()).unwrap();
+    topic.publish("b").unwrap();
+    let last = topic.last_id();
+    assert_eq!(
+        topic.resumption_of(&last),
+        Resumption::Exact,
+        "more may come"
+    );
+    topic.close();
+    assert_eq!(topic.resumption_of(&last), Resumption::Complete);
+    assert_eq!(topic.resumption_of(&id("mine")), Resumption::Exact);
+    assert_eq!(topic.resumption_of(&id("")), Resumption::Fresh);
+    let stream = topic
+        .resume(Some(last), Start::Now, clock.ticker())
+        .unwrap();
+    assert_eq!(stream.resumption(), Resumption::Complete);
+    let mut stream = crate::support::Task::new(stream.without_first_comment());
+    stream.assert_ended();
+}
+
+#[test]
+fn a_scheduled_message_is_still_to_come_when_the_last_handle_is_dropped() {
+    let clock = FakeClock::new();
+    let topic = Topic::builder()
+        .clock(clock.clone())
+        .epoch("e")
+        .unwrap()
+        .build();
+    topic.publish("a").unwrap();
+    topic
+        .publish(Message::from("later").after(secs(5)))
+        .unwrap();
+    let stream = topic
+        .stream(Start::After(id("e-1")), clock.ticker())
+        .unwrap();
+    assert_eq!(stream.resumption(), Resumption::Exact);
+    drop(topic);
+    let chunks = clock.run(&mut stream.without_first_comment(), secs(5));
+    assert_eq!(chunks.len(), 1);
+}

@@ -6,6 +6,7 @@ mod end;
 mod events;
 mod grid;
 mod keep_alive;
+mod opening;
 mod reservations;
 mod sources;
 mod spaced;

@@ -33,17 +33,27 @@ impl State {
         start: &Start,
     ) -> Result<(Cursor, Resumption), TooManyStreams> {
         let limit = self.store.max_streams();
-        let counters = &mut self.status.counters;
-        if counters.streams >= limit {
+        if self.status.counters.streams >= limit {
             return Err(TooManyStreams { limit });
         }
-        let (position, resumption) = self.store.position(start);
+        let (position, resumption) = self.resume(start);
+        let counters = &mut self.status.counters;
         if let Resumption::Gap { .. } = resumption {
             count(&mut counters.gaps, 1);
         }
         counters.streams = counters.streams.saturating_add(1);
         let cursor = Cursor::new(self.listeners.open(), position, self.latest);
         Ok((cursor, resumption))
+    }
+
+    /// Where a stream would start now, and what becomes of the client's id.
+    pub(crate) fn resume(&self, start: &Start) -> (u64, Resumption) {
+        let (position, resumption) = self.store.position(start);
+        let has_all = self.is_over() && position >= self.store.log().next();
+        if has_all && resumption == Resumption::Exact {
+            return (position, Resumption::Complete);
+        }
+        (position, resumption)
     }
 
     /// Closes a stream.

@@ -113,7 +113,7 @@ fn an_id_that_cannot_be_resumed_gives_a_gap(example: &str) {
         ),
     ];
     for (id, expected) in &cases {
-        let mut events = server.connect().subscribe_after(id).events();
+        let mut events = server.connect().subscribe_after_gap(id).events();
         let gap = events.next().unwrap();
         let shown = String::from_utf8_lossy(id);
         assert_eq!(
@@ -139,7 +139,7 @@ fn an_id_from_before_a_restart_gives_a_gap(example: &str) {
 
     let second = Server::start_at(example, &address, &["--mode", "broadcast"]);
     second.connect().post_text("while away").id();
-    let mut events = second.connect().subscribe_after(&id).events();
+    let mut events = second.connect().subscribe_after_gap(&id).events();
     let gap = events.next().unwrap();
     assert_eq!(gap.event, "gap");
     assert_eq!(gap.data, r#"{"missed":null,"cause":"foreign-epoch"}"#);

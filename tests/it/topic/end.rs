@@ -6,7 +6,7 @@ use sse_queue::topic::Start;
 use sse_queue::{Event, FakeClock, Pacing, Topic};
 
 use crate::support::topic::{
-    TopicStream, after, later, new_topic, publish_all, publish_later, publish_numbers,
+    TopicStream, after, builder, later, new_topic, publish_all, publish_later, publish_numbers,
     quiet_stream, reader, replay, waiting,
 };
 use crate::support::{Task, ms, secs, settled};
@@ -118,9 +118,13 @@ fn an_abort_after_a_close_discards_what_is_left() {
 #[test]
 fn a_ticked_stream_with_a_gap_to_send_is_woken_by_the_end() {
     for end in [Topic::close, Topic::abort] {
-        let (clock, topic) = new_topic();
-        let stream = quiet_stream(&topic, &clock, after("old-7")).pacing(Pacing::every(secs(3600)));
-        let stream = settled(stream);
+        let clock = FakeClock::new();
+        let topic = builder(&clock).history(1).build();
+        let stream = quiet_stream(&topic, &clock, Start::Now).pacing(Pacing::every(secs(3600)));
+        let mut stream = settled(stream);
+        publish_all(&topic, &["missed", "b"]);
+        stream.assert_pending();
+        stream.take_wakes();
         end(&topic);
         assert_eq!(stream.take_wakes(), 1);
     }
