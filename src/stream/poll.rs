@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::event_stream::EventStream;
 use super::idle::Idle;
 use super::moment::Moment;
-use super::pacing::Pace;
+use super::pace::Pace;
 use super::phase::{By, Phase};
 use super::recheck::Recheck;
 use crate::source::{Pull, Source};

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::event_stream::EventStream;
 use super::keep_alive::KeepAlive;
-use super::pacing::Pace;
-use super::public_pacing::Pacing;
+use super::pace::Pace;
+use super::pacing::Pacing;
 use crate::event::Event;
 use crate::source::Source;
 use crate::time::Ticker;

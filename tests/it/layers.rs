@@ -54,7 +54,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "topic/wait_set",
             "stream/idle",
             "stream/moment",
-            "stream/pacing",
+            "stream/pace",
             "stream/recheck",
             "time/system",
             "time/thread",
@@ -88,7 +88,7 @@ const PURE: [&str; 37] = [
     "source/pull",
     "stream/idle",
     "stream/moment",
-    "stream/pacing",
+    "stream/pace",
     "stream/recheck",
     "time/timers",
     "topic/cursor",
@@ -274,10 +274,7 @@ fn a_new_file_needs_no_entry() {
         ("topic/listeners", "use super::state::State;"),
         ("relay/window", "use crate::source::{Pull, Source};"),
         ("topic/log/new", "pub(super) fn f() {}"),
-        (
-            "stream/new",
-            "use super::pacing::A; use crate::topic::Topic;",
-        ),
+        ("stream/new", "use super::pace::A; use crate::topic::Topic;"),
     ] {
         let mut files = of_this_crate();
         files.insert(file.to_owned(), code.to_owned());
