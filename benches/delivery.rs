@@ -1,7 +1,7 @@
 //! What delivery at least once costs, against at most once: `cargo bench --bench delivery`.
 //!
-//! Each call pushes a message and has a stream take one; at least once, it also confirms the one
-//! that is longest in flight. Fails when a ratio misses its bar.
+//! Each call pushes a message, and a stream takes one; in a queue that delivers at least once, it
+//! also confirms the message that has been in flight longest. Fails if a ratio misses its bar.
 
 #![allow(
     clippy::arithmetic_side_effects,

@@ -35,7 +35,7 @@ pub mod examples {
     //!
     //! # `no_runtime`
     //!
-    //! ```ignore
+    //! ```no_run
     #![doc = include_str!("../examples/no_runtime.rs")]
     //! ```
     //!
@@ -59,7 +59,7 @@ pub mod examples {
     //!
     //! # `shared/tokio_time`: clock and ticker on tokio's timer
     //!
-    //! ```ignore
+    //! ```no_run
     #![doc = include_str!("../examples/shared/tokio_time.rs")]
     //! ```
 }

@@ -156,33 +156,26 @@ impl<C: Clock + ?Sized> Clock for &'static C {
     }
 }
 
-impl<T: Ticker + Unpin + ?Sized> Ticker for &mut T {
-    fn now(&self) -> Duration {
-        (**self).now()
-    }
+macro_rules! delegate_ticker {
+    ($pointer:ty) => {
+        impl<T: Ticker + Unpin + ?Sized> Ticker for $pointer {
+            fn now(&self) -> Duration {
+                (**self).now()
+            }
 
-    fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
-        Pin::new(&mut **self).arm(after);
-    }
+            fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
+                Pin::new(&mut **self).arm(after);
+            }
 
-    fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut **self).poll_tick(cx)
-    }
+            fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+                Pin::new(&mut **self).poll_tick(cx)
+            }
+        }
+    };
 }
 
-impl<T: Ticker + Unpin + ?Sized> Ticker for Box<T> {
-    fn now(&self) -> Duration {
-        (**self).now()
-    }
-
-    fn arm(mut self: Pin<&mut Self>, after: Option<Duration>) {
-        Pin::new(&mut **self).arm(after);
-    }
-
-    fn poll_tick(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut **self).poll_tick(cx)
-    }
-}
+delegate_ticker!(&mut T);
+delegate_ticker!(Box<T>);
 
 impl<P: DerefMut<Target: Ticker>> Ticker for Pin<P> {
     fn now(&self) -> Duration {

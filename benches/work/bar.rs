@@ -16,12 +16,12 @@ pub fn head() {
     println!("|---|---|---|---|---|---|");
 }
 
-/// What two times are to each other.
+/// The ratio of two times.
 pub struct Bar {
     pub one: &'static str,
     pub other: &'static str,
     pub at_most: f64,
-    /// How often each is called in a round.
+    /// How many times each is called in a round.
     pub calls: u32,
 }
 
@@ -44,7 +44,7 @@ impl Bar {
     }
 }
 
-/// The time of one call, of many.
+/// The mean time of one call.
 fn nanos<T>(calls: u32, call: &mut impl FnMut() -> T) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {

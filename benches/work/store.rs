@@ -1,4 +1,4 @@
-//! Ordered stores with a backlog, under the load that the bars speak of.
+//! Ordered stores with a backlog, under the load for which the bars are stated.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -10,10 +10,10 @@ use bytes::Bytes;
 use crate::ordered::{Key, Ordered};
 use crate::time::Deadline;
 
-/// Messages come this far apart.
+/// The time between two messages.
 const STEP: Duration = Duration::from_micros(1);
 
-/// Which messages are scheduled ahead; the others are due when they come.
+/// Which messages are scheduled; the others are due when they arrive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ahead {
     None,
@@ -21,8 +21,7 @@ pub(crate) enum Ahead {
     FivePercent,
 }
 
-/// What a store holds. The frame has no owner, so that the store is measured alone, not the
-/// allocator behind what it holds.
+/// An entry. Its frame is static, so that the store is measured without the allocator.
 #[derive(Debug)]
 pub(crate) struct Entry {
     key: Key,
@@ -36,7 +35,7 @@ pub(crate) trait Store: Default {
     fn pop(&mut self) -> Option<Entry>;
 }
 
-/// A store that always holds as many entries, between two steps.
+/// A store that holds the same number of entries before and after each step.
 pub(crate) struct Backlog<S> {
     store: S,
     ahead: Ahead,
@@ -57,7 +56,7 @@ impl<S: Store> Backlog<S> {
         for _ in 0..len {
             backlog.push();
         }
-        // Each entry moves once, so that the store has the shape that it keeps.
+        // Each entry is replaced once, so that the store has its lasting shape.
         for _ in 0..len {
             backlog.step();
         }
@@ -114,7 +113,7 @@ impl Store for Ordered<Bytes> {
     }
 }
 
-/// What a queue in time order is usually written with.
+/// What is usually used for a queue in time order.
 pub(crate) type Heap = BinaryHeap<Reverse<Entry>>;
 
 impl Store for Heap {

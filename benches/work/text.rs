@@ -18,12 +18,12 @@ pub(crate) fn short_lines() -> String {
     text
 }
 
-/// Event built and encoded.
+/// Builds and encodes an event.
 pub(crate) fn encode(data: &str) -> Bytes {
     Event::new(data).encode()
 }
 
-/// The least that any encoder must do.
+/// The minimum that any encoder must do.
 pub(crate) fn copy(data: &str) -> Bytes {
     Bytes::copy_from_slice(data.as_bytes())
 }

@@ -2,6 +2,9 @@
 //!
 //! Pure: no lock, no clock; `now` is in the step.
 
+mod ids;
+mod line;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,17 +12,13 @@ use std::time::SystemTime;
 use super::bounds::{Bounds, Overflow};
 use super::item::Item;
 use super::push_error::PushError;
-use super::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
-use super::wait_queue::{List, Ticket, WaitQueue};
-use crate::message::id::{Epoch, Id, Read};
-use crate::message::{LastEventId, Message, Receipt};
+use super::step::MAX_PER_HOLD;
+use super::wait_queue::WaitQueue;
+use crate::message::id::{Epoch, Id};
+use crate::message::{Message, Receipt};
 use crate::ordered::{Key, Ordered};
 use crate::queue::lease::Client;
 use crate::time::Deadline;
-
-/// The highest number that a returned message may have: numbers continue after it, and must not run
-/// out.
-const MAX_RETURNED: u64 = 1 << 48;
 
 /// The messages of a queue.
 pub(super) struct Backlog {
@@ -105,58 +104,10 @@ impl Backlog {
         }
     }
 
-    /// The number and id of a message, or why it is refused.
-    pub(super) fn number(
-        &self,
-        push: &Push,
-        needs_unique_ids: bool,
-    ) -> Result<Numbered, fn(Message) -> PushError> {
-        let next = self.last_number.saturating_add(1);
-        let Some(own) = &push.own_id else {
-            return Ok(Numbered {
-                number: next,
-                id: self.epoch.id(next),
-                needs_id: push.message.event().has_data,
-                own_id: None,
-            });
-        };
-        if own.len() > LastEventId::MAX_LEN {
-            return Err(PushError::IdTooLong);
-        }
-        if own.is_empty() && needs_unique_ids {
-            return Err(PushError::EmptyId);
-        }
-        let is_returned = push.message.is_returned();
-        let (number, own_id) = match self.epoch.read(own) {
-            Read::Numbered(number) if is_returned && number <= MAX_RETURNED => {
-                // It keeps its number if that was not assigned yet; numbers continue after it.
-                let goes_by_number = number >= next;
-                let own_id = (!goes_by_number).then(|| Arc::clone(own));
-                (number.max(next), own_id)
-            }
-            Read::Delayed(_) if is_returned => (next, Some(Arc::clone(own))),
-            Read::Numbered(_) | Read::Delayed(_) => return Err(PushError::ReservedId),
-            Read::Foreign | Read::Other => (next, Some(Arc::clone(own))),
-        };
-        Ok(Numbered {
-            number,
-            id: Id::own(Arc::clone(own)),
-            needs_id: false,
-            own_id,
-        })
-    }
-
     /// Whether a message with this cost could never be held.
     #[inline]
     pub(super) fn is_too_large(&self, cost: usize) -> bool {
         cost > self.bounds.bytes || self.bounds.messages == 0
-    }
-
-    /// Whether a producer may push now, or must wait until others have.
-    #[inline]
-    pub(super) fn is_next(&self, ticket: Option<Ticket>) -> bool {
-        let is_first = ticket.is_some_and(|ticket| self.producers.is_first(ticket));
-        is_first || !self.producers.has_waiting()
     }
 
     #[inline]
@@ -244,10 +195,6 @@ impl Backlog {
     #[inline]
     pub(super) fn held(&self) -> usize {
         self.held
-    }
-
-    pub(super) fn last_number(&self) -> u64 {
-        self.last_number
     }
 
     /// The message that leaves first.
@@ -410,83 +357,6 @@ impl Backlog {
         }
         if let Some(own_id) = &item.own_id {
             self.own_ids.remove(&(Arc::clone(own_id), key.seq));
-        }
-    }
-
-    /// The number of the newest message with this id of its own: waiting, in flight or dead.
-    pub(super) fn newest_with_own(&self, id: &str) -> Option<u64> {
-        if self.own_ids.is_empty() {
-            return None;
-        }
-        let id: Arc<str> = Arc::from(id);
-        let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
-        let (_, newest) = self.own_ids.range(of_this_id).next_back()?;
-        Some(*newest)
-    }
-
-    /// The number of the waiting message that this queue assigned this id to.
-    pub(super) fn issued(&self, id: &str) -> Option<u64> {
-        let number = self.epoch.seq(id)?;
-        self.get(number)?.own_id.is_none().then_some(number)
-    }
-
-    /// The number in an id of this queue's form; its message may have another id.
-    pub(super) fn number_in(&self, id: &str) -> Option<u64> {
-        let number = self.epoch.seq(id);
-        number.filter(|number| *number <= self.last_number)
-    }
-
-    /// Joins the line for capacity, or keeps its position in it. Returns when the next message
-    /// expires, which may free capacity.
-    pub(super) fn wait_for_capacity(
-        &mut self,
-        ticket: &mut Option<Ticket>,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Deadline, NeedsClone> {
-        let ticket = *ticket.get_or_insert_with(|| self.producers.insert());
-        let displaced = self.producers.wait(ticket, List::Waiting, 0, caller)?;
-        step.effects.drop_waker(displaced);
-        self.producers_armed = self.next_expiry();
-        Ok(self.producers_armed)
-    }
-
-    pub(super) fn leave_line(&mut self, ticket: Ticket, step: &mut Step) {
-        self.is_freed |= self.producers.is_first(ticket);
-        step.effects.drop_waker(self.producers.remove(ticket));
-    }
-
-    #[inline]
-    pub(super) fn has_waiting_producers(&self) -> bool {
-        self.producers.has_waiting()
-    }
-
-    /// Begins to announce the end to all producers.
-    pub(super) fn begin_announcing(&mut self) {
-        self.producers.begin_announcing();
-    }
-
-    /// Announces the end to some more producers.
-    pub(super) fn announce(&mut self, step: &mut Step) {
-        self.producers.announce(step.effects.wakes_left(), |waker| {
-            step.effects.wake(Some(waker));
-        });
-    }
-
-    /// If there may be capacity, wakes the first in line to push; if a message expires earlier than
-    /// it is armed for, wakes it to arm for that. It stays in line until it has pushed, so that no
-    /// producer overtakes it.
-    #[inline]
-    pub(super) fn settle(&mut self, step: &mut Step) {
-        let is_freed = core::mem::take(&mut self.is_freed);
-        if !self.producers.has_waiting() {
-            return;
-        }
-        let next = self.next_expiry();
-        let is_early = next < self.producers_armed;
-        if is_early || (is_freed && self.may_have_capacity(1)) {
-            self.producers_armed = next.min(self.producers_armed);
-            step.effects.wake(self.producers.wake_first());
         }
     }
 }

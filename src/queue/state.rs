@@ -1,11 +1,10 @@
 //! The state behind a queue's lock: the steps that concern several of its parts.
 
 mod confirm;
+mod end;
 mod poll;
 mod push;
 
-use core::task::Waker;
-use core::time::Duration;
 use std::time::SystemTime;
 
 use super::ack_history::End;
@@ -16,12 +15,14 @@ use super::delivery::{AllLent, Delivery};
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
-use super::step::{Caller, MAX_PER_TURN, NeedsClone, Step};
+use super::step::{MAX_PER_TURN, Step};
 use super::wait_queue::Ticket;
 use crate::message::id::Epoch;
 use crate::time::Deadline;
 use crate::watchers::Watchers;
+use end::Phase;
 
+pub(super) use end::Driven;
 pub(super) use poll::{Burst, Readiness, Taken};
 
 /// The state behind a queue's lock.
@@ -54,13 +55,6 @@ pub(super) struct State {
     moved: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Open,
-    Closing,
-    Over,
-}
-
 /// More messages than this are a crowd.
 const CROWD: usize = 1024;
 
@@ -71,14 +65,6 @@ pub(super) enum Turn {
     OfFew,
     /// So many are held that the memory which they leave behind in the allocator matters.
     OfCrowd,
-}
-
-/// What a driver must do next.
-pub(super) enum Driven {
-    /// Poll again when it is woken, or after that time.
-    Wait(Option<Duration>),
-    /// The queue is closed, and nothing is left to do.
-    Done,
 }
 
 impl State {
@@ -223,24 +209,6 @@ impl State {
         self.stats.expired = self.stats.expired.saturating_add(messages);
     }
 
-    pub(super) fn close(&mut self, now: SystemTime) {
-        self.closed.get_or_insert(now);
-    }
-
-    pub(super) fn abort(&mut self) {
-        self.is_aborted = true;
-    }
-
-    #[inline]
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.is_some()
-    }
-
-    /// The last handle is gone: nothing can be pushed any more.
-    pub(super) fn drop_handles(&mut self) {
-        self.has_handles = false;
-    }
-
     pub(super) fn stats(&self, now: SystemTime) -> QueueStats {
         let head = self.backlog.head().and_then(|(key, ..)| key.due.time());
         let delivery = self.delivery.as_ref();
@@ -255,102 +223,6 @@ impl State {
         }
     }
 
-    /// When a driver must poll again.
-    pub(super) fn drive(
-        &mut self,
-        ticket: &mut Option<Ticket>,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Driven, NeedsClone> {
-        if self.is_done(step.now) {
-            return Ok(Driven::Done);
-        }
-        let next = self.next_deadline(step.now);
-        let next = self.consumers.drive(ticket, next, caller, step)?;
-        Ok(Driven::Wait(next.after(step.now)))
-    }
-
-    /// Waits until closing has begun; returns whether it has.
-    pub(super) fn poll_closed(
-        &mut self,
-        watcher: &mut Option<u64>,
-        waker: Waker,
-        step: &mut Step,
-    ) -> bool {
-        if self.is_closing() {
-            step.effects.drop_waker(Some(waker));
-            return true;
-        }
-        let displaced = self.closed_watchers.wait(watcher, waker);
-        step.effects.drop_waker(displaced);
-        false
-    }
-
-    pub(super) fn leave_closed(&mut self, watcher: u64, step: &mut Step) {
-        let waker = self.closed_watchers.remove(watcher);
-        step.effects.drop_waker(waker);
-    }
-
-    /// Waits for the end, and drives the queue meanwhile.
-    pub(super) fn poll_ended(
-        &mut self,
-        ticket: &mut Option<Ticket>,
-        watcher: &mut Option<u64>,
-        waker: &mut Option<Waker>,
-        caller: &mut Caller<'_>,
-        step: &mut Step,
-    ) -> Result<Driven, NeedsClone> {
-        if self.is_ended() {
-            step.effects.drop_waker(waker.take());
-            return Ok(Driven::Done);
-        }
-        let after = match self.drive(ticket, caller, step)? {
-            Driven::Wait(after) => after,
-            // Time does nothing more; the streams still have to leave.
-            Driven::Done => None,
-        };
-        if let Some(waker) = waker.take() {
-            let displaced = self.ended_watchers.wait(watcher, waker);
-            step.effects.drop_waker(displaced);
-        }
-        Ok(Driven::Wait(after))
-    }
-
-    pub(super) fn leave_driver(
-        &mut self,
-        ticket: Option<Ticket>,
-        watcher: Option<u64>,
-        step: &mut Step,
-    ) {
-        if let Some(ticket) = ticket {
-            self.consumers.remove_driver(ticket, step);
-        }
-        if let Some(watcher) = watcher {
-            let waker = self.ended_watchers.remove(watcher);
-            step.effects.drop_waker(waker);
-        }
-    }
-
-    /// Whether nothing can be pushed any more.
-    #[inline]
-    fn is_closing(&self) -> bool {
-        self.is_closed() || !self.has_handles
-    }
-
-    /// Whether nothing can be pushed, all streams have ended and nothing is in flight.
-    fn is_ended(&self) -> bool {
-        self.is_closing() && self.consumers.len() == 0 && !self.is_any_in_flight()
-    }
-
-    /// Wakes tasks that wait for the beginning of the end, or for the end, within the bounds of a
-    /// step.
-    fn wake_watchers(&mut self, step: &mut Step) {
-        wake_some(&mut self.closed_watchers, step);
-        if self.is_ended() {
-            wake_some(&mut self.ended_watchers, step);
-        }
-    }
-
     /// Counts messages that were moved. Returns the kind of turn that has ended, if waiting threads
     /// must be let in.
     #[inline]
@@ -362,11 +234,6 @@ impl State {
         self.moved = 0;
         let is_crowd = self.backlog.held() > CROWD;
         Some(if is_crowd { Turn::OfCrowd } else { Turn::OfFew })
-    }
-
-    /// Whether nothing is left that a driver would do.
-    fn is_done(&self, now: SystemTime) -> bool {
-        self.is_finished(now) && !self.is_any_in_flight()
     }
 
     fn is_any_in_flight(&self) -> bool {
@@ -415,55 +282,6 @@ impl State {
         head.is_some_and(|(key, _, item)| !item.has_id && key.due.has_come(horizon))
     }
 
-    /// Wakes all tasks once when closing begins, so that pacing ends, and once when everything is
-    /// over: some of them in each step.
-    #[inline]
-    fn announce_end(&mut self, step: &mut Step) {
-        let phase = if self.is_aborted || self.is_exhausted() {
-            Phase::Over
-        } else if self.is_closed() {
-            Phase::Closing
-        } else {
-            return;
-        };
-        if self.announced < phase {
-            self.announced = phase;
-            self.consumers.begin_announcing();
-            self.backlog.begin_announcing();
-        }
-        self.consumers.announce(step);
-        self.backlog.announce(step);
-        if self.consumers.is_driven() && self.is_done(step.now) {
-            if !self.is_announced_to_drivers {
-                self.is_announced_to_drivers = true;
-                self.consumers.begin_announcing_to_drivers();
-            }
-            self.consumers.announce_to_drivers(step);
-        }
-    }
-
-    /// Whether all handles are gone and no message will ever become due.
-    #[inline]
-    fn is_exhausted(&self) -> bool {
-        if self.has_handles {
-            return false;
-        }
-        let next = self.backlog.head().and_then(|(key, ..)| key.due.time());
-        let delivery = self.delivery.as_ref();
-        next.is_none() && delivery.is_none_or(|delivery| delivery.leases.len() == 0)
-    }
-
-    #[inline]
-    fn is_finished(&self, now: SystemTime) -> bool {
-        if self.has_handles && !self.is_closed() {
-            return false;
-        }
-        let next = self.backlog.head();
-        let is_due = next.is_some_and(|(key, ..)| key.due.has_come(self.horizon(now)));
-        let closed = self.is_closed() && !is_due;
-        self.is_aborted || closed || self.is_exhausted()
-    }
-
     #[inline]
     fn horizon(&self, now: SystemTime) -> SystemTime {
         self.closed.unwrap_or(now)
@@ -490,17 +308,6 @@ impl State {
             next = next.min(self.backlog.next_expiry());
         }
         next
-    }
-}
-
-/// Wakes tasks in the order in which they began to wait, within the bounds of a step; the steps of
-/// those tasks wake the rest.
-fn wake_some(watchers: &mut Watchers, step: &mut Step) {
-    while step.effects.wakes_left() > 0 {
-        match watchers.pop() {
-            None => return,
-            waker => step.effects.wake(waker),
-        }
     }
 }
 

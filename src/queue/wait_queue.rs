@@ -14,6 +14,9 @@
 //! `remove` works in every state. Credit or a reservation that is not used in time lapses: its
 //! messages are then for others.
 
+mod credit;
+mod lists;
+
 use core::task::Waker;
 use std::collections::BTreeSet;
 
@@ -183,60 +186,6 @@ impl WaitQueue {
         Ok(displaced)
     }
 
-    /// Moves a task to the end of a list, unless it is in that list.
-    pub(super) fn move_to(&mut self, ticket: Ticket, list: List) {
-        if let Some(slot) = self.slot(ticket)
-            && slot.state != State::In(list)
-        {
-            self.leave(ticket);
-            self.link(ticket.slot, list);
-        }
-    }
-
-    /// Moves a waiting task to the end of its list.
-    pub(super) fn move_to_end(&mut self, ticket: Ticket) {
-        if let Some(slot) = self.slot(ticket)
-            && let State::In(list) = slot.state
-            && list != List::Notified
-        {
-            self.leave(ticket);
-            self.link(ticket.slot, list);
-        }
-    }
-
-    /// Reserves `credit` messages for its next tick. If it has not taken them by `until`, the
-    /// reservation lapses. Returns the waker that was replaced.
-    pub(super) fn reserve(
-        &mut self,
-        ticket: Ticket,
-        credit: usize,
-        until: Deadline,
-        caller: &mut Caller<'_>,
-    ) -> Result<Option<Waker>, NeedsClone> {
-        let displaced = self.set_waker(ticket, caller)?;
-        self.leave(ticket);
-        let round = self.round;
-        if let Some(slot) = self.slot(ticket) {
-            slot.state = State::Reserved;
-            slot.credit = credit;
-            slot.until = until;
-            slot.round = round;
-            self.reserved.insert((until, ticket.slot));
-            self.credit = self.credit.saturating_add(credit);
-        }
-        Ok(displaced)
-    }
-
-    /// Voids all reservations, because the messages are gone. The streams still return at their
-    /// ticks.
-    #[inline]
-    pub(super) fn void_reservations(&mut self) {
-        if self.credit > self.notified {
-            self.credit = self.notified;
-            self.round = self.round.wrapping_add(1);
-        }
-    }
-
     /// Registers the caller's waker, for the end. Returns the one that was replaced.
     #[inline]
     pub(super) fn set_waker(
@@ -313,25 +262,6 @@ impl WaitQueue {
         waker
     }
 
-    /// The first task of a list that is not spared.
-    fn first_but(&self, list: List, spared: [Option<Ticket>; 2]) -> Option<Ticket> {
-        let mut next = self.first(list);
-        while let Some(slot) = next
-            && let Some(ticket) = self.ticket(slot)
-        {
-            if !spared.contains(&Some(ticket)) {
-                return Some(ticket);
-            }
-            next = self.slots.get(slot as usize)?.next;
-        }
-        None
-    }
-
-    /// The first task of a list.
-    pub(super) fn first_in(&self, list: List) -> Option<Ticket> {
-        self.ticket(self.first(list)?)
-    }
-
     /// Takes the waker of the task that has waited longest, without changing its state.
     pub(super) fn wake_first(&mut self) -> Option<Waker> {
         let first = self.first(List::Waiting)?;
@@ -361,77 +291,6 @@ impl WaitQueue {
         }
     }
 
-    /// Takes back the credit or reservation of one task that has lapsed at `now`; returns whether
-    /// there was one.
-    #[inline]
-    pub(super) fn lapse(&mut self, now: Deadline) -> bool {
-        if let Some((until, slot)) = self.reserved.first().copied()
-            && until <= now
-        {
-            self.unreserve(slot);
-            return true;
-        }
-        let Some(slot) = self.first(List::Notified) else {
-            return false;
-        };
-        let until = self.slots.get(slot as usize).map(|slot| slot.until);
-        let has_lapsed = until.is_some_and(|until| until <= now);
-        if has_lapsed {
-            self.unlink(slot, List::Notified);
-        }
-        has_lapsed
-    }
-
-    /// Whether any credit or reservation can lapse.
-    #[inline]
-    pub(super) fn may_lapse(&self) -> bool {
-        self.has_any(List::Notified) || !self.reserved.is_empty()
-    }
-
-    /// When the first credit or reservation lapses.
-    #[inline]
-    pub(super) fn next_lapse(&self) -> Deadline {
-        let notified = self.first(List::Notified);
-        let notified = notified.and_then(|slot| self.slots.get(slot as usize));
-        let notified = notified.map_or(Deadline::Never, |slot| slot.until);
-        let reserved = self.reserved.first();
-        let reserved = reserved.map_or(Deadline::Never, |(until, _)| *until);
-        notified.min(reserved)
-    }
-
-    /// Whether any task is in the list.
-    #[inline]
-    pub(super) fn has_any(&self, list: List) -> bool {
-        self.first(list).is_some()
-    }
-
-    /// Whether any task waits to be notified.
-    #[inline]
-    pub(super) fn has_waiting(&self) -> bool {
-        self.has_any(List::Waiting) || self.has_any(List::Yielding)
-    }
-
-    /// Whether this task is the one that has waited longest.
-    pub(super) fn is_first(&self, ticket: Ticket) -> bool {
-        self.first(List::Waiting) == Some(ticket.slot)
-    }
-
-    /// The last task of those that wait and are not in `except`; a full one if there is no other.
-    pub(super) fn last_but(&self, except: [Option<Ticket>; 2]) -> Option<Ticket> {
-        for list in [List::Waiting, List::Yielding, List::Full] {
-            let mut slot = self.lists.get(list as usize)?.last;
-            while let Some(at) = slot
-                && let Some(ticket) = self.ticket(at)
-            {
-                if !except.contains(&Some(ticket)) {
-                    return Some(ticket);
-                }
-                slot = self.slots.get(at as usize)?.previous;
-            }
-        }
-        None
-    }
-
     /// Whether no task goes before this one: it has credit, has waited longest, or none waits.
     #[inline]
     pub(super) fn is_its_turn(&self, ticket: Ticket) -> bool {
@@ -442,47 +301,10 @@ impl WaitQueue {
         }
     }
 
-    /// How many messages notified tasks take, without reservations.
-    #[inline]
-    pub(super) fn credit_notified(&self) -> usize {
-        self.notified
-    }
-
-    /// How many messages notified and reserved tasks take, without this one.
-    pub(super) fn credit_but(&self, ticket: Ticket) -> usize {
-        let own = self.peek(ticket).filter(|slot| self.counts(slot));
-        self.credit
-            .saturating_sub(own.map_or(0, |slot| slot.credit))
-    }
-
-    /// How many messages notified and reserved tasks take.
-    #[inline]
-    pub(super) fn credit(&self) -> usize {
-        self.credit
-    }
-
-    pub(super) fn has_credit(&self, ticket: Ticket) -> bool {
-        self.peek(ticket).is_some_and(|slot| self.counts(slot))
-    }
-
-    fn counts(&self, slot: &Slot) -> bool {
-        match slot.state {
-            State::In(list) => list == List::Notified,
-            State::Reserved => slot.round == self.round,
-            State::Free | State::Idle => false,
-        }
-    }
-
     /// Whether this task waits, in whatever list.
     pub(super) fn waits(&self, ticket: Ticket) -> bool {
         let slot = self.peek(ticket);
         slot.is_some_and(|slot| matches!(slot.state, State::In(list) if list != List::Notified))
-    }
-
-    #[inline]
-    pub(super) fn is_in(&self, ticket: Ticket, list: List) -> bool {
-        self.peek(ticket)
-            .is_some_and(|slot| slot.state == State::In(list))
     }
 
     pub(super) fn holder(&self, ticket: Ticket) -> Option<HolderId> {
@@ -493,22 +315,6 @@ impl WaitQueue {
         if let Some(slot) = self.slot(ticket) {
             slot.holder = holder;
         }
-    }
-
-    fn unreserve(&mut self, index: u32) {
-        let Some(slot) = self.slots.get_mut(index as usize) else {
-            return;
-        };
-        slot.state = State::Idle;
-        self.reserved.remove(&(slot.until, index));
-        if slot.round == self.round {
-            self.credit = self.credit.saturating_sub(slot.credit);
-        }
-    }
-
-    #[inline]
-    fn first(&self, list: List) -> Option<u32> {
-        self.lists.get(list as usize)?.first
     }
 
     #[inline]
@@ -527,52 +333,6 @@ impl WaitQueue {
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(ticket.slot as usize)?;
         (slot.generation == ticket.generation && slot.state != State::Free).then_some(slot)
-    }
-
-    #[inline]
-    fn link(&mut self, index: u32, list: List) {
-        let Some(ends) = self.lists.get_mut(list as usize) else {
-            return;
-        };
-        let previous = ends.last.replace(index);
-        if previous.is_none() {
-            ends.first = Some(index);
-        }
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            slot.state = State::In(list);
-            slot.previous = previous;
-            slot.next = None;
-        }
-        if let Some(slot) = previous.and_then(|previous| self.slots.get_mut(previous as usize)) {
-            slot.next = Some(index);
-        }
-    }
-
-    #[inline]
-    fn unlink(&mut self, index: u32, list: List) {
-        let Some(slot) = self.slots.get_mut(index as usize) else {
-            return;
-        };
-        slot.state = State::Idle;
-        let (previous, next) = (slot.previous.take(), slot.next.take());
-        if list == List::Notified {
-            self.credit = self.credit.saturating_sub(slot.credit);
-            self.notified = self.notified.saturating_sub(slot.credit);
-        }
-        if let Some(ends) = self.lists.get_mut(list as usize) {
-            if previous.is_none() {
-                ends.first = next;
-            }
-            if next.is_none() {
-                ends.last = previous;
-            }
-        }
-        if let Some(slot) = previous.and_then(|previous| self.slots.get_mut(previous as usize)) {
-            slot.next = next;
-        }
-        if let Some(slot) = next.and_then(|next| self.slots.get_mut(next as usize)) {
-            slot.previous = previous;
-        }
     }
 }
 

@@ -164,7 +164,7 @@ fn faults(files: &Files) -> Vec<String> {
             .filter(|word| is_pure(file) && IMPURE.contains(word));
         faults.extend(named.map(|word| format!("{file} names {word}")));
         let is_http = |pair: &[&str]| pair == ["http", "::"] || pair == ["http", "as"];
-        if file != "header" && words.windows(2).any(is_http) {
+        if wing(file) != "header" && words.windows(2).any(is_http) {
             faults.push(format!("{file} names http"));
         }
     }

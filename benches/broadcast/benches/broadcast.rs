@@ -1,7 +1,7 @@
 //! One message, or a burst, to many streams: by a topic and by its peers, in one run.
 //!
-//! Each figure is a burst published, the streams woken, and all polled until they wait again.
-//! `cargo bench -p broadcast --bench broadcast`; the bars: `--bench ratios`.
+//! Each figure is the time to publish a burst, wake the streams, and poll all of them until they
+//! wait again. `cargo bench -p broadcast --bench broadcast`; the bars: `--bench ratios`.
 
 #![allow(missing_docs, reason = "a benchmark documents no items")]
 
@@ -9,7 +9,7 @@ use broadcast::{AsyncBroadcast, Hub, Ours, Reading, Tasks, TokioBytes, TokioEnco
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
-/// Streams, and messages at a time.
+/// The number of streams, and of messages at a time.
 const SHAPES: [(usize, usize); 4] = [(100, 1), (100, 64), (10_000, 1), (10_000, 64)];
 
 fn main() {
@@ -46,7 +46,7 @@ fn async_broadcast(bencher: Bencher<'_, '_>, shape: (usize, usize)) {
     run(bencher, &AsyncBroadcast::new(shape.1), shape);
 }
 
-/// Publishing where nobody listens.
+/// Publishing without streams.
 #[divan::bench(args = [1, 65_536], sample_count = 1_000, sample_size = 100)]
 fn unheard(bencher: Bencher<'_, '_>, history: usize) {
     let hub = Ours::new(history, Reading::new);

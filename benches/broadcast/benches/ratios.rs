@@ -1,7 +1,8 @@
-//! What the topic promises beside its peers, one table: `cargo bench -p broadcast --bench ratios`.
+//! The topic beside its peers, one table: `cargo bench -p broadcast --bench ratios`.
 //!
-//! Each ratio is the median of rounds in which all run in turn, of processor time, so that what runs
-//! beside on the machine is little of it. Our streams have their keep-alive on; the peers have none. Fails when a bar is missed.
+//! Each ratio is the median of rounds in which all run in turn. It compares processor time, so
+//! other programs on the machine disturb it little. Our streams have their keep-alive on; the peers
+//! have none. Fails if a bar is missed.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -19,9 +20,9 @@ use broadcast::{
 const ROUNDS: usize = 15;
 const BURST: usize = 64;
 const BEHIND: usize = 1_000;
-/// So many streams are behind.
+/// The number of streams that are behind.
 const LATE: usize = 100;
-/// The most chunks for each event, where a stream is behind.
+/// The maximum number of chunks for each event if a stream is behind.
 const CHUNKS: f64 = 0.02;
 const HISTORY: usize = 65_536;
 const UNHEARD: u32 = 20_000;
@@ -46,13 +47,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A hub and its streams, which do the same again and again.
+/// A hub and its streams, which do the same in each round.
 trait Round {
     /// The time of each delivered event, in nanoseconds, and the chunks of each.
     fn go(&mut self) -> (f64, f64);
 }
 
-/// Publishes a burst, wakes, polls all.
+/// Publishes a burst, wakes the streams and polls all of them.
 struct Together<H: Hub> {
     hub: H,
     tasks: Tasks<H::Stream>,
@@ -78,7 +79,7 @@ impl<H: Hub> Together<H> {
 impl<H: Hub> Round for Together<H> {
     fn go(&mut self) -> (f64, f64) {
         let events = self.streams * self.burst;
-        // So often that it matters little what the others left in the caches.
+        // Often enough that what the others left in the caches matters little.
         let times = (200_000 / events).max(1);
         let mut given = Given::default();
         let start = CpuTime::of_thread();
@@ -94,7 +95,7 @@ impl<H: Hub> Round for Together<H> {
     }
 }
 
-/// One stream keeps up; the others come after. Only what they do is timed.
+/// One stream keeps up; the others come later. Only what those do is timed.
 struct Behind<H: Hub> {
     hub: H,
     live: Tasks<H::Stream>,
@@ -152,7 +153,7 @@ fn behind() -> bool {
     passed && few
 }
 
-/// Publishing where nobody listens: the length of the history is to be no matter.
+/// Publishing without streams: the length of the history must not matter.
 fn unheard() -> bool {
     let hubs = [1, 1_000_000].map(|history| Ours::new(history, Reading::new));
     for _ in 0..1_000_000 {
@@ -175,8 +176,8 @@ fn unheard() -> bool {
     bar.holds(&million, &one)
 }
 
-/// Runs all in turn: ours, ours with tokio's timer, then the peers, the first two with bars.
-/// Returns whether all bars hold, and the chunks of each event of ours.
+/// Runs all in turn: ours, ours with tokio's timer, then the peers; the first two have bars.
+/// Returns whether all bars hold, and our chunks for each event.
 fn compare(what: &str, mut rounds: [Box<dyn Round>; 5], bars: [Option<f64>; 2]) -> (bool, f64) {
     let mut times = [const { Vec::new() }; 5];
     let mut chunks = 0.0;

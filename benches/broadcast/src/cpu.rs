@@ -2,7 +2,7 @@ use core::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Processor time: what runs beside on the machine is not in it.
+/// Processor time, without that of other programs.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuTime {
     clock: ClockId,
@@ -10,13 +10,13 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// Starts to count that of the calling thread.
+    /// Starts to count the calling thread's.
     #[must_use]
     pub fn of_thread() -> Self {
         Self::of(ClockId::ThreadCPUTime)
     }
 
-    /// Starts to count that of the whole process, what the kernel does for it included.
+    /// Starts to count the whole process's, including what the kernel does for it.
     #[must_use]
     pub fn of_process() -> Self {
         Self::of(ClockId::ProcessCPUTime)
@@ -27,7 +27,7 @@ impl CpuTime {
         Self { clock, start }
     }
 
-    /// What was used since the start.
+    /// The time used since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         duration(clock_gettime(self.clock)).saturating_sub(self.start)

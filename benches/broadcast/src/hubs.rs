@@ -13,9 +13,9 @@ use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-/// A frame of 150 bytes has so much data where it has no id.
+/// The length of data in a frame of 150 bytes without an id.
 const DATA: usize = 142;
-/// And so much with a short one.
+/// The same with a short id.
 const DATA_WITH_ID: usize = 132;
 
 /// Something that gives each message to all of its streams.
@@ -39,7 +39,7 @@ pub struct Ours<F> {
 }
 
 impl<F> Ours<F> {
-    /// A topic with a history of so many messages, whose streams run on these tickers.
+    /// A topic with a history of that many messages, whose streams run on these tickers.
     ///
     /// # Panics
     ///
@@ -76,7 +76,7 @@ pub struct TokioBytes {
 }
 
 impl TokioBytes {
-    /// A channel with so many slots.
+    /// A channel with that many slots.
     #[must_use]
     pub fn new(slots: usize) -> Self {
         let frame = format!("data: {}\n\n", "x".repeat(DATA)).into_bytes();
@@ -89,7 +89,7 @@ impl Hub for TokioBytes {
     type Stream = Map<BroadcastStream<Bytes>, fn(Result<Bytes, BroadcastStreamRecvError>) -> Bytes>;
 
     fn publish(&self) {
-        // Without streams it is refused.
+        // Without streams the channel refuses it.
         let _ = self.sender.send(Bytes::copy_from_slice(&self.frame));
     }
 
@@ -99,8 +99,8 @@ impl Hub for TokioBytes {
     }
 }
 
-/// tokio's `broadcast` of texts, each encoded for each stream by axum's `Sse`, with an id as a
-/// topic gives it. No keep-alive.
+/// tokio's `broadcast` of texts, each encoded for each stream by axum's `Sse`, with an id like a
+/// topic's. No keep-alive.
 #[derive(Debug)]
 pub struct TokioEncoded {
     sender: broadcast::Sender<(u64, Arc<str>)>,
@@ -109,7 +109,7 @@ pub struct TokioEncoded {
 }
 
 impl TokioEncoded {
-    /// A channel with so many slots.
+    /// A channel with that many slots.
     #[must_use]
     pub fn new(slots: usize) -> Self {
         let (sender, _) = broadcast::channel(slots);
@@ -152,7 +152,7 @@ pub struct AsyncBroadcast {
 }
 
 impl AsyncBroadcast {
-    /// A channel with so many slots.
+    /// A channel with that many slots.
     #[must_use]
     pub fn new(slots: usize) -> Self {
         let frame = format!("data: {}\n\n", "x".repeat(DATA)).into_bytes();

@@ -1,23 +1,23 @@
-/// What two times are to each other.
+/// The ratio of two times.
 #[derive(Clone, Copy, Debug)]
 pub struct Bar<'a> {
     /// What is measured.
     pub what: &'a str,
-    /// Whose first time it is, and whose second.
+    /// The names of the first and the second time.
     pub of: [&'a str; 2],
-    /// The most that the first may be of the second; none where it is for information.
+    /// The maximum ratio; `None` if the row is for information.
     pub at_most: Option<f64>,
 }
 
 impl Bar<'_> {
-    /// What stands above the rows.
+    /// The head of the table.
     pub fn head() {
         println!("| | time | of the other | ratio | at most | |");
         println!("|---|---|---|---|---|---|");
     }
 
-    /// Prints a row of times in nanoseconds, one of each side for each round; returns whether the
-    /// bar holds.
+    /// Prints a row of times in nanoseconds, one pair for each round; returns whether the bar
+    /// holds.
     #[must_use]
     pub fn holds(&self, ones: &[f64], others: &[f64]) -> bool {
         let ratio = median_ratio(ones, others);
@@ -34,23 +34,22 @@ impl Bar<'_> {
     }
 }
 
-/// The middle one of what each round's first is of its second: a machine that slows down slows
-/// both sides of a round.
+/// The median of the rounds' ratios: a machine that slows down slows both sides of a round.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If there are none.
 #[must_use]
 pub fn median_ratio(ones: &[f64], others: &[f64]) -> f64 {
     let ratios = ones.iter().zip(others).map(|(one, other)| one / other);
     median(ratios.collect())
 }
 
-/// The middle one.
+/// The median.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If there are none.
 #[must_use]
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -8,12 +8,12 @@ use std::task::Wake;
 use bytes::Bytes;
 use futures_util::Stream;
 
-/// What streams gave.
+/// What the streams yielded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Given {
-    /// In so many chunks.
+    /// The number of chunks.
     pub chunks: usize,
-    /// So many bytes.
+    /// The number of bytes.
     pub bytes: usize,
 }
 
@@ -70,7 +70,7 @@ impl<S: Stream<Item = Bytes>> Tasks<S> {
         tasks
     }
 
-    /// Polls all that are ready, each until it waits, and those that they wake.
+    /// Polls all that are ready until they wait, and those that they wake.
     pub fn run(&mut self) -> Given {
         let mut given = Given::default();
         loop {

@@ -8,8 +8,8 @@ use pin_project_lite::pin_project;
 use sse_queue::Ticker;
 use tokio::time::{self, Sleep};
 
-/// A ticker that reads the real time but never ticks: the least that time can cost. A runtime's
-/// ticks because its timer says so, not because a poll has read the time.
+/// A ticker that reads the real time but never ticks: the minimum that time costs. The ticker of a
+/// runtime ticks because its timer says so, not because a poll has read the time.
 #[derive(Debug)]
 pub struct Reading {
     origin: Instant,

@@ -1,15 +1,16 @@
-//! Counted instructions of what a message costs: `cargo bench -p costs --bench instructions`.
+//! Counted instructions for a message: `cargo bench -p costs --bench instructions`.
 //!
-//! Needs valgrind. Counts hardly vary from run to run, so they compare two checkouts:
+//! Needs valgrind. Counts hardly vary between runs, so they can compare two checkouts:
 //!
 //! ```sh
 //! cargo bench -p costs --bench instructions > before.txt     # in the one
 //! cargo bench -p costs --bench instructions -- --against before.txt     # in the other
 //! ```
 //!
-//! The second run prints ratios, and fails where a count has grown by more than a twentieth. The program
-//! runs itself under callgrind, once with few repetitions and once with many, so that the difference
-//! holds only these. A name selects, `--smoke` counts fewer repetitions.
+//! The second run prints ratios, and fails if a count has grown by more than a twentieth. The
+//! program runs itself under callgrind, once with few repetitions and once with many, so that the
+//! difference is the cost of the repetitions alone. A name selects cases, and `--smoke` counts
+//! fewer repetitions.
 
 use core::cell::Cell;
 use core::hint::black_box;
@@ -32,10 +33,10 @@ type Live = EventStream<TopicSubscription, Reading>;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Prepares, then does the work so often.
+/// Prepares, then repeats the work that many times.
 type Work = fn(repetitions: u32);
 
-/// A name, without blanks, and what is counted.
+/// A name without blanks, and what is counted.
 const WORKS: &[(&str, Work)] = &[
     ("event-new-encode", encode),
     ("queue-push-poll", push_poll),
@@ -71,7 +72,7 @@ const WORKS: &[(&str, Work)] = &[
     ("topic-clone-drop", clone_topic),
 ];
 
-/// What the first may be of the second, within one run.
+/// The maximum ratio of the first to the second, within one run.
 const BARS: &[(&str, &str, f64)] = &[
     ("queue-push-1000-promises", "queue-push-no-promises", 2.0),
     (
@@ -92,7 +93,7 @@ const BARS: &[(&str, &str, f64)] = &[
     ),
 ];
 
-/// Without the reading of a clock, a nanosecond later each time.
+/// A clock that costs nothing to read, a nanosecond later each time.
 struct Still(Cell<u32>);
 
 impl Ticker for Still {
@@ -111,9 +112,9 @@ impl Ticker for Still {
 const DAY: Duration = Duration::from_secs(86_400);
 /// An event of about 150 bytes.
 const DATA: usize = 132;
-/// How the program asks itself to do a work.
+/// The argument with which the program runs itself.
 const CHILD: &str = "--work";
-/// What a count may grow by, to the other checkout's.
+/// The maximum ratio to the other checkout's count.
 const GROWTH: f64 = 1.05;
 
 fn main() -> ExitCode {
@@ -254,12 +255,12 @@ fn push_no_promises(times: u32) {
     push_beside(times, 0);
 }
 
-/// A thousand streams are enough to count a walk over them, and few enough to prepare.
+/// A thousand streams are enough to show a traversal in the count, and quick to prepare.
 fn push_promises(times: u32) {
     push_beside(times, 1_000);
 }
 
-/// Pushes for later, beside streams on a grid that were promised all that is due.
+/// Pushes of scheduled messages, beside streams on a grid that have reserved everything due.
 fn push_beside(times: u32, count: usize) {
     let clock = FakeClock::new();
     let queue = roomy(&clock).build();
@@ -279,7 +280,7 @@ fn push_beside(times: u32, count: usize) {
     }
 }
 
-/// A burst to 100 streams that wait, in a topic that may hold a message from before.
+/// A burst to 100 waiting streams of a topic that may hold an earlier message.
 fn publish(times: u32, builder: TopicBuilder, held: Option<Message>, burst: u32) {
     let topic = builder.build();
     if let Some(message) = held {
@@ -316,8 +317,8 @@ fn publish_quiet(times: u32) {
     });
 }
 
-/// Each message to streams that wait, after the gap of those that are spaced: these read their
-/// ticker once for each burst. What a ticker costs that reads a clock is the ticker's.
+/// Each message to streams that wait; spaced ones are past their gap, and read their ticker once
+/// for each burst. The ticker's own cost depends on the ticker.
 fn publish_still(times: u32, gap: Option<Duration>) {
     let topic = Topic::new();
     let data = "x".repeat(DATA);

@@ -1,8 +1,7 @@
-//! The promises on memory, each beside its bar: `cargo bench -p costs --bench memory`.
+//! The bounds on memory, each beside its bar: `cargo bench -p costs --bench memory`.
 //!
-//! Counts what is allocated and not freed, so every run gives the same figures. The flags are
-//! those of `--bench costs`; this is a program of its own because its allocator counts, which costs
-//! time.
+//! Counts what is allocated and not freed, so every run gives the same figures. The flags are those
+//! of `--bench costs`; it is a program of its own because its counting allocator costs time.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -26,7 +25,7 @@ const SUITES: &[Suite] = &[
     ("full-queue", full_queue),
 ];
 
-/// Of frames, whole.
+/// The sizes of frames.
 const FRAMES: [usize; 5] = [30, 256, 20_000, 33_000, 63_000];
 const BOUND: usize = 32 << 20;
 
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
     costs::run(SUITES)
 }
 
-/// A topic with a history of ten messages, above what it held before its first.
+/// A topic with a history of ten messages, compared to what it held before its first.
 fn small_history(_: Size) -> Vec<Row> {
     let clock = FakeClock::new();
     let topic = Topic::builder().clock(clock.clone()).history(10).build();
@@ -58,7 +57,7 @@ fn small_history(_: Size) -> Vec<Row> {
     vec![Row::at_most(what, held, " KB", 2.5)]
 }
 
-/// Makes events with that data.
+/// Makes events with data of that size.
 type Build = fn(&str) -> Vec<Event>;
 
 /// How a history is read while it fills.
@@ -69,7 +68,7 @@ enum Reading {
     InBulk,
 }
 
-/// What a history holds that is full to its bound of bytes, to that bound.
+/// What a history at its bound of bytes holds, to that bound.
 fn full_history(size: Size) -> Vec<Row> {
     let bound = size.of(BOUND).max(1 << 20);
     let modes = [
@@ -111,7 +110,7 @@ fn history_share(bound: usize, frame: usize, reading: Reading) -> f64 {
                 drain(&mut live, Waker::noop());
             }
         }
-        // A client that begins with the oldest has all of it joined.
+        // A client that begins with the oldest message gets the history joined.
         if let Reading::InBulk = reading {
             let late = topic.stream(Start::Oldest, clock.ticker());
             drain(&mut late.expect("no cap is reached"), Waker::noop());
@@ -120,7 +119,7 @@ fn history_share(bound: usize, frame: usize, reading: Reading) -> f64 {
     held.bytes_current as f64 / bound as f64
 }
 
-/// What a queue holds that is full to its bound of bytes, to that bound.
+/// What a queue at its bound of bytes holds, to that bound.
 fn full_queue(size: Size) -> Vec<Row> {
     let bound = size.of(BOUND).max(1 << 20);
     let modes: [(&str, Build); 2] = [("built one by one", built), ("cut from a buffer", cut)];
@@ -143,7 +142,7 @@ fn queue_share(bound: usize, frame: usize, events: Build) -> f64 {
     let queue = builder.capacity_bytes(bound).build();
     let data = "x".repeat(frame.saturating_sub("id: e-1234567\ndata: \n\n".len()));
     let held = measure(|| {
-        // Each batch of events has one that is pushed, so that what it was cut from may stay.
+        // One event of each batch is pushed, so that the buffer it was cut from may stay.
         while let Some(event) = events(&data).into_iter().next() {
             match queue.push(event) {
                 Ok(_) => {}

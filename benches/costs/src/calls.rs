@@ -1,4 +1,4 @@
-//! The longest of many calls, and how long another thread waits meanwhile.
+//! The longest of many calls, and how long another thread waits in the meantime.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use broadcast::CpuTime;
 
-/// The longest of many calls, in processor time: a call does not answer for what runs beside it on
-/// the machine.
+/// The longest of many calls, in processor time, without that of other programs.
 #[derive(Debug)]
 pub struct Calls {
     clock: CpuTime,
@@ -28,7 +27,7 @@ impl Calls {
         }
     }
 
-    /// What happens between two calls is not timed from here on.
+    /// Time between two calls does not count from here on.
     pub fn skip(&mut self) {
         self.before = self.clock.elapsed();
     }
@@ -58,9 +57,9 @@ impl Default for Calls {
 /// The longest waits of a thread, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watched {
-    /// For the hub that others work with.
+    /// On the hub that others work with.
     pub busy: f64,
-    /// For one that nobody works with: what the machine itself adds.
+    /// On a hub of its own: what the machine adds by itself.
     pub idle: f64,
 }
 
@@ -70,7 +69,7 @@ const PAUSE: Duration = Duration::from_micros(50);
 ///
 /// # Panics
 ///
-/// If the other thread does.
+/// If the other thread panics.
 pub fn watched<R>(
     busy: impl Fn() + Send + 'static,
     idle: impl Fn() + Send + 'static,
@@ -87,7 +86,7 @@ pub fn watched<R>(
         }
         worst.map(|worst| worst.as_secs_f64() * 1e3)
     });
-    // So that it runs before the work does.
+    // Waits until it runs.
     thread::sleep(PAUSE * 20);
     let result = work();
     stop.store(true, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Hubs and streams to measure, and wakers that count. What the crate may rename is named here alone.
+//! Hubs and streams to measure, and wakers that count. Only this file names what the library may
+//! rename.
 
 use core::num::Wrapping;
 use core::pin::Pin;
@@ -32,7 +33,7 @@ pub fn roomy(clock: &FakeClock) -> QueueBuilder {
         .expect("it is valid")
 }
 
-/// A queue that leases, as many to each stream as there are, for an hour.
+/// A queue that leases for an hour, without a limit per stream.
 #[must_use]
 pub fn leased(clock: &FakeClock) -> Queue {
     let lease = Lease::new(Duration::from_secs(3_600)).max_in_flight(usize::MAX);
@@ -71,7 +72,7 @@ pub fn ticked<S: Source, T: Ticker>(
     stream.pacing(Pacing::every(period).batch(batch))
 }
 
-/// A ticker on a thread of the process, whether making one can fail or not.
+/// A ticker on the process's timer thread.
 pub fn thread_ticker() -> ThreadTicker {
     ThreadTicker::new().made()
 }
@@ -100,7 +101,7 @@ where
     Pin::new(stream).poll_next(&mut Context::from_waker(waker))
 }
 
-/// Polls until the stream waits or has ended; returns how many chunks it gave.
+/// Polls until the stream waits or has ended; returns how many chunks it yielded.
 pub fn drain<S>(stream: &mut S, waker: &Waker) -> usize
 where
     S: Stream<Item = Bytes> + Unpin,
@@ -117,14 +118,14 @@ where
 pub struct Counter(AtomicUsize);
 
 impl Counter {
-    /// One that was never woken, and its waker.
+    /// A waker that was never woken, and its count.
     #[must_use]
     pub fn new() -> (Arc<Self>, Waker) {
         let counter = Arc::new(Self::default());
         (Arc::clone(&counter), Waker::from(counter))
     }
 
-    /// How often it was woken.
+    /// How many times it was woken.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
@@ -152,7 +153,7 @@ impl Random {
         Self(Wrapping(seed))
     }
 
-    /// Another number below that.
+    /// A number below `n`.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -160,7 +161,7 @@ impl Random {
         usize::try_from(self.0.0 >> 16).unwrap_or(usize::MAX) % end.max(1)
     }
 
-    /// Puts them into another order.
+    /// Shuffles the items.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

@@ -3,14 +3,14 @@
 /// How much a benchmark does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// As much as the bars are stated for.
+    /// The amounts for which the bars are stated.
     Full,
-    /// Just enough to see that it runs.
+    /// Just enough to show that it runs.
     Smoke,
 }
 
 impl Size {
-    /// How often each side is measured.
+    /// How many times each side is measured.
     #[must_use]
     pub fn rounds(self) -> usize {
         match self {
@@ -19,7 +19,7 @@ impl Size {
         }
     }
 
-    /// So many, or a hundredth of them.
+    /// That many, or a hundredth of them.
     #[must_use]
     pub fn of(self, full: usize) -> usize {
         match self {
@@ -29,8 +29,8 @@ impl Size {
     }
 }
 
-/// Measures both in turn, one figure of each for each round, so that a machine that slows down
-/// slows both.
+/// Measures both sides in turn, one figure of each for each round, so that a machine that slows
+/// down slows both.
 pub fn alternate(
     size: Size,
     mut one: impl FnMut() -> f64,

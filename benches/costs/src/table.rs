@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::Size;
 
-/// A figure, and what is promised of it.
+/// A figure and its bar.
 #[derive(Clone, Debug)]
 pub struct Row {
     what: String,
@@ -44,7 +44,7 @@ impl Row {
         }
     }
 
-    /// The same row with the figures that its own was made of.
+    /// The same row with the figures that its own was computed from.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -70,10 +70,10 @@ impl Row {
     }
 }
 
-/// A name to ask for it by, and what measures its rows.
+/// A suite's name, and what measures its rows.
 pub type Suite = (&'static str, fn(Size) -> Vec<Row>);
 
-/// Runs the suites that the command line asks for, prints one table, and fails when a bar is missed.
+/// Runs the suites that the command line names, prints one table, and fails if a bar is missed.
 ///
 /// An argument selects the suites whose name contains it; `--list` names them all. With `--smoke`
 /// everything is small, and a missed bar is no failure.

@@ -1,4 +1,4 @@
-//! All the clients: each reads its events and checks that all come, in order where they have one.
+//! All the clients: each reads its events and checks that all arrive, in order if they have one.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -16,11 +16,11 @@ use crate::posts::{self, Progress};
 use crate::scenario::{Publisher, Scenario};
 use crate::{Outcome, server};
 
-/// No run takes as long.
+/// Longer than any run takes.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Connects all, tells that they are ready, then how long the events took, from the first of them
-/// to the last.
+/// Connects all and reports that they are ready; then reports how long the events took, from the
+/// first to the last.
 pub(crate) async fn read_all(port: u16, scenario: &Scenario) -> Outcome<()> {
     timeout(LONGEST, read_in_time(port, scenario)).await?
 }
@@ -71,7 +71,7 @@ async fn read_in_time(port: u16, scenario: &Scenario) -> Outcome<()> {
     Ok(())
 }
 
-/// What so many hundredths do not exceed.
+/// The percentile: `hundredths` of the values do not exceed it.
 fn share(sorted: &[u64], hundredths: usize) -> u64 {
     let at = sorted.len() * hundredths / 100;
     sorted.get(at).copied().unwrap_or_default()
@@ -81,25 +81,25 @@ fn share(sorted: &[u64], hundredths: usize) -> u64 {
 struct Read {
     first: Instant,
     last: Instant,
-    /// From the publication of each to its read, in nanoseconds.
+    /// The time from the publication of each to its read, in nanoseconds.
     latencies: Vec<u64>,
 }
 
 struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
-    /// What is read but not a whole line yet.
+    /// Bytes that were read and are not a whole line yet.
     len: usize,
-    /// How many events it has.
+    /// How many events it has read.
     count: u64,
-    /// Which of them, where several publish at once: then no order is promised.
+    /// Which of them, if several connections publish: then no order is promised.
     seen: Option<Vec<bool>>,
     progress: Arc<Progress>,
     latencies: Vec<u64>,
 }
 
 impl Client {
-    /// Connected when the head of the response has come.
+    /// Connects; ready when the head of the response has arrived.
     async fn connect(port: u16, scenario: &Scenario, progress: Arc<Progress>) -> Outcome<Self> {
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         socket.set_nodelay(true)?;
@@ -123,7 +123,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Reads so many events.
+    /// Reads that many events.
     async fn read(&mut self, events: u64) -> Outcome<Read> {
         let mut first = None;
         self.take_lines()?;

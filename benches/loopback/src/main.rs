@@ -1,14 +1,16 @@
 //! What a served event costs over loopback: this crate's topic on axum, axum's own `Sse`, and
 //! frames encoded once and shared. `cargo run --release -p loopback`
 //!
-//! For each run this program starts itself twice: once as the server, once for all the clients.
-//! The servers take turns; each figure is a median of the runs, and each ratio one of those of the
-//! turns. The clients check that every event arrives, in order where there is one publisher. Fails
-//! when a bar is missed; with `--smoke` it runs all once, small, and fails only when events do.
+//! For each run this program starts itself twice: once as the server, once for all the clients. The
+//! servers take turns; each figure is a median of the runs, and each ratio a median of the turns'
+//! ratios. The clients check that every event arrives, in order if one connection publishes. Fails
+//! if a bar is missed; with `--smoke` it runs everything once, small, and fails only if events are
+//! lost.
 //!
-//! Messages are published within the server where a row says so, else by `POST` over eight
-//! connections of the clients' process; latency counts from there to the read of the event. All sockets have `TCP_NODELAY`. One row needs the example:
-//! `cargo build --release --example axum`. The rows with 1 000 clients need 4 096 file descriptors.
+//! Messages are published within the server if a row says so, otherwise by `POST` over eight
+//! connections of the clients' process; latency counts from the `POST` to the read of the event.
+//! All sockets have `TCP_NODELAY`. One row needs the example: `cargo build --release --example
+//! axum`. The rows with 1 000 clients need 4 096 file descriptors.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -28,7 +30,7 @@ use std::process::ExitCode;
 use report::Report;
 use scenario::{Publisher, Scenario, Who};
 
-/// Why a run came to nothing.
+/// Why a run failed.
 type Failure = Box<dyn core::error::Error + Send + Sync>;
 type Outcome<T> = Result<T, Failure>;
 

@@ -1,4 +1,4 @@
-//! Those who publish over HTTP, beside the clients that read: what they send, and when.
+//! The publishers over HTTP, beside the clients that read: what they send, and when.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -12,12 +12,12 @@ use tokio::time::{self, sleep};
 use crate::scenario::{Rate, Scenario};
 use crate::{Outcome, server};
 
-/// How far the publishers and the readers are.
+/// The progress of publishers and readers.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     /// The number of the next message.
     next: AtomicU64,
-    /// How many events the readers have, all together.
+    /// How many events all readers together have read.
     read: AtomicU64,
 }
 
@@ -26,7 +26,7 @@ impl Progress {
         self.read.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the next message when its time has come.
+    /// Takes the next message at its time.
     async fn take(&self, scenario: &Scenario, start: time::Instant) -> Option<u64> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if number >= scenario.events {
@@ -49,7 +49,7 @@ impl Progress {
     }
 }
 
-/// Posts what no other connection does, one message after the other.
+/// Posts messages that no other connection has taken, one after the other.
 pub(crate) async fn publish(
     port: u16,
     scenario: Scenario,
@@ -77,7 +77,7 @@ pub(crate) async fn publish(
     Ok(())
 }
 
-/// Whether this is all of a response, which must have taken the message and named its id.
+/// Whether this is a whole response, which must accept the message and name its id.
 fn is_whole(response: &[u8]) -> Outcome<bool> {
     let text = core::str::from_utf8(response)?;
     let Some((head, body)) = text.split_once("\r\n\r\n") else {

@@ -13,7 +13,7 @@ pub(crate) struct Report {
     runs: HashMap<&'static str, Vec<Figures>>,
 }
 
-/// What stands above the rows.
+/// The head of the table.
 pub(crate) fn head() {
     println!(
         "| | server | CPU of an event | events a second | published to read, p50, p99 | CPU to the better peer | rate to it | bars | |"
@@ -64,7 +64,7 @@ impl Report {
         runs.iter().map(figure).collect()
     }
 
-    /// What this server's runs are of those of that one in the same turn.
+    /// The ratio of this server's runs to those of the other in the same turn.
     fn ratio(&self, who: Who, other: Who, figure: fn(&Figures) -> f64) -> f64 {
         median_ratio(&self.all(who, figure), &self.all(other, figure))
     }
@@ -117,15 +117,15 @@ const RATE: fn(&Figures) -> f64 = |figures| figures.rate;
 const P50: fn(&Figures) -> f64 = |figures| figures.p50;
 const P99: fn(&Figures) -> f64 = |figures| figures.p99;
 
-/// A ratio and what is promised of it.
+/// A ratio and its bar.
 enum Bar {
-    /// Of the better peer's processor time: at most so much.
+    /// To the better peer's processor time: the maximum.
     Cpu(f64, f64),
-    /// Of its events a second: at least so much.
+    /// To its events a second: the minimum.
     Rate(f64, f64),
-    /// Of the bare loop's processor time: at most so much.
+    /// To the bare loop's processor time: the maximum.
     Bare(f64, f64),
-    /// What is compared, to whose: at most so much.
+    /// A figure compared to another server's: the maximum.
     To(&'static str, &'static str, f64, f64),
 }
 

@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::Outcome;
 use crate::scenario::{Scenario, Who};
 
-/// What one run came to.
+/// The result of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     /// The server's processor time for each delivered event, in nanoseconds.
@@ -21,7 +21,7 @@ pub(crate) struct Figures {
     /// From a message's publication, or its `POST`, to the read of its event, in milliseconds: the
     /// median.
     pub(crate) p50: f64,
-    /// The same of the slowest hundredth.
+    /// The same for the slowest hundredth.
     pub(crate) p99: f64,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn once(who: Who, scenario: &Scenario) -> Outcome<Figures> {
     let mut clients = Process::start(&["read", &port.to_string()], scenario)?;
     clients.hear("ready")?;
     let before = server.cpu()?;
-    // The example has nothing to be told.
+    // The example needs no input.
     if who != Who::Example {
         server.tell("go")?;
     }
@@ -67,7 +67,7 @@ fn raise_limit() {
         current: Some(FILES.min(most).max(current)),
         ..limit
     };
-    // Where it stays too low, the clients say so.
+    // If the limit stays too low, the clients report it.
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
@@ -125,12 +125,12 @@ impl Process {
         Ok(number.parse()?)
     }
 
-    /// The processor time of all its threads so far, what the kernel did for them included. The
+    /// The processor time of all its threads so far, including what the kernel did for them. The
     /// scheduler counts it in nanoseconds, for any program alike.
     fn cpu(&self) -> Outcome<Duration> {
         let mut sum = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end meanwhile.
+            // A thread may end in the meantime.
             let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else {
                 continue;
             };

@@ -1,13 +1,13 @@
-//! What is served, by whom, and to how many.
+//! What is served, by which server, and to how many clients.
 
 use core::time::Duration;
 
-/// Who serves.
+/// The servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// A topic whose streams give all that is there at once.
+    /// A topic with immediate streams.
     Topic,
-    /// A topic whose streams leave a gap of 2 ms between two chunks.
+    /// A topic with streams that are spaced by 2 ms.
     Spaced,
     /// axum's `Sse` on tokio's `broadcast`, encoded for each client.
     Sse,
@@ -15,7 +15,7 @@ pub(crate) enum Who {
     Shared,
     /// No server: the same bytes written, 64 KiB at a time.
     Bare,
-    /// The example on axum, as a program of its own: a queue that delivers at once.
+    /// The `axum` example, as a program of its own: a queue that delivers at once.
     Example,
 }
 
@@ -52,9 +52,9 @@ impl Who {
 /// How fast messages are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rate {
-    /// One in each of these times.
+    /// One message per period.
     Every(Duration),
-    /// As fast as the clients take them: so many may be on their way.
+    /// As fast as the clients read them: at most that many at a time.
     Window(u64),
     /// All at once.
     Burst,
@@ -65,12 +65,12 @@ pub(crate) enum Rate {
 pub(crate) enum Publisher {
     /// From within the server.
     Server,
-    /// From the clients' process, by `POST` over so many connections, each of which waits for its
+    /// From the clients' process, by `POST` over that many connections, each of which waits for its
     /// answer.
     Http(usize),
 }
 
-/// What is served to how many, and what is promised of it.
+/// What is served to how many clients, and the bars.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -80,7 +80,7 @@ pub(crate) struct Scenario {
     pub(crate) publisher: Publisher,
 }
 
-/// Of those who publish over HTTP.
+/// Of the publishers over HTTP.
 const CONNECTIONS: usize = 8;
 
 impl Scenario {
@@ -117,7 +117,7 @@ impl Scenario {
                 rate: Rate::Burst,
                 publisher,
             },
-            // So few that the clients' process keeps up, and the pacing shows.
+            // Few enough for the clients' process to keep up, so that the pacing shows.
             Self {
                 name: "10 clients, a burst of 10000, published in the server",
                 clients: 10,
@@ -182,7 +182,7 @@ impl Scenario {
         peers.copied()
     }
 
-    /// As many slots as a channel needs that shall lose nothing.
+    /// The slots that a channel needs to lose nothing.
     pub(crate) fn slots(&self) -> usize {
         match self.rate {
             Rate::Every(_) => 1_024,
@@ -191,7 +191,7 @@ impl Scenario {
         }
     }
 
-    /// As arguments of a program.
+    /// The arguments of a program.
     pub(crate) fn to_args(&self) -> [String; 5] {
         let (kind, value) = match self.rate {
             Rate::Every(period) => ("every", period.as_micros()),

@@ -1,4 +1,4 @@
-//! The servers. Each is set up as its own documentation advises.
+//! The servers. Each is set up as its own documentation recommends.
 
 use core::convert::Infallible;
 use core::net::Ipv4Addr;
@@ -32,14 +32,14 @@ use tokio_stream::wrappers::BroadcastStream;
 use crate::Outcome;
 use crate::scenario::{Publisher, Rate, Scenario, Who};
 
-/// The bytes of a message, its number and its time in front.
+/// The size of a message in bytes; its number and time come first.
 const LEN: usize = 256;
 const DIGITS: usize = 20;
 const GAP: Duration = Duration::from_millis(2);
 /// How much the bare loop writes at a time.
 const AT_A_TIME: usize = 64 * 1024;
 
-/// Serves until it is told to stop.
+/// Serves until its input ends.
 pub(crate) async fn serve(who: Who, scenario: &Scenario) -> Outcome<()> {
     let (hub, router) = match who {
         Who::Topic => topic(None),
@@ -74,11 +74,11 @@ pub(crate) async fn serve(who: Who, scenario: &Scenario) -> Outcome<()> {
         tokio::spawn(async move { publish(&hub, &scenario).await });
     }
     words.next_line().await?;
-    // The connections are open still: nothing waits for them.
+    // The connections are still open: nothing waits for them.
     std::process::exit(0)
 }
 
-/// The same bytes to the same sockets, by nobody else.
+/// The same bytes to the same sockets, without a server.
 pub(crate) fn bare(scenario: &Scenario) -> Outcome<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("port {}", listener.local_addr()?.port());
@@ -123,14 +123,14 @@ pub(crate) fn now() -> u64 {
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A message that says when it was made, which is when it is published.
+/// A message with the time at which it is made and published.
 pub(crate) fn message(number: u64) -> String {
     let now = now();
     let rest = "x".repeat(LEN - 2 * DIGITS);
     format!("{number:0DIGITS$}{now:0DIGITS$}{rest}")
 }
 
-/// Where messages go in.
+/// Accepts messages.
 enum Hub {
     Topic(Topic),
     Sse(channel::Sender<Arc<Message>>),
@@ -143,13 +143,13 @@ struct Message {
     data: String,
 }
 
-/// What comes in over HTTP.
+/// The state of the handlers.
 struct Posts {
     hub: Arc<Hub>,
     next: AtomicU64,
 }
 
-/// Takes a message in and answers with its id.
+/// Accepts a message and answers with its id.
 async fn take(State(posts): State<Arc<Posts>>, data: String) -> Response {
     let number = posts.next.fetch_add(1, Ordering::Relaxed);
     let Some(id) = posts.hub.publish(number, data) else {
@@ -178,7 +178,7 @@ async fn publish(hub: &Hub, scenario: &Scenario) {
 }
 
 impl Hub {
-    /// Takes a message in, with this number where the hub gives none; returns its id.
+    /// Accepts a message, with this number if the hub assigns none; returns its id.
     fn publish(&self, number: u64, data: String) -> Option<String> {
         match self {
             Self::Topic(topic) => {
@@ -211,8 +211,8 @@ impl Hub {
         }
     }
 
-    /// How many messages are on their way: in a topic those of the streams' mean, in a channel
-    /// those of the slowest.
+    /// How many messages are on their way: in a topic the mean of the streams, in a channel those
+    /// of the slowest.
     fn backlog(&self, published: u64) -> u64 {
         let len = match self {
             Self::Topic(topic) => {
@@ -267,7 +267,7 @@ fn shared(slots: usize) -> (Hub, Router) {
     (Hub::Shared(sender.clone()), router.with_state(sender))
 }
 
-/// Ends where something was lost: the client then finds that events are missing.
+/// Ends if something was lost: the client then finds that events are missing.
 fn whole<M: Clone + Send + 'static>(
     sender: &channel::Sender<M>,
 ) -> impl Stream<Item = M> + Send + use<M> {

@@ -1,7 +1,7 @@
 //! Counted instructions of one event built and encoded, by this crate and by its peers.
 //!
-//! `cargo bench -p peers --bench instructions` needs valgrind, and fails when this crate takes more
-//! than half of what axum's `Event` takes. Counts hardly vary from run to run, as seconds do.
+//! `cargo bench -p peers --bench instructions` needs valgrind, and fails if this crate takes more
+//! than half of what axum's `Event` takes. Counts, unlike seconds, hardly vary between runs.
 //!
 //! The program runs itself under callgrind, for a few events and for many, so that the difference
 //! holds only the events. (Gungraun would do the counting, but can hold a figure only against its
@@ -15,13 +15,13 @@ use std::process::{Command, ExitCode};
 use bytes::Bytes;
 use peers::{Fields, Refusal};
 
-/// This crate's share of axum's count that is still good.
+/// The maximum ratio of this crate's count to axum's.
 const BAR: f64 = 0.5;
 
 const FEW: u32 = 100;
 const MANY: u32 = 1_100;
 
-/// How the program asks itself to run one encoder.
+/// The argument with which the program runs itself.
 const CHILD: &str = "--encode";
 
 type Outcome<T> = Result<T, Refusal>;
@@ -46,7 +46,7 @@ fn compare() -> Outcome<bool> {
     let ours = count("sse-queue")?;
     let body = count("axum's body")?;
     let axum = count("axum")?;
-    // The body is no part of what this crate's encoder does: axum gets it as a gift.
+    // The body is not the encoder's: it is subtracted from axum's count.
     let bar = f64::from(ours) / f64::from(axum.saturating_sub(body));
 
     println!("instructions for one event of 256 bytes of data, a name and an id\n");

@@ -22,16 +22,16 @@ pub type Refusal = Box<dyn core::error::Error + Send + Sync>;
 /// What one event is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields {
-    /// The event's name, where it has one.
+    /// The event's name, if it has one.
     pub name: Option<&'static str>,
-    /// The event's id, where it has one.
+    /// The event's id, if it has one.
     pub id: Option<&'static str>,
     /// The event's data.
     pub data: &'static str,
 }
 
 impl Fields {
-    /// Data alone.
+    /// An event of data alone.
     #[must_use]
     pub const fn of(data: &'static str) -> Self {
         Self {
@@ -83,8 +83,8 @@ pub fn axum(fields: Fields) -> impl FnMut() -> Result<Bytes, Refusal> {
     })
 }
 
-/// axum's body around an event that is encoded already: what must be taken off [`axum`] to be left
-/// with the building and encoding.
+/// axum's body around an event that is encoded already: subtract it from [`axum`] to get the cost
+/// of building and encoding.
 pub fn axum_body_alone() -> impl FnMut() -> Result<Bytes, Refusal> {
     axum_body(|| axum_sse::Event::DEFAULT_KEEP_ALIVE)
 }

@@ -1,7 +1,7 @@
 //! What each encoder makes of the same fields, seen by a client.
 //!
-//! The tables hold what a client should get, and what it does get from each peer's newest version.
-//! A peer that mends its ways fails here, and then loses its row in the README.
+//! The tables hold what a client should get, and what it gets from each peer's newest version. If a
+//! peer mends a fault, its row fails here and leaves the README.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
@@ -24,7 +24,7 @@ use Outcome::{Gets, Panics, Refuses};
 /// What becomes of the fields.
 #[derive(Debug, PartialEq)]
 enum Outcome {
-    /// A client dispatches events with these data; of names and ids see each test.
+    /// A client dispatches events with these data; each test checks names and ids.
     Gets(&'static [&'static str]),
     /// The encoder returns an error.
     Refuses,

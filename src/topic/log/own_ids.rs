@@ -8,11 +8,8 @@ use core::hash::BuildHasher;
 use std::collections::VecDeque;
 use std::hash::RandomState;
 
-use crate::topic::log::segment::{Segment, Size};
+use crate::topic::log::segment::{OVERHEAD, Segment, Size};
 use crate::topic::log::{reserve_one, shrink, to_u64};
-
-/// What an id counts towards the bound in bytes, in addition to its length.
-pub(super) const OVERHEAD: u64 = 64;
 /// The bounds of a segment. Smaller segments make an unknown id slower to look up, larger ones make
 /// a table slower to grow.
 const MAX_IDS: u64 = 16 * 1024;

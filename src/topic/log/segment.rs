@@ -1,7 +1,9 @@
 //! A segment: the ids of consecutive messages, with a hash table of its own.
 
-use crate::topic::log::own_ids::OVERHEAD;
 use crate::topic::log::{size, to_u64};
+
+/// What an id counts towards the bound in bytes, in addition to its length.
+pub(super) const OVERHEAD: u64 = 64;
 
 const MIN_TABLE_LEN: usize = 8;
 

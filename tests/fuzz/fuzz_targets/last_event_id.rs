@@ -74,7 +74,9 @@ fuzz_target!(|input: &[u8]| {
     let topic = topic(&clock);
     let stream = topic.stream(Start::After(id), clock.ticker()).unwrap();
     assert_eq!(stream.resumption(), resumption);
-    let mut stream = stream.without_first_comment().pacing(Pacing::immediate().batch(1));
+    let mut stream = stream
+        .without_first_comment()
+        .pacing(Pacing::immediate().batch(1));
     if let Resumption::Gap { .. } = resumption {
         assert!(stream.next_ready().unwrap().starts_with(b"event: gap\n"));
     }

@@ -50,7 +50,7 @@ fn a_driver_that_was_never_polled_leaves_the_time_to_the_streams() {
 }
 
 #[test]
-fn the_wait_for_the_end_ends_with_the_grace_of_a_stream_that_is_dropped_while_it_waits() {
+fn the_wait_for_the_end_keeps_the_time_of_a_grace_that_begins_meanwhile() {
     let clock = FakeClock::new();
     let queue = builder(&clock).at_least_once(long().grace(secs(2))).build();
     let mut stream = waiting(&queue, &clock);
@@ -63,6 +63,9 @@ fn the_wait_for_the_end_ends_with_the_grace_of_a_stream_that_is_dropped_while_it
         assert!(ended.poll().is_pending());
     }
     clock.advance(secs(2));
+    assert!(ended.take_wakes() > 0);
+    assert!(ended.poll().is_pending(), "the queue is open");
+    queue.close();
     assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_ready());
 }

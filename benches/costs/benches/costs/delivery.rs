@@ -15,7 +15,7 @@ const HISTORY: usize = 65_536;
 /// An event of about 150 bytes.
 const DATA: usize = 132;
 
-/// A plain message to waiting streams, where the topic has something to do with time.
+/// A plain message to waiting streams of a topic with timed messages.
 pub(crate) fn delivery(size: Size) -> Vec<Row> {
     let expiring = || Message::from("x").expires_after(DAY);
     let later = || Message::from("x").after(DAY);
@@ -81,7 +81,7 @@ impl Delivery {
         nanos(start, deliveries)
     }
 
-    /// Publishes a message, polls all streams until they wait.
+    /// Publishes a message, and polls all streams until they wait.
     fn round(&mut self) -> usize {
         self.topic.publish("0123456789").expect("it is open");
         let streams = self.streams.iter_mut();
@@ -89,7 +89,7 @@ impl Delivery {
     }
 }
 
-/// A publish of an event with an id of its own, to one that the topic numbers; the history is full.
+/// A publish of an event with an id of its own, to one that the topic numbers, with a full history.
 pub(crate) fn own_ids(size: Size) -> Vec<Row> {
     let mut own = Full::new(size, true);
     let mut numbered = Full::new(size, false);
@@ -121,7 +121,7 @@ impl Full {
         full
     }
 
-    /// The processor time of a publish, in nanoseconds, where the event was built before.
+    /// The processor time of a publish, in nanoseconds, without building the event.
     fn each(&mut self, size: Size) -> f64 {
         let count = size.of(50_000);
         let events = self.events(count);

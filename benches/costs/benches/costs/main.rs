@@ -2,7 +2,7 @@
 //!
 //! `-- --list` names the suites, `-- NAME` runs those whose name contains it, and `-- --smoke` runs
 //! all of them once, small. Ratios and times are medians of five rounds in which both sides take
-//! turns. Fails when a bar is missed.
+//! turns. Fails if a bar is missed.
 
 mod delivery;
 mod handles;

@@ -1,4 +1,4 @@
-//! A queue with streams on a grid, which have promises, and scheduled messages that are due.
+//! A queue with streams on a grid, which have reservations, and scheduled messages that are due.
 
 use core::hint::black_box;
 use core::task::Waker;
@@ -76,7 +76,7 @@ fn chunks(streams: &mut [EventStream<QueueSubscription, FakeTicker>]) -> usize {
     polled.sum()
 }
 
-/// A push while many streams have promises, to one where there are none.
+/// A push while many streams have reservations, to one without any.
 pub(crate) fn promises(size: Size) -> Vec<Row> {
     let streams = size.of(10_000);
     let promised = Promised::new(streams);
@@ -89,7 +89,7 @@ pub(crate) fn promises(size: Size) -> Vec<Row> {
     vec![Row::at_most(what, ratio, "x", 2.0).detail(detail)]
 }
 
-/// Streams that were promised all that is due, and one that waits for more.
+/// Streams that have reserved everything due, and one that waits for more.
 struct Promised {
     queue: Queue,
     _streams: Vec<EventStream<QueueSubscription, FakeTicker>>,

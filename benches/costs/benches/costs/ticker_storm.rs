@@ -12,9 +12,9 @@ use broadcast::median;
 use costs::{Counter, Row, Size, thread_ticker};
 use sse_queue::{ThreadTicker, Ticker};
 
-/// Until they fall due.
+/// The time until they fall due.
 const AHEAD: Duration = Duration::from_millis(150);
-/// So much later the other one does, while the many are being woken.
+/// How much later the other one falls due, while the many are being woken.
 const LATER: Duration = Duration::from_micros(200);
 
 pub(crate) fn storm(size: Size) -> Vec<Row> {

@@ -24,7 +24,7 @@ pub(crate) fn publish(size: Size) -> Vec<Row> {
     let mut builder = Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_time().build();
     let runtime = runtime.expect("threads can be started");
-    // One crowd after the other: two of them would share the runtime's timer.
+    // One crowd after the other, because two would share the runtime's timer.
     let [mut calls, mut on_worker, mut ours, mut plain] = [const { Vec::new() }; 4];
     let topic = Crowd::new(&runtime, count, Wakes::ByTopic);
     let list = Crowd::new(&runtime, count, Wakes::ByList);
@@ -62,7 +62,7 @@ pub(crate) fn publish(size: Size) -> Vec<Row> {
 enum Wakes {
     /// The topic wakes the tasks.
     ByTopic,
-    /// The tasks' streams know no waker; the publisher wakes all from a plain list.
+    /// The tasks' streams have no waker; the publisher wakes all from a plain list.
     ByList,
 }
 
@@ -76,7 +76,7 @@ struct Crowd {
 struct Arrivals {
     tasks: usize,
     count: AtomicUsize,
-    /// At this count all have the message.
+    /// All have the message when the count is this.
     goal: AtomicUsize,
     last: Mutex<Option<Instant>>,
     publisher: Thread,
@@ -123,7 +123,7 @@ impl Crowd {
             list: Vec::new(),
             arrivals,
         };
-        // The first poll of each task, before it waits, is no arrival: a message that all get is.
+        // The first poll of each task, before it waits, does not count as an arrival.
         while crowd.topic.stats().streams < count {
             thread::sleep(Duration::from_millis(1));
         }
@@ -184,7 +184,7 @@ fn receive<S: Stream>(
 }
 
 impl Arrivals {
-    /// From here on one more arrival of each task counts.
+    /// One more arrival of each task counts from here on.
     fn expect(&self) {
         let goal = self.count.load(Ordering::Relaxed) + self.tasks;
         self.goal.store(goal, Ordering::Relaxed);

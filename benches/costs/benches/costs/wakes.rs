@@ -10,7 +10,7 @@ use sse_queue::{FakeClock, Lease, Pacing, Queue, Topic};
 
 const WORKERS: usize = 10;
 
-/// As many jobs as there are idle workers, and none of them polls before all jobs are there.
+/// As many jobs as idle workers, none of which polls before all jobs are pushed.
 pub(crate) fn workers(_: Size) -> Vec<Row> {
     let clock = FakeClock::new();
     let lease = Lease::new(Duration::from_secs(30)).max_in_flight(1);
@@ -40,7 +40,7 @@ fn woken_workers(queue: &Queue, clock: &FakeClock) -> f64 {
     f64::from(u32::try_from(woken).unwrap_or(u32::MAX))
 }
 
-/// A publish to waiting streams: the wakes within the call.
+/// A publish to waiting streams, and the wakes within the call.
 pub(crate) fn publish(size: Size) -> Vec<Row> {
     let streams = size.of(100_000);
     let topic = Topic::new();

@@ -1,4 +1,4 @@
-//! The longest call on a queue that holds a million, and how long it keeps another thread waiting.
+//! The longest call on a queue of a million messages, and how long it makes another thread wait.
 
 use core::hint::black_box;
 use core::task::Waker;
@@ -12,7 +12,7 @@ const MILLION: usize = 1_000_000;
 const BAR: f64 = 2.0;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs the work in rounds, each on a queue of its own; a row for its longest call, unless it has
+/// Runs the work in rounds, each on a queue of its own. A row for its longest call, unless it has
 /// none, and one for the longest wait of another thread.
 fn rows(size: Size, what: &str, round: impl Fn(&FakeClock, &mut Calls) -> Watched) -> Vec<Row> {
     let (mut calls, mut waits, mut idle) = (Vec::new(), Vec::new(), Vec::new());
@@ -46,7 +46,7 @@ fn watch(queue: &Queue, work: impl FnOnce()) -> Watched {
     watched(stats, idle, work).1
 }
 
-/// Ids of the queue's own, as it gives them to its first messages.
+/// The ids that the queue assigns to its first messages.
 fn ids(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("e-{number}")).collect()
 }
@@ -62,7 +62,7 @@ fn take(queue: &Queue, count: usize) {
     assert_eq!(taken, count);
 }
 
-/// Plain pushes, and each taken again.
+/// Plain pushes, and taking each message again.
 pub(crate) fn push(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     rows(
@@ -83,7 +83,7 @@ pub(crate) fn push(size: Size) -> Vec<Row> {
     )
 }
 
-/// Acks of all that is in flight.
+/// Acks of everything in flight.
 pub(crate) fn ack(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     let round = |is_random: bool| {
@@ -109,7 +109,7 @@ pub(crate) fn ack(size: Size) -> Vec<Row> {
     all
 }
 
-/// Cancels of all that is held.
+/// Cancels of all messages.
 pub(crate) fn cancel(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     let round = |is_scheduled: bool| {
@@ -145,7 +145,7 @@ pub(crate) fn cancel(size: Size) -> Vec<Row> {
     all
 }
 
-/// All leases end at once; then what any request does: a clone of the handle, an ack, a take.
+/// All leases end at once; then what any request does: clone the handle, ack, take.
 pub(crate) fn lease_end(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     let round = |clock: &FakeClock, calls: &mut Calls| {
@@ -153,7 +153,7 @@ pub(crate) fn lease_end(size: Size) -> Vec<Row> {
         let queue = roomy(clock).at_least_once(lease).build();
         fill(&queue, count);
         take(&queue, count);
-        // Another thread would see first that they have ended.
+        // Another thread would notice first that they have ended.
         clock.advance(TIMEOUT);
         calls.skip();
         drop(calls.time(|| queue.clone()));
@@ -168,7 +168,7 @@ pub(crate) fn lease_end(size: Size) -> Vec<Row> {
     rows(size, &format!("{count} leases end"), round)
 }
 
-/// All that is held expires at once.
+/// All messages expire at once.
 pub(crate) fn expiry(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     let round = |clock: &FakeClock, calls: &mut Calls| {
@@ -188,8 +188,8 @@ pub(crate) fn expiry(size: Size) -> Vec<Row> {
     rows(size, &format!("{count} expire"), round)
 }
 
-/// Ids of their own are pushed, then all is taken out. That call returns all of it, so only the
-/// pushes and the others are held to the bar.
+/// Messages with ids of their own are pushed, then all are taken out. That call returns everything,
+/// so only the pushes and the other thread are held to the bar.
 pub(crate) fn take_remaining(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     let round = |clock: &FakeClock, calls: &mut Calls| {

@@ -1,4 +1,4 @@
-//! The longest call on a topic that holds a million, and how long it keeps another thread waiting.
+//! The longest call on a topic of a million messages, and how long it makes another thread wait.
 
 use core::hint::black_box;
 
@@ -8,7 +8,7 @@ use sse_queue::{Event, Topic};
 
 const MILLION: usize = 1_000_000;
 
-/// Publishes with ids of their own, and with the topic's.
+/// Publishes messages with ids of their own, and with the topic's.
 pub(crate) fn publish(size: Size) -> Vec<Row> {
     let count = size.of(MILLION);
     let kinds = [("own ids", true), ("the topic's ids", false)];
