@@ -46,6 +46,9 @@ pub(crate) enum Refusal {
     UnsupportedType,
     #[error("too many streams are open")]
     TooManyStreams,
+    /// A browser that gets this does not come back.
+    #[error("the client has seen everything, and nothing more will come")]
+    Complete,
     #[error("{0}")]
     Unavailable(String),
 }
@@ -53,6 +56,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
+            Self::Complete => StatusCode::NO_CONTENT,
             Self::BadMessage(_) => StatusCode::BAD_REQUEST,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::DuplicateId(_) => StatusCode::CONFLICT,
@@ -79,6 +83,11 @@ impl Refusal {
 
 impl From<Refusal> for Response<String> {
     fn from(refusal: Refusal) -> Self {
+        if matches!(refusal, Refusal::Complete) {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            return response;
+        }
         let mut response =
             json_response(refusal.status(), &json!({ "error": refusal.to_string() }));
         if let Some((name, value)) = refusal.header() {

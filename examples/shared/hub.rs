@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sse_queue::message::Receipt;
 use sse_queue::queue::{AckError, PushError};
 use sse_queue::stream::KeepAlive;
-use sse_queue::topic::{PublishError, Start};
+use sse_queue::topic::{PublishError, Resumption, Start};
 use sse_queue::{EventStream, LastEventId, Lease, Message, Pacing, Queue, Source, Topic};
 
 use super::answer::Refusal;
@@ -125,6 +125,11 @@ impl Hub {
             }
             Kind::Topic(topic) => {
                 let stream = topic.resume(seen, Start::Now, ticker);
+                if let Ok(stream) = &stream
+                    && stream.resumption() == Resumption::Complete
+                {
+                    return Err(Refusal::Complete);
+                }
                 stream.map(|stream| self.paced(stream))
             }
         }

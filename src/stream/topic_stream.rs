@@ -1,7 +1,7 @@
 //! What streams of a topic have besides.
 
 use super::event_stream::EventStream;
-use crate::event::EventError;
+use crate::event::{Event, EventError};
 use crate::message::LastEventId;
 use crate::time::Ticker;
 use crate::topic::{Lag, Resumption, TopicSubscription};
@@ -52,6 +52,61 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     #[must_use]
     pub fn position(&self) -> LastEventId {
         self.source.position()
+    }
+
+    /// A [greeting](Self::greeting) that carries the position where the stream begins as its id,
+    /// unless it has an id of its own.
+    ///
+    /// A client that has seen nothing else then comes back to exactly that position. So a stream can
+    /// begin with a snapshot of the state.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::{Resumption, Start};
+    /// use sse_queue::{Event, FakeClock, LastEventId, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("a")?;
+    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
+    /// let mut stream = stream.greeting_with_position(Event::new("state: a").name("snapshot")?);
+    /// let first = stream.next_ready().unwrap();
+    /// assert_eq!(first, "event: snapshot\nid: e-1\ndata: state: a\n\n");
+    ///
+    /// topic.publish("b")?;
+    /// assert_eq!(topic.resumption_of(&LastEventId::new("e-1")), Resumption::Exact);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn greeting_with_position(self, event: Event) -> Self {
+        let position = self.position();
+        let id = position.as_str().filter(|_| event.event_id().is_none());
+        // Cannot fail: a position is a valid id.
+        let with_id = id.and_then(|id| event.clone().id(id).ok());
+        self.greeting(with_id.unwrap_or(event))
+    }
+
+    /// Ends the first chunk with the position where the stream begins: `id: EPOCH-SEQ` and a blank
+    /// line, from which a client sets its last event id, and dispatches no event. Off unless called.
+    ///
+    /// A client that has seen nothing else then comes back to exactly that position.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish("a")?;
+    /// let mut stream = topic.stream(Start::Now, FakeClock::new().ticker())?.position_first();
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn position_first(mut self) -> Self {
+        let position = self.position();
+        let frame = position.as_str().map(|id| format!("id: {id}\n\n").into());
+        self.settings.rare().position = frame;
+        self
     }
 
     /// What the stream does when its next message has been evicted: it skips, unless set.

@@ -45,6 +45,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "topic/effects",
             "topic/gap_event",
             "topic/listeners",
+            "topic/presence",
             "topic/publish_error",
             "topic/resume",
             "topic/state",
@@ -67,7 +68,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 37] = [
+const PURE: [&str; 38] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -97,6 +98,7 @@ const PURE: [&str; 37] = [
     "topic/gap_event",
     "topic/listeners",
     "topic/log",
+    "topic/presence",
     "topic/publish_error",
     "topic/resume",
     "topic/state",
