@@ -125,15 +125,18 @@ impl Hub {
             }
             Kind::Topic(topic) => {
                 let stream = topic.resume(seen, Start::Now, ticker);
-                if let Ok(stream) = &stream
-                    && stream.resumption() == Resumption::Complete
-                {
-                    return Err(Refusal::Complete);
-                }
                 stream.map(|stream| self.paced(stream))
             }
         }
         .map_err(|_| Refusal::TooManyStreams)
+    }
+
+    /// Whether a client has seen everything, and nothing more will come.
+    pub(crate) fn is_complete(&self, seen: Option<&LastEventId>) -> bool {
+        match (&self.kind, seen) {
+            (Kind::Topic(topic), Some(seen)) => topic.resumption_of(seen) == Resumption::Complete,
+            _ => false,
+        }
     }
 
     /// Confirms or gives back a message that was handed out.

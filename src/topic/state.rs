@@ -131,7 +131,7 @@ impl State {
         let (position, resumption) = self.store.position(start);
         let is_complete = resumption == Resumption::Exact
             && self.is_over()
-            && position >= self.store.log().next();
+            && !self.store.log().retains_from(position);
         if is_complete {
             return (position, Resumption::Complete);
         }

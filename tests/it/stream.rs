@@ -3,9 +3,11 @@
 mod clocks;
 mod custom;
 mod end;
+mod end_handle;
 mod events;
 mod grid;
 mod keep_alive;
+mod opening;
 mod reservations;
 mod sources;
 mod spaced;
