@@ -300,7 +300,7 @@ pub use queue::handle::Queue;
 pub use queue::lease::Lease;
 pub use source::Source;
 pub use stream::event_stream::EventStream;
-pub use stream::public_pacing::Pacing;
+pub use stream::pacing::Pacing;
 pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
 pub use topic::handle::Topic;
 

@@ -64,6 +64,15 @@ pub trait Source {
         usize::MAX
     }
 
+    /// What goes out with the first bytes of the stream, before any other event: such as a report
+    /// of what the client missed. Nothing, the default.
+    ///
+    /// A stream calls this once, with its first poll. Whole frames go into one chunk with the
+    /// stream's `retry` line and [greetings](crate::EventStream::greeting).
+    fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
+        None
+    }
+
     /// Ready when [`poll_chunk`](Self::poll_chunk) would be: something is due, or the source has
     /// ended.
     ///
@@ -101,6 +110,10 @@ macro_rules! delegate_source {
     () => {
         fn max_messages(&self) -> usize {
             (**self).max_messages()
+        }
+
+        fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
+            delegate(self).opening()
         }
 
         fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
@@ -143,6 +156,10 @@ fn delegate<P: core::ops::DerefMut<Target: Source + Unpin> + Unpin>(
 impl<S: Source + ?Sized> Source for Pin<Box<S>> {
     fn max_messages(&self) -> usize {
         (**self).max_messages()
+    }
+
+    fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
+        self.get_mut().as_mut().opening()
     }
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {

@@ -2,14 +2,15 @@
 
 mod alarm;
 mod connect;
+mod end_handle;
 pub(crate) mod event_stream;
 mod idle;
 mod keep_alive;
 mod moment;
-mod pacing;
+mod pace;
+pub(crate) mod pacing;
 mod phase;
 mod poll;
-pub(crate) mod public_pacing;
 mod recheck;
 mod settings;
 mod setup;
@@ -17,5 +18,6 @@ mod topic_stream;
 mod try_stream;
 
 pub use crate::source::{Events, Limit, Pull, TooManyStreams};
+pub use end_handle::EndHandle;
 pub use keep_alive::{KeepAlive, KeepAliveError};
 pub use try_stream::TryEventStream;

@@ -22,6 +22,7 @@
 
 mod builder;
 mod cursor;
+mod deserted;
 mod driver;
 mod drivers;
 mod effects;
@@ -29,6 +30,7 @@ mod gap_event;
 pub(crate) mod handle;
 mod listeners;
 mod log;
+mod presence;
 mod publish;
 mod publish_error;
 mod resume;

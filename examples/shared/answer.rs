@@ -49,6 +49,9 @@ pub(crate) enum Refusal {
     UnsupportedType,
     #[error("too many streams are open")]
     TooManyStreams,
+    /// A browser that gets this does not come back.
+    #[error("the client has seen everything, and nothing more will come")]
+    Complete,
     #[error("{0}")]
     Unavailable(String),
 }
@@ -56,6 +59,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
+            Self::Complete => StatusCode::NO_CONTENT,
             Self::BadMessage(_) => StatusCode::BAD_REQUEST,
             Self::Complete => StatusCode::NO_CONTENT,
             Self::CrossSite => StatusCode::FORBIDDEN,
@@ -83,9 +87,9 @@ impl Refusal {
 
 impl From<Refusal> for Response<String> {
     fn from(refusal: Refusal) -> Self {
-        if let Refusal::Complete = refusal {
+        if matches!(refusal, Refusal::Complete) {
             let mut response = Response::default();
-            *response.status_mut() = refusal.status();
+            *response.status_mut() = StatusCode::NO_CONTENT;
             return response;
         }
         let mut response =

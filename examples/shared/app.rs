@@ -81,10 +81,13 @@ impl App {
         if !header::accepts(request.headers()) {
             return Err(Refusal::NotAcceptable);
         }
+        let seen = LastEventId::from_request(request.headers(), request.uri().query());
+        if self.hub.is_complete(seen.as_ref()) {
+            return Err(Refusal::Complete);
+        }
         if request.method() == Method::HEAD {
             return Ok(Box::pin(stream::empty()));
         }
-        let seen = LastEventId::from_request(request.headers(), request.uri().query());
         self.hub.stream(seen)
     }
 

@@ -135,6 +135,14 @@ impl Hub {
         }
     }
 
+    /// Whether a client has seen everything, and nothing more will come.
+    pub(crate) fn is_complete(&self, seen: Option<&LastEventId>) -> bool {
+        match (&self.kind, seen) {
+            (Kind::Topic(topic), Some(seen)) => topic.resumption_of(seen) == Resumption::Complete,
+            _ => false,
+        }
+    }
+
     /// Confirms or gives back a message that was handed out.
     pub(crate) fn settle(&self, id: &str, verdict: Verdict) -> Result<(), Refusal> {
         let queue = match &self.kind {

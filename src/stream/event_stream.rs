@@ -12,7 +12,7 @@ use super::alarm::Alarm;
 use super::idle::Idle;
 use super::keep_alive::KeepAlive;
 use super::moment::Moment;
-use super::pacing::{Pace, When};
+use super::pace::{Pace, When};
 use super::phase::{By, Phase};
 use super::recheck::Recheck;
 use super::settings::Settings;

@@ -1,255 +1,166 @@
-//! When a stream may take: at once, a gap after the last burst, or on a grid.
-//!
-//! Pure: `now` is an argument. All times are those of the stream's ticker.
+//! When a stream may send: the setting.
 
-use core::num::NonZeroU64;
 use core::time::Duration;
 
-use super::moment::Moment;
+use super::pace::When;
 
-/// When a stream may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    Immediate,
-    Spaced(Duration),
-    Every(Duration),
-}
-
-/// How a stream is paced, and how far it has come.
+/// When an [`EventStream`](crate::EventStream) may send.
 ///
-/// | `opens` | an immediate stream | a spaced one | one on a grid |
-/// |---|---|---|---|
-/// | zero | takes | takes: nothing went before, or the burst goes on | takes: the burst goes on |
-/// | a moment | | takes from the end of its gap on | takes from that tick on |
-/// | never | | asks: it has just sent | asks: nothing was due |
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    opens: Moment,
-    kind: Kind,
+/// A stream is [immediate](Self::immediate) unless [set](crate::EventStream::pacing) otherwise. In
+/// each kind of pacing, [`batch`](Self::batch) limits how many messages go at once. When the source
+/// closes, what is left goes without pacing.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Pacing, Queue};
+///
+/// let clock = FakeClock::new();
+/// let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+/// let pacing = Pacing::every(Duration::from_secs(1)).batch(2);
+/// let mut stream = queue.stream(clock.ticker())?.without_first_comment().pacing(pacing);
+/// for data in ["a", "b", "c"] {
+///     queue.push(data)?;
+/// }
+/// assert_eq!(stream.next_ready(), None);
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\nid: e-2\ndata: b\n\n");
+/// assert_eq!(stream.next_ready(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a pacing does nothing until a stream is set to it"]
+pub struct Pacing {
+    when: When,
+    batch: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Immediate,
-    Spaced(Gap),
-    Every(Grid),
-}
-
-/// A gap between two bursts.
-#[derive(Clone, Copy, Debug)]
-struct Gap {
-    length: Moment,
-    /// Nothing goes before.
-    until: Moment,
-}
-
-/// A grid of ticks.
-#[derive(Clone, Copy, Debug)]
-struct Grid {
-    period: NonZeroU64,
-    /// When the stream was first polled.
-    origin: Moment,
-    /// Ticks up to here are used.
-    used: Moment,
-}
-
-impl Pace {
-    pub(crate) fn new(pacing: When) -> Self {
-        let kind = match pacing {
-            When::Spaced(gap) if !gap.is_zero() => Kind::Spaced(Gap {
-                length: Moment::new(gap),
-                until: Moment::ZERO,
-            }),
-            When::Every(period) => {
-                let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
-                NonZeroU64::new(nanos).map_or(Kind::Immediate, |period| {
-                    Kind::Every(Grid {
-                        period,
-                        origin: Moment::ZERO,
-                        used: Moment::ZERO,
-                    })
-                })
-            }
-            When::Immediate | When::Spaced(_) => Kind::Immediate,
-        };
-        let opens = match kind {
-            Kind::Immediate | Kind::Spaced(_) => Moment::ZERO,
-            Kind::Every(_) => Moment::NEVER,
-        };
-        Self { opens, kind }
+impl Pacing {
+    /// All that is due goes at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Pacing;
+    ///
+    /// assert_eq!(Pacing::immediate(), Pacing::default());
+    /// ```
+    pub const fn immediate() -> Self {
+        Self::new(When::Immediate)
     }
 
-    #[inline]
-    pub(crate) fn is_immediate(&self) -> bool {
-        matches!(self.kind, Kind::Immediate)
-    }
-
-    #[inline]
-    pub(crate) fn is_ticked(&self) -> bool {
-        matches!(self.kind, Kind::Every(_))
-    }
-
-    #[inline]
-    pub(crate) fn is_spaced(&self) -> bool {
-        matches!(self.kind, Kind::Spaced(_))
-    }
-
-    /// A message that is ready is taken within so many nanoseconds.
-    #[inline]
-    pub(crate) fn period(&self) -> u64 {
-        match &self.kind {
-            Kind::Immediate => 0,
-            Kind::Spaced(gap) => gap.length.nanos(),
-            Kind::Every(grid) => grid.period.get(),
-        }
-    }
-
-    /// Begins the grid. Its first tick is a period later.
-    pub(crate) fn open(&mut self, now: Moment) {
-        if let Kind::Every(grid) = &mut self.kind {
-            (grid.origin, grid.used) = (now, now);
-        }
-    }
-
-    /// Whether the stream may take; if not, it asks whether something is due, and
-    /// [`next_slot`](Self::next_slot) or [`rest`](Self::rest) follows. The time is read only where
-    /// it matters.
-    #[inline]
-    pub(crate) fn is_open(&self, now: impl FnOnce() -> Moment) -> bool {
-        self.opens == Moment::ZERO || (self.opens != Moment::NEVER && self.opens <= now())
-    }
-
-    /// Something is due at `due`, and nothing before: returns when to take it.
-    pub(crate) fn next_slot(&mut self, due: Moment) -> Moment {
-        match &self.kind {
-            Kind::Immediate => due,
-            Kind::Spaced(gap) => {
-                self.opens = gap.until;
-                gap.until.max(due)
-            }
-            Kind::Every(grid) => {
-                self.opens = grid.tick_at_or_after(due);
-                self.opens
-            }
-        }
-    }
-
-    /// Nothing is due. A burst of which the rest has expired ended with its last chunk.
-    #[inline]
-    pub(crate) fn rest(&mut self) {
-        match &self.kind {
-            Kind::Immediate => {}
-            Kind::Spaced(gap) => self.opens = gap.until,
-            Kind::Every(_) => self.opens = Moment::NEVER,
-        }
-    }
-
-    /// A chunk went out, and more of its burst follows or does not.
-    #[inline]
-    pub(crate) fn sent(&mut self, now: Moment, more_follows: bool) {
-        match &mut self.kind {
-            Kind::Immediate => return,
-            Kind::Spaced(gap) => gap.until = now.later_by(gap.length),
-            Kind::Every(grid) => grid.used = now,
-        }
-        self.opens = if more_follows {
-            Moment::ZERO
-        } else {
-            Moment::NEVER
-        };
-    }
-}
-
-impl Grid {
-    /// The first tick that is not used yet, at `time` or after it. Ticks that were missed are
-    /// skipped, never made up.
+    /// At least `gap` lies between two bursts. Zero is [immediate](Self::immediate).
+    ///
+    /// A message that arrives after a quiet period goes at once. What arrives within the gap after
+    /// a burst goes together at its end: all that is due then, in as many chunks as
+    /// [`max_chunk_bytes`](crate::EventStream::max_chunk_bytes) and [`batch`](Self::batch) require.
+    /// No timer is armed while nothing arrives.
+    ///
+    /// This makes a high rate cheap: all events in a write share its cost.
     ///
     /// ```text
-    /// origin      +1          +2          +3
-    ///   |-----------|-----------|-----------|
-    ///                    a  b        c          taken at a: b waits for +2, c for +3
+    /// pushed    a b    c         d
+    /// sent      a  |-gap-|bc|-gap-|d
     /// ```
-    fn tick_at_or_after(&self, time: Moment) -> Moment {
-        let since = |time: Moment| {
-            let since = time.since(self.origin).as_nanos();
-            u64::try_from(since).unwrap_or(u64::MAX)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::Pacing;
+    /// # use sse_queue::{FakeClock, Queue};
+    /// # let clock = FakeClock::new();
+    /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let pacing = Pacing::spaced(Duration::from_millis(20));
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment().pacing(pacing);
+    /// queue.push("a")?;
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// queue.push("b")?;
+    /// queue.push("c")?;
+    /// assert_eq!(stream.next_ready(), None);
+    /// clock.advance(Duration::from_millis(20));
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\nid: e-3\ndata: c\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn spaced(gap: Duration) -> Self {
+        Self::new(When::Spaced(gap))
+    }
+
+    /// One [batch](Self::batch) goes at each tick of a grid. Zero is [immediate](Self::immediate).
+    ///
+    /// The grid starts when the stream is first polled; the first tick is one period later, as with
+    /// JavaScript's `setInterval`. Ticks that were missed are skipped, never made up in a burst. The
+    /// grid wakes no stream for which nothing is due. A message may wait for the tick of the stream
+    /// that was woken for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::Pacing;
+    /// # use sse_queue::{FakeClock, Queue};
+    /// # let clock = FakeClock::new();
+    /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let pacing = Pacing::every(Duration::from_secs(1));
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment().pacing(pacing);
+    /// queue.push("a")?;
+    /// assert_eq!(stream.next_ready(), None);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn every(period: Duration) -> Self {
+        Self::new(When::Every(period))
+    }
+
+    /// The most messages that go at once: in one chunk, or at one tick of a grid. At least 1.
+    ///
+    /// Unless set, it is 1 on a grid, and otherwise what the
+    /// [source](crate::Source::max_messages) says: 16 for a queue, so that one of several consumers
+    /// does not take the whole backlog, and no limit for others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Pacing;
+    /// # use sse_queue::{FakeClock, Queue};
+    /// # let clock = FakeClock::new();
+    /// # let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let pacing = Pacing::immediate().batch(1);
+    /// let mut stream = queue.stream(clock.ticker())?.without_first_comment().pacing(pacing);
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: b\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn batch(mut self, messages: usize) -> Self {
+        self.batch = Some(if messages == 0 { 1 } else { messages });
+        self
+    }
+
+    const fn new(when: When) -> Self {
+        Self { when, batch: None }
+    }
+
+    pub(super) fn when(self) -> When {
+        self.when
+    }
+
+    /// The most messages at once, over a source that gives at most `max_messages` by itself.
+    pub(super) fn max_messages(self, max_messages: usize) -> usize {
+        let usual = match self.when {
+            When::Every(period) if !period.is_zero() => 1,
+            _ => max_messages,
         };
-        let used = (since(self.used) / self.period).saturating_add(1);
-        let tick = since(time).div_ceil(self.period.get()).max(used);
-        let after = Duration::from_nanos(tick.saturating_mul(self.period.get()));
-        self.origin.plus(after)
+        self.batch.unwrap_or(usual)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const fn ms(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    fn at(millis: u64) -> Moment {
-        Moment::new(ms(millis))
-    }
-
-    fn opened(pacing: When) -> Pace {
-        let mut pace = Pace::new(pacing);
-        pace.open(at(500));
-        pace
-    }
-
-    #[test]
-    fn the_first_tick_is_one_period_after_the_first_poll() {
-        let mut pace = opened(When::Every(ms(1000)));
-        assert!(!pace.is_open(|| at(500)));
-        assert_eq!(pace.next_slot(at(500)), at(1500));
-        assert!(!pace.is_open(|| at(1499)));
-        assert!(pace.is_open(|| at(1500)));
-    }
-
-    #[test]
-    fn missed_ticks_are_skipped_and_the_grid_stays() {
-        let mut pace = opened(When::Every(ms(1000)));
-        pace.next_slot(at(700));
-        pace.sent(at(4700), false);
-        assert_eq!(pace.next_slot(at(4700)), at(5500));
-        pace.sent(at(5500), false);
-        assert_eq!(pace.next_slot(at(5500)), at(6500));
-    }
-
-    #[test]
-    fn what_falls_due_at_a_tick_goes_with_it() {
-        let mut pace = opened(When::Every(ms(1000)));
-        assert_eq!(pace.next_slot(at(2500)), at(2500));
-        let mut pace = opened(When::Every(ms(1000)));
-        assert_eq!(pace.next_slot(at(2501)), at(3500));
-        assert!(!pace.is_open(|| at(3000)), "something else may come");
-        assert!(pace.is_open(|| at(3500)));
-    }
-
-    #[test]
-    fn a_gap_lies_between_two_bursts_but_not_within_one() {
-        let mut pace = opened(When::Spaced(ms(20)));
-        assert!(pace.is_open(|| at(500)));
-        pace.sent(at(600), true);
-        assert!(pace.is_open(|| at(600)));
-        pace.sent(at(600), false);
-        assert!(!pace.is_open(|| panic!("reads the time")));
-        assert_eq!(pace.next_slot(at(619)), at(620));
-        assert!(!pace.is_open(|| at(619)));
-        assert!(pace.is_open(|| at(620)));
-    }
-
-    #[test]
-    fn zero_is_immediate_and_the_longest_is_never() {
-        for pacing in [When::Spaced(ms(0)), When::Every(ms(0))] {
-            assert!(opened(pacing).is_immediate());
-        }
-        let mut pace = opened(When::Every(Duration::MAX));
-        assert_eq!(pace.next_slot(at(700)), Moment::NEVER);
-        let mut pace = opened(When::Spaced(Duration::MAX));
-        pace.sent(at(600), false);
-        assert_eq!(pace.next_slot(at(700)), Moment::NEVER);
+/// [Immediate](Self::immediate).
+impl Default for Pacing {
+    fn default() -> Self {
+        Self::immediate()
     }
 }

@@ -5,6 +5,8 @@
 pub(super) enum Phase {
     New,
     Open,
+    /// Open, and each poll asks the [handle](super::EndHandle) whether to end.
+    Watched,
     /// Its age is reached, and only the `retry` line is left to send.
     Leaving,
     Ended,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::event_stream::EventStream;
 use super::idle::Idle;
 use super::moment::Moment;
-use super::pacing::Pace;
+use super::pace::Pace;
 use super::phase::{By, Phase};
 use super::recheck::Recheck;
 use crate::source::{Pull, Source};
@@ -44,7 +44,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         by: By,
     ) -> Poll<Option<Bytes>> {
         if self.phase != Phase::Open
-            && let Poll::Ready(bytes) = self.as_mut().begin_or_end()
+            && let Poll::Ready(bytes) = self.as_mut().begin_or_end(cx, by)
         {
             return Poll::Ready(bytes);
         }
@@ -205,9 +205,11 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 
     /// The first poll, or one after the last chunk: what it yields, or pending if it goes on.
     #[inline(never)]
-    fn begin_or_end(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
+    fn begin_or_end(self: Pin<&mut Self>, cx: &mut Context<'_>, by: By) -> Poll<Option<Bytes>> {
+        let waker = (by == By::Task).then(|| cx.waker());
         match self.phase {
-            Phase::Open => Poll::Pending,
+            Phase::New | Phase::Watched if self.settings.poll_end(waker) => self.end_by_handle(),
+            Phase::Open | Phase::Watched => Poll::Pending,
             Phase::New => self
                 .open()
                 .map_or(Poll::Pending, |bytes| Poll::Ready(Some(bytes))),
@@ -220,14 +222,17 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     fn open(self: Pin<&mut Self>) -> Option<Bytes> {
         let this = self.project();
         let now = Moment::new(this.ticker.now());
-        let opening = this.source.opening();
-        *this.phase = Phase::Open;
+        *this.phase = if this.settings.is_watched() {
+            Phase::Watched
+        } else {
+            Phase::Open
+        };
         this.pace.open(now);
         this.idle.restart(now, this.settings.seed);
         if let Some(age) = this.settings.age() {
             *this.ends_at = now.plus(age);
         }
-        this.settings.opening(opening)
+        this.settings.opening(this.source.opening())
     }
 
     #[inline(never)]
@@ -256,10 +261,19 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self.end_by_age()
     }
 
+    /// Its [handle](super::EndHandle) has ended it: leaves what is due to other consumers.
+    fn end_by_handle(mut self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.as_mut().project().source.park(&mut cx);
+        self.end()
+    }
+
     fn end_by_age(self: Pin<&mut Self>) -> Poll<Option<Bytes>> {
         let this = self.project();
         *this.phase = Phase::Ended;
         this.alarm.disarm(this.ticker);
+        // It goes without its farewell.
+        this.settings.take_farewell();
         Poll::Ready(Some(this.settings.spread_retry()))
     }
 }

@@ -3,11 +3,13 @@
 use core::fmt;
 use core::hash::{BuildHasher, Hasher};
 use core::mem;
+use core::task::Waker;
 use core::time::Duration;
 use std::hash::RandomState;
 
 use bytes::Bytes;
 
+use super::end_handle::EndWatch;
 use super::idle::mix;
 use super::keep_alive::KeepAlive;
 use crate::event::Event;
@@ -31,11 +33,13 @@ pub(super) struct Settings {
 #[derive(Default)]
 pub(super) struct Rare {
     keep_alive: Option<Bytes>,
-    pub(super) greetings: Vec<Bytes>,
-    /// An id alone, after the greetings.
+    /// What goes out with the first poll, after the source's opening.
+    greetings: Chunk,
+    /// The last frame of the first chunk.
     pub(super) position: Option<Bytes>,
     pub(super) farewell: Option<Bytes>,
     pub(super) max_age: Option<Duration>,
+    pub(super) end: Option<EndWatch>,
 }
 
 impl Settings {
@@ -50,21 +54,38 @@ impl Settings {
         }
     }
 
-    /// The first bytes: the `retry` line if one is set, what the source begins with, the greetings and
-    /// the position; if there is none of these, a comment.
+    /// The first chunk: the `retry` line, what the source says first, the greetings and the
+    /// position; a comment if there is none of these.
     pub(super) fn opening(&mut self, of_source: Option<Bytes>) -> Option<Bytes> {
         let retry = self.retry.map(|retry| Event::retry_only(retry).encode());
-        let rare = self.rare.as_mut();
-        let (greetings, position) = rare.map_or((Vec::new(), None), |rare| {
-            (mem::take(&mut rare.greetings), rare.position.take())
-        });
-        let frames = retry.into_iter().chain(of_source);
+        let (greetings, position) = match &mut self.rare {
+            Some(rare) => (mem::take(&mut rare.greetings).join(), rare.position.take()),
+            None => (None, None),
+        };
         let mut chunk = Chunk::default();
-        for frame in frames.chain(greetings).chain(position) {
+        for frame in [retry, of_source, greetings, position]
+            .into_iter()
+            .flatten()
+        {
             chunk.push(frame);
         }
-        let comment = || self.has_first_comment.then_some(COMMENT);
-        chunk.join().or_else(comment)
+        let comment = self.has_first_comment.then_some(COMMENT);
+        chunk.join().or(comment)
+    }
+
+    pub(super) fn greet(&mut self, event: Event) {
+        self.rare().greetings.push(event.encode());
+    }
+
+    /// Whether the stream was ended by its handle; if not, `waker` is woken when it is.
+    pub(super) fn poll_end(&self, waker: Option<&Waker>) -> bool {
+        let end = self.rare.as_ref().and_then(|rare| rare.end.as_ref());
+        end.is_some_and(|end| end.poll(waker))
+    }
+
+    /// Whether the stream has a handle that ends it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.end.is_some())
     }
 
     pub(super) fn set_keep_alive(&mut self, keep_alive: KeepAlive) {
@@ -78,8 +99,11 @@ impl Settings {
         event.unwrap_or(COMMENT)
     }
 
+    /// The stream ends: its handle lets go of the task, and the farewell goes out.
     pub(super) fn take_farewell(&mut self) -> Option<Bytes> {
-        self.rare.as_mut()?.farewell.take()
+        let rare = self.rare.as_mut()?;
+        rare.end = None;
+        rare.farewell.take()
     }
 
     /// When the stream ends: after 80 to 100 % of its maximum age.

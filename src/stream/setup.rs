@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::event_stream::EventStream;
 use super::keep_alive::KeepAlive;
-use super::pacing::Pace;
-use super::public_pacing::Pacing;
+use super::pace::Pace;
+use super::pacing::Pacing;
 use crate::event::Event;
 use crate::source::Source;
 use crate::time::Ticker;
@@ -86,10 +86,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
 
     /// Sends no comment with the first poll.
     ///
-    /// The first poll yields bytes at once, which flush the response's head, so that the page's
-    /// `onopen` fires: the [`retry`](Self::retry) line if one is set, the gap event if a topic's
-    /// stream begins with a gap, and the [greetings](Self::greeting); if there is none of these, a
-    /// comment. This leaves out that comment, mostly for tests.
+    /// The first poll yields one chunk at once, which flushes the response's head, so that the
+    /// page's `onopen` fires: the [`retry`](Self::retry) line if one is set, the event that reports
+    /// a gap if a topic's stream begins with one, and the [greetings](Self::greeting); if there is
+    /// none of these, a comment. This leaves out that comment, mostly for tests.
     ///
     /// # Examples
     ///
@@ -104,6 +104,33 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn without_first_comment(mut self) -> Self {
         self.settings.has_first_comment = false;
+        self
+    }
+
+    /// An event that goes out with the first poll, before any message. Called again, it adds
+    /// another one.
+    ///
+    /// If a topic's stream begins with a gap, the greetings follow the event that reports it. An
+    /// event with an id changes the position from which the client resumes; so give it one only if
+    /// the source can resume from there. For a topic's stream see
+    /// [`greeting_with_position`](Self::greeting_with_position).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Event;
+    /// # use sse_queue::{FakeClock, Queue};
+    /// # let clock = FakeClock::new();
+    /// # let queue = Queue::builder().epoch("e")?.build();
+    /// queue.push("a")?;
+    /// let stream = queue.stream(clock.ticker())?;
+    /// let mut stream = stream.greeting(Event::new("alice").name("user")?);
+    /// assert_eq!(stream.next_ready().unwrap(), "event: user\ndata: alice\n\n");
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: a\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn greeting(mut self, event: Event) -> Self {
+        self.settings.greet(event);
         self
     }
 

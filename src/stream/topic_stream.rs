@@ -54,41 +54,41 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
         self.source.position()
     }
 
-    /// Adds a [greeting](Self::greeting) with the id of the [position](Self::position) at which the
-    /// stream begins, in place of any id of its own.
+    /// A [greeting](Self::greeting) that carries the position where the stream begins as its id,
+    /// unless it has an id of its own.
     ///
-    /// A client that has seen nothing else then comes back to exactly that position, and misses no
-    /// message in between.
-    ///
-    /// # Errors
-    ///
-    /// [`EventError`] if the event is a comment or a reconnection time, which have no id.
+    /// A client that has seen nothing else then comes back to exactly that position. So a stream can
+    /// begin with a snapshot of the state.
     ///
     /// # Examples
     ///
     /// ```
-    /// use sse_queue::topic::Start;
-    /// use sse_queue::{Event, FakeClock, Topic};
+    /// use sse_queue::topic::{Resumption, Start};
+    /// use sse_queue::{Event, FakeClock, LastEventId, Topic};
     ///
     /// let topic = Topic::builder().epoch("e")?.build();
-    /// topic.publish("before")?;
+    /// topic.publish("a")?;
     /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
-    /// let mut stream = stream.greeting_with_position(Event::new("hello"))?;
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: hello\n\n");
+    /// let mut stream = stream.greeting_with_position(Event::new("state: a").name("snapshot")?);
+    /// let first = stream.next_ready().unwrap();
+    /// assert_eq!(first, "event: snapshot\nid: e-1\ndata: state: a\n\n");
+    ///
+    /// topic.publish("b")?;
+    /// assert_eq!(topic.resumption_of(&LastEventId::new("e-1")), Resumption::Exact);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn greeting_with_position(self, event: Event) -> Result<Self, EventError> {
+    pub fn greeting_with_position(self, event: Event) -> Self {
         let position = self.position();
-        let event = event.id(position.as_str().unwrap_or_default())?;
-        Ok(self.greeting(event))
+        let id = position.as_str().filter(|_| event.event_id().is_none());
+        // Cannot fail: a position is a valid id.
+        let with_id = id.and_then(|id| event.clone().id(id).ok());
+        self.greeting(with_id.unwrap_or(event))
     }
 
-    /// Sends the id of the [position](Self::position) at which the stream begins with the first poll,
-    /// after the gap event and the greetings, as an event without data.
+    /// Ends the first chunk with the position where the stream begins: `id: EPOCH-SEQ` and a blank
+    /// line, from which a client sets its last event id, and dispatches no event. Off unless called.
     ///
-    /// Clients take the id and dispatch nothing. A client that has seen no message then comes back to
-    /// exactly that position. Off by default: some clients that are not browsers dispatch an empty
-    /// event.
+    /// A client that has seen nothing else then comes back to exactly that position.
     ///
     /// # Examples
     ///
@@ -97,15 +97,15 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     /// use sse_queue::{FakeClock, Topic};
     ///
     /// let topic = Topic::builder().epoch("e")?.build();
-    /// topic.publish("before")?;
-    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
-    /// assert_eq!(stream.position_first().next_ready().unwrap(), "id: e-1\n\n");
+    /// topic.publish("a")?;
+    /// let mut stream = topic.stream(Start::Now, FakeClock::new().ticker())?.position_first();
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\n\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn position_first(mut self) -> Self {
         let position = self.position();
-        let position = position.as_str().unwrap_or_default();
-        self.settings.rare().position = Some(format!("id: {position}\n\n").into());
+        let frame = position.as_str().map(|id| format!("id: {id}\n\n").into());
+        self.settings.rare().position = frame;
         self
     }
 

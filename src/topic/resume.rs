@@ -59,6 +59,8 @@ pub enum Start {
 /// assert_eq!(resumption_of("e-1"), Resumption::Gap { missed: Some(1), cause });
 /// let cause = GapCause::ForeignEpoch;
 /// assert_eq!(resumption_of("old-7"), Resumption::Gap { missed: None, cause });
+/// topic.close();
+/// assert_eq!(resumption_of("e-3"), Resumption::Complete);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +68,13 @@ pub enum Start {
 pub enum Resumption {
     /// The client has seen nothing before.
     Fresh,
-    /// The stream continues exactly after what the client has seen.
+    /// The stream continues exactly after what the client has seen; if the topic has ended, there is
+    /// more to see.
     Exact,
-    /// The topic has ended, and the client has seen everything.
-    ///
-    /// Answer 204, so that a browser does not reconnect. The stream ends at once.
+    /// The topic has ended, or nobody can publish any more, and the client has seen everything that
+    /// follows its id. A service answers with status 204, which tells a browser not to come back. A
+    /// stream that is opened anyway ends at once, after its first bytes and its
+    /// [farewell](crate::EventStream::farewell).
     Complete,
     /// The stream continues with the oldest message that is kept, after an event that reports the
     /// gap.

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use super::effects::Step;
 use super::listeners::{Agenda, Listeners};
+use super::presence::{Displaced, Occupancy, Presence, Seat};
 use super::publish_error::PublishError;
 use super::status::{Status, TopicStats, count};
 use super::store::{AllScheduled, Bounds, First, Store};
@@ -33,6 +34,8 @@ pub(super) struct State {
     closed_watchers: Watchers,
     /// Tasks that wait for the end.
     ended_watchers: Watchers,
+    /// Tasks that wait until no stream is open.
+    presence: Presence,
     /// The time of the last step.
     latest: SystemTime,
 }
@@ -45,6 +48,7 @@ impl State {
             status: Status::new(),
             closed_watchers: Watchers::default(),
             ended_watchers: Watchers::default(),
+            presence: Presence::default(),
             latest: now,
         }
     }
@@ -116,6 +120,23 @@ impl State {
         self.store.take_scheduled()
     }
 
+    /// How a client with this id would continue now.
+    pub(super) fn resumption_of(&self, start: &Start) -> Resumption {
+        self.position(start).1
+    }
+
+    /// The position where a stream starts, and how it resumes.
+    fn position(&self, start: &Start) -> (u64, Resumption) {
+        let (position, resumption) = self.store.position(start);
+        let is_complete = resumption == Resumption::Exact
+            && self.is_over()
+            && !self.store.log().retains_from(position);
+        if is_complete {
+            return (position, Resumption::Complete);
+        }
+        (position, resumption)
+    }
+
     /// The number that the next message in the log gets.
     pub(super) fn next_number(&self) -> u64 {
         self.store.log().next()
@@ -140,10 +161,6 @@ impl State {
 
     pub(super) fn is_closed(&self) -> bool {
         self.status.is_closed()
-    }
-
-    pub(super) fn is_aborted(&self) -> bool {
-        self.status.is_aborted()
     }
 
     pub(super) fn stats(&self, now: SystemTime) -> TopicStats {
@@ -245,6 +262,28 @@ impl State {
         self.ended_watchers.remove(watcher)
     }
 
+    /// Whether streams are open; waits until that changes.
+    pub(super) fn poll_occupancy(
+        &mut self,
+        seat: &mut Seat,
+        waker: Waker,
+        step: &mut Step,
+    ) -> (Occupancy, Displaced) {
+        let occupancy = if self.is_ended() {
+            Occupancy::Ended
+        } else if self.status.counters.streams == 0 {
+            Occupancy::Deserted(self.presence.count())
+        } else {
+            Occupancy::Occupied
+        };
+        let displaced = self.presence.wait(occupancy, seat, waker, step);
+        (occupancy, displaced)
+    }
+
+    pub(super) fn leave_presence(&mut self, seat: &mut Seat) -> Displaced {
+        self.presence.leave(seat)
+    }
+
     /// Whether nobody can publish any more.
     fn is_closing(&self) -> bool {
         self.status.is_closed() || !self.status.has_handles()
@@ -258,12 +297,13 @@ impl State {
     /// Wakes tasks that wait for the beginning of the end, or the end, within the bounds of a step;
     /// the steps of those wake the rest.
     fn wake_watchers(&mut self, step: &mut Step) {
-        let closed = core::iter::from_fn(|| self.closed_watchers.pop());
-        step.effects.wake_drivers(closed.take(MAX_PER_STEP));
-        if self.is_ended() {
-            let ended = core::iter::from_fn(|| self.ended_watchers.pop());
-            step.effects.wake_drivers(ended.take(MAX_PER_STEP));
-        }
+        let is_ended = self.is_ended();
+        let wakers = core::iter::from_fn(|| {
+            let ended = || self.ended_watchers.pop().or_else(|| self.presence.pop());
+            let closed = self.closed_watchers.pop();
+            closed.or_else(|| is_ended.then(ended).flatten())
+        });
+        step.effects.wake_drivers(wakers.take(MAX_PER_STEP));
     }
 
     pub(super) fn remove_driver(&mut self, id: u64, step: &mut Step) {

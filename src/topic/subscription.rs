@@ -45,7 +45,7 @@ pub struct TopicSubscription {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Notice {
     None,
-    /// The gap with which the stream began.
+    /// The gap with which the stream began, unless it went out with the opening.
     Gap,
     /// It fell behind, and ends because of that.
     LagEnd,
@@ -63,7 +63,7 @@ impl Topic {
 
 impl TopicSubscription {
     fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
-        let (cursor, resumption) = shared.with(|state, _| state.subscribe(start))?;
+        let (cursor, resumption) = shared.with(|state, step| state.subscribe(start, step))?;
         let notice = match resumption {
             Resumption::Gap { .. } => Notice::Gap,
             _ => Notice::None,
@@ -198,12 +198,13 @@ impl TopicSubscription {
         taken
     }
 
-    /// The event that reports the gap with which the stream began, unless the topic was aborted.
-    fn first_gap(&mut self) -> Option<Bytes> {
-        self.notice = Notice::None;
-        if self.shared.with_lazy_clock(|state, _| state.is_aborted()) {
+    /// The event that reports the gap with which the stream began, once. It goes out even if the
+    /// topic was aborted: an id in a greeting would otherwise make the gap silent.
+    fn take_first_gap(&mut self) -> Option<Bytes> {
+        if self.notice != Notice::Gap {
             return None;
         }
+        self.notice = Notice::None;
         match self.resumption {
             Resumption::Gap { missed, cause } => self.gap_event.frame(missed, cause),
             _ => None,
@@ -212,6 +213,10 @@ impl TopicSubscription {
 }
 
 impl Source for TopicSubscription {
+    fn opening(mut self: Pin<&mut Self>) -> Option<Bytes> {
+        self.take_first_gap()
+    }
+
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()> {
         let this = &mut *self;
         // Nothing was published since it registered this waker.
@@ -287,7 +292,7 @@ impl Source for TopicSubscription {
             match this.notice {
                 Notice::LagEnd => return Poll::Ready(None),
                 Notice::Gap => {
-                    if let Some(frame) = this.first_gap() {
+                    if let Some(frame) = this.take_first_gap() {
                         return Poll::Ready(Some(frame));
                     }
                 }

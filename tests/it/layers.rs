@@ -46,6 +46,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "topic/effects",
             "topic/gap_event",
             "topic/listeners",
+            "topic/presence",
             "topic/publish_error",
             "topic/resume",
             "topic/state",
@@ -55,7 +56,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "topic/wait_set",
             "stream/idle",
             "stream/moment",
-            "stream/pacing",
+            "stream/pace",
             "stream/recheck",
             "time/system",
             "time/thread",
@@ -68,7 +69,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 37] = [
+const PURE: [&str; 38] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -89,7 +90,7 @@ const PURE: [&str; 37] = [
     "source/pull",
     "stream/idle",
     "stream/moment",
-    "stream/pacing",
+    "stream/pace",
     "stream/recheck",
     "time/timers",
     "topic/cursor",
@@ -98,6 +99,7 @@ const PURE: [&str; 37] = [
     "topic/gap_event",
     "topic/listeners",
     "topic/log",
+    "topic/presence",
     "topic/publish_error",
     "topic/resume",
     "topic/state",
@@ -275,10 +277,7 @@ fn a_new_file_needs_no_entry() {
         ("topic/listeners", "use super::state::State;"),
         ("relay/window", "use crate::source::{Pull, Source};"),
         ("topic/log/new", "pub(super) fn f() {}"),
-        (
-            "stream/new",
-            "use super::pacing::A; use crate::topic::Topic;",
-        ),
+        ("stream/new", "use super::pace::A; use crate::topic::Topic;"),
     ] {
         let mut files = of_this_crate();
         files.insert(file.to_owned(), code.to_owned());

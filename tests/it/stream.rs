@@ -3,6 +3,7 @@
 mod clocks;
 mod custom;
 mod end;
+mod end_handle;
 mod events;
 mod grid;
 mod keep_alive;

@@ -2,7 +2,9 @@
 
 mod broadcast;
 mod clock_reads;
+mod complete;
 mod crowds;
+mod deserted;
 mod driver;
 mod end;
 mod gaps;
@@ -11,6 +13,7 @@ mod keep_alive;
 mod keeping_up;
 mod lag;
 mod liveness;
+mod opening;
 mod pacing;
 mod resume;
 mod returned_ids;

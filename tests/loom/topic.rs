@@ -14,7 +14,7 @@ use sse_queue::topic::Start;
 use sse_queue::{FakeClock, LastEventId, Pacing, Topic};
 
 use crate::support::{
-    Task, TopicStream, drain, later, new_topic, poll_once, spawn_with, topic_stream,
+    Task, TopicStream, block_on_until, drain, later, new_topic, poll_once, spawn_with, topic_stream,
 };
 
 /// Publishes in another thread.
@@ -281,5 +281,63 @@ fn the_role_of_the_timekeeper_is_handed_on_when_it_leaves() {
             }
         }
         leaving.join().unwrap();
+    });
+}
+
+/// The last stream leaves while a task begins to wait for that: it is woken, or has seen it.
+#[test]
+fn a_task_that_waits_for_the_last_stream_to_leave_sees_it_leave() {
+    loom::model(|| {
+        let (clock, topic) = new_topic();
+        let stream = topic_stream(&topic, &clock, Start::Now);
+        let leaving = thread::spawn(move || drop(stream));
+        let deserted = topic.deserted(Duration::from_secs(1), clock.ticker());
+        block_on_until(&clock, Duration::from_secs(1), deserted);
+        leaving.join().unwrap();
+        assert_eq!(topic.stats().streams, 0);
+    });
+}
+
+/// A stream opens while a task waits: the task is woken, and waits for that stream too.
+#[test]
+fn a_stream_that_opens_holds_up_a_task_that_waits_for_none() {
+    loom::model(|| {
+        let (clock, topic) = new_topic();
+        let deserted = topic.deserted(Duration::from_secs(1), clock.ticker());
+        let mut waiting = Task::new(Box::pin(deserted));
+        assert!(waiting.poll().is_pending());
+        let opening = spawn_with(&topic, {
+            let clock = clock.clone();
+            move |topic| topic_stream(&topic, &clock, Start::Now)
+        });
+        assert!(waiting.poll().is_pending(), "its time has not come");
+        let stream = opening.join().unwrap();
+        waiting.alarm.sleep();
+        clock.advance(Duration::from_secs(5));
+        assert!(waiting.poll().is_pending());
+        drop(stream);
+        assert!(waiting.poll().is_pending(), "the time has begun again");
+        clock.advance(Duration::from_secs(1));
+        assert!(waiting.poll().is_ready());
+    });
+}
+
+/// A stream is ended while a message comes: its task is woken, and sees its end; nothing follows.
+#[test]
+fn a_stream_that_is_ended_while_a_message_comes_ends() {
+    loom::model(|| {
+        let (clock, topic) = new_topic();
+        let mut stream = topic_stream(&topic, &clock, Start::Now);
+        let handle = stream.end_handle();
+        let ending = thread::spawn(move || handle.end());
+        let mut task = Task::new(stream);
+        topic.publish("a").unwrap();
+        let mut seen = String::new();
+        while let Some(chunk) = task.next() {
+            seen += str::from_utf8(&chunk).unwrap();
+        }
+        ending.join().unwrap();
+        assert!(seen.is_empty() || seen.matches("data: ").count() == 1);
+        assert!(task.next().is_none());
     });
 }

@@ -72,6 +72,13 @@ impl Log {
         first.map(|_| index)
     }
 
+    /// Whether any message from `position` on is retained.
+    pub(crate) fn retains_from(&self, position: u64) -> bool {
+        let first = self.block_at(position).unwrap_or(0);
+        let mut blocks = self.blocks.iter().skip(first);
+        position < self.next && blocks.any(|block| block.first_retained(position).is_some())
+    }
+
     /// The index of the last block that starts at or before this position.
     pub(super) fn block_at(&self, position: u64) -> Option<usize> {
         if position >= self.next {

@@ -31,17 +31,19 @@ impl State {
     pub(crate) fn subscribe(
         &mut self,
         start: &Start,
+        step: &mut Step,
     ) -> Result<(Cursor, Resumption), TooManyStreams> {
         let limit = self.store.max_streams();
         if self.status.counters.streams >= limit {
             return Err(TooManyStreams { limit });
         }
-        let (position, resumption) = self.resume(start);
+        let (position, resumption) = self.position(start);
         let counters = &mut self.status.counters;
         if let Resumption::Gap { .. } = resumption {
             count(&mut counters.gaps, 1);
         }
         counters.streams = counters.streams.saturating_add(1);
+        self.presence.opened(step);
         let cursor = Cursor::new(self.listeners.open(), position, self.latest);
         Ok((cursor, resumption))
     }
@@ -61,6 +63,9 @@ impl State {
         self.listeners.close(cursor.slot, step);
         let streams = &mut self.status.counters.streams;
         *streams = streams.saturating_sub(1);
+        if *streams == 0 {
+            self.presence.vacated(step);
+        }
     }
 
     /// Reads the chunk at the cursor. If there is nothing to read, the stream waits; if there is

@@ -79,18 +79,19 @@ impl Connection {
         self.subscribe_at("/events", Some(id))
     }
 
-    /// Opens a stream as a client that has missed something: the gap event comes first.
-    pub(crate) fn subscribe_after_gap(self, id: impl AsRef<[u8]>) -> Self {
-        self.request_stream("/events", Some(id))
+    /// Opens a stream that begins with an event, as it does after a gap.
+    pub(crate) fn subscribe_after_gap(mut self, id: impl AsRef<[u8]>) -> Self {
+        self.open_stream("/events", Some(id));
+        self
     }
 
-    pub(crate) fn subscribe_at(self, path: &str, id: Option<impl AsRef<[u8]>>) -> Self {
-        let mut stream = self.request_stream(path, id);
-        assert_eq!(stream.chunk().unwrap(), b":\n");
-        stream
+    pub(crate) fn subscribe_at(mut self, path: &str, id: Option<impl AsRef<[u8]>>) -> Self {
+        self.open_stream(path, id);
+        assert_eq!(self.chunk().unwrap(), b":\n");
+        self
     }
 
-    fn request_stream(mut self, path: &str, id: Option<impl AsRef<[u8]>>) -> Self {
+    fn open_stream(&mut self, path: &str, id: Option<impl AsRef<[u8]>>) {
         let address = self.0.get_ref().peer_addr().unwrap();
         self.send(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n"));
         if let Some(id) = id {
@@ -101,7 +102,6 @@ impl Connection {
         }
         self.send("\r\n");
         assert_eq!(self.answer(false).status, 200);
-        self
     }
 
     /// Reads an answer.

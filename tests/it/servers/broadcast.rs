@@ -14,6 +14,7 @@ on_both_servers! {
     a_client_that_reconnects_continues_after_what_it_saw,
     an_id_that_cannot_be_resumed_gives_a_gap,
     an_id_from_before_a_restart_gives_a_gap,
+    a_client_that_has_seen_everything_is_told_not_to_return,
     history_is_bounded,
     a_message_may_bring_an_id_of_its_own,
     an_id_like_those_that_the_server_gives_is_refused,
@@ -144,6 +145,35 @@ fn an_id_from_before_a_restart_gives_a_gap(example: &str) {
     assert_eq!(gap.event, "gap");
     assert_eq!(gap.data, r#"{"missed":null,"cause":"foreign-epoch"}"#);
     assert_eq!(events.next().unwrap().data, "while away");
+}
+
+fn a_client_that_has_seen_everything_is_told_not_to_return(example: &str) {
+    let server = broadcast(example, &[]);
+    let mut stalled = server.connect();
+    stalled.send_head(&["GET /events"]);
+    server.wait_until("streams", 1);
+    // More than sockets buffer: while this stream has not ended, the server answers others.
+    let mut connection = server.connect();
+    let data = "x".repeat(1 << 20);
+    for _ in 0..32 {
+        connection.post_text(&data).id();
+    }
+    let before = connection.post_text("before").id();
+
+    server.signal("TERM");
+    let (mut last, mut answer) = (before, connection.post_text("x"));
+    while answer.status == 202 {
+        last = answer.id();
+        answer = server.connect().post_text("x");
+    }
+    for method in ["GET", "HEAD"] {
+        let line = format!("{method} /events");
+        let answer = server
+            .connect()
+            .request(&[&line, &format!("Last-Event-ID: {last}")], "");
+        assert_eq!((answer.status, answer.body.len()), (204, 0), "{method}");
+    }
+    drop(stalled);
 }
 
 fn history_is_bounded(example: &str) {

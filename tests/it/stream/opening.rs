@@ -1,96 +1,97 @@
-//! What the first poll yields: `retry`, the gap, greetings, the position, or a comment.
+//! The first chunk.
 
-use sse_queue::topic::Start;
-use sse_queue::{Event, LastEventId, Pacing};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use crate::support::queue::new_queue;
-use crate::support::topic::new_topic;
+use bytes::Bytes;
+use sse_queue::stream::Pull;
+use sse_queue::{Event, EventStream, FakeClock, Queue, Source};
+
+use super::PACINGS;
 use crate::support::{Task, secs};
 
-fn greeting(data: &str) -> Event {
-    Event::new(data).name("hello").unwrap()
+fn named(name: &str, data: &str) -> Event {
+    Event::new(data).name(name).unwrap()
 }
 
 #[test]
-fn all_of_the_opening_is_one_chunk_in_order() {
-    let (clock, topic) = new_topic();
-    topic.publish("a").unwrap();
-    let lost = Some(LastEventId::new("f-1"));
-    let stream = topic.resume(lost, Start::Now, clock.ticker()).unwrap();
-    let stream = stream
-        .retry(secs(2))
-        .greeting(greeting("1"))
-        .greeting(greeting("2"));
-    let mut stream = Task::new(stream.position_first());
-    let expected = "retry: 2000\n\
-        event: gap\ndata: {\"missed\":null,\"cause\":\"foreign-epoch\"}\n\n\
-        event: hello\ndata: 1\n\nevent: hello\ndata: 2\n\n\
-        id: e-0\n\n";
-    assert_eq!(stream.bytes(), expected);
-    assert_eq!(stream.bytes(), "id: e-1\ndata: a\n\n");
-}
-
-#[test]
-fn a_comment_opens_a_stream_that_has_nothing_else_to_open_with() {
-    let (clock, topic) = new_topic();
-    let stream = || topic.stream(Start::Now, clock.ticker()).unwrap();
-    assert_eq!(Task::new(stream()).bytes(), ":\n");
-    assert_eq!(
-        Task::new(stream().greeting(greeting("x"))).bytes(),
-        "event: hello\ndata: x\n\n"
-    );
-    assert_eq!(Task::new(stream().position_first()).bytes(), "id: e-0\n\n");
-    Task::new(stream().without_first_comment()).assert_pending();
-}
-
-#[test]
-fn the_opening_waits_for_no_pacing() {
-    for pacing in [Pacing::every(secs(60)), Pacing::spaced(secs(60))] {
-        let (clock, topic) = new_topic();
-        topic.publish("a").unwrap();
-        let lost = Some(LastEventId::new("?"));
-        let stream = topic.resume(lost, Start::Now, clock.ticker()).unwrap();
-        let mut stream = Task::new(stream.pacing(pacing));
-        assert!(stream.bytes().starts_with("event: gap\n"));
+fn retry_and_greetings_go_out_in_one_chunk_in_this_order() {
+    for pacing in PACINGS {
+        let queue = Queue::builder().epoch("e").unwrap().build();
+        queue.push("x").unwrap();
+        let stream = queue.stream(FakeClock::new().ticker()).unwrap();
+        let stream = stream.greeting(named("user", "ann")).retry(secs(2));
+        let stream = stream.greeting(named("rooms", "1,2")).pacing(pacing);
+        let mut stream = Task::new(stream);
+        let first = "retry: 2000\nevent: user\ndata: ann\n\nevent: rooms\ndata: 1,2\n\n";
+        assert_eq!(stream.bytes(), first, "{pacing:?}");
     }
 }
 
 #[test]
-fn a_greeting_is_sent_once_and_no_keep_alive_before_its_time() {
-    let (clock, queue) = new_queue();
-    let stream = queue.stream(clock.ticker()).unwrap();
-    let mut stream = stream.greeting(greeting("x"));
-    let chunks = clock.run(&mut stream, secs(15));
-    let times: Vec<_> = chunks.iter().map(|(time, _)| time.as_secs()).collect();
-    assert_eq!(times.len(), 2);
-    assert_eq!(chunks[0].1, "event: hello\ndata: x\n\n");
-    assert!(times[0] == 0 && (13..=15).contains(&times[1]), "{times:?}");
+fn greetings_go_out_once() {
+    let queue = Queue::new();
+    let stream = queue.stream(FakeClock::new().ticker()).unwrap();
+    let mut stream = Task::new(stream.greeting(Event::new("hi")));
+    stream.assert_sends("hi");
+    queue.push("x").unwrap();
+    stream.assert_sends("x");
+    queue.close();
+    stream.assert_ended();
 }
 
 #[test]
-fn a_client_that_saw_the_greeting_alone_comes_back_to_its_position() {
-    let (clock, topic) = new_topic();
-    topic.publish("before").unwrap();
-    let stream = topic.stream(Start::Now, clock.ticker()).unwrap();
-    let stream = stream.greeting_with_position(greeting("x")).unwrap();
-    let opening = Task::new(stream).bytes();
-    let id = opening
-        .lines()
-        .find_map(|line| line.strip_prefix("id: "))
-        .unwrap();
-    topic.publish("missed").unwrap();
-    let last = Some(LastEventId::new(id));
-    let stream = topic.resume(last, Start::Now, clock.ticker()).unwrap();
-    let mut stream = Task::new(stream.without_first_comment());
-    assert_eq!(stream.drain_data(), "missed");
+fn there_is_a_comment_only_if_there_is_nothing_else() {
+    let queue = Queue::new();
+    let stream = || queue.stream(FakeClock::new().ticker()).unwrap();
+    assert_eq!(Task::new(stream()).bytes(), ":\n");
+    assert_eq!(Task::new(stream().retry(secs(1))).bytes(), "retry: 1000\n");
+    let greeted = stream().greeting(Event::new("hi"));
+    assert_eq!(Task::new(greeted).bytes(), "data: hi\n\n");
+    Task::new(stream().without_first_comment()).assert_pending();
+    let greeted = stream().without_first_comment().greeting(Event::new("hi"));
+    assert_eq!(Task::new(greeted).bytes(), "data: hi\n\n");
+}
+
+/// Has an opening and nothing else, and counts how often it is asked for it.
+#[derive(Default)]
+struct Opens(usize);
+
+impl Source for Opens {
+    fn opening(mut self: Pin<&mut Self>) -> Option<Bytes> {
+        self.0 += 1;
+        Some(Event::new("opening").encode())
+    }
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Pull) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn poll_chunk(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Pull) -> Poll<Option<Bytes>> {
+        Poll::Pending
+    }
 }
 
 #[test]
-fn a_gap_that_is_switched_off_leaves_the_comment() {
-    let (clock, topic) = new_topic();
-    let lost = Some(LastEventId::new("?"));
-    let stream = topic.resume(lost, Start::Now, clock.ticker()).unwrap();
-    let mut stream = Task::new(stream.gap_event(None).unwrap());
-    assert_eq!(stream.bytes(), ":\n");
-    stream.assert_pending();
+fn a_sources_opening_comes_between_retry_and_greetings() {
+    let stream = EventStream::new(Opens::default(), FakeClock::new().ticker());
+    let mut stream = stream.greeting(Event::new("hi")).retry(secs(1));
+    let first = "retry: 1000\ndata: opening\n\ndata: hi\n\n";
+    assert_eq!(stream.next_ready().unwrap(), first);
+    assert_eq!(stream.next_ready(), None);
+    assert_eq!(stream.source().0, 1);
+}
+
+#[test]
+fn a_source_behind_a_pointer_has_its_opening() {
+    fn first<S: Source>(source: S) -> Option<Bytes> {
+        let stream = EventStream::new(source, FakeClock::new().ticker());
+        Box::pin(stream).as_mut().next_ready_pinned()
+    }
+    let opening = Some(Event::new("opening").encode());
+    assert_eq!(first(&mut Opens::default()), opening);
+    assert_eq!(first(Box::new(Opens::default())), opening);
+    assert_eq!(first(Box::pin(Opens::default())), opening);
+    let dynamic: Box<dyn Source + Unpin> = Box::new(Opens::default());
+    assert_eq!(first(dynamic), opening);
 }
