@@ -69,6 +69,7 @@ pub trait Source {
     ///
     /// A stream calls this once, with its first poll. Whole frames go into one chunk with the
     /// stream's `retry` line and [greetings](crate::EventStream::greeting).
+    #[must_use]
     fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
         None
     }
@@ -88,13 +89,6 @@ pub trait Source {
         cx: &mut Context<'_>,
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>>;
-
-    /// Takes what the stream must send before anything else, such as the report of a gap: nothing, by
-    /// default. A stream calls this with its first poll, before any other poll, and sends it at once.
-    #[must_use = "what is not sent is lost"]
-    fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
-        None
-    }
 
     /// Leaves the wait set until the next call of `poll_ready` or `poll_chunk`.
     ///
@@ -126,10 +120,6 @@ macro_rules! delegate_source {
             pull: &mut Pull,
         ) -> Poll<Option<Bytes>> {
             delegate(self).poll_chunk(cx, pull)
-        }
-
-        fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
-            delegate(self).opening()
         }
 
         fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
@@ -172,10 +162,6 @@ impl<S: Source + ?Sized> Source for Pin<Box<S>> {
         pull: &mut Pull,
     ) -> Poll<Option<Bytes>> {
         self.get_mut().as_mut().poll_chunk(cx, pull)
-    }
-
-    fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
-        self.get_mut().as_mut().opening()
     }
 
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {

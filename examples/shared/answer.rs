@@ -29,9 +29,6 @@ pub(crate) enum Refusal {
     LeaseEnded(String),
     #[error("{0}")]
     NotInFlight(String),
-    /// Without a body: it tells a browser not to reconnect.
-    #[error("there is nothing more to come")]
-    Complete,
     #[error("messages are not leased here, so there are none to confirm: see --at-least-once")]
     NotLeasing,
     #[error("no such path")]
@@ -61,7 +58,6 @@ impl Refusal {
         match self {
             Self::Complete => StatusCode::NO_CONTENT,
             Self::BadMessage(_) => StatusCode::BAD_REQUEST,
-            Self::Complete => StatusCode::NO_CONTENT,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::DuplicateId(_) => StatusCode::CONFLICT,
             Self::LeaseEnded(_) => StatusCode::GONE,

@@ -117,22 +117,19 @@ impl Hub {
     /// A new stream for a client that may have seen something already.
     pub(crate) fn stream(&self, seen: Option<LastEventId>) -> Result<Frames, Refusal> {
         let ticker = TokioTicker::new();
-        let too_many = |_| Refusal::TooManyStreams;
         match &self.kind {
-            // Ids can be guessed, and may confirm messages: a service accepts them from clients that
-            // it knows.
             Kind::Queue(queue) => {
-                let stream = queue.resume(seen, ticker).map_err(too_many)?;
-                Ok(self.paced(stream))
+                // Ids can be guessed, and may confirm messages: a service accepts them from clients
+                // that it knows.
+                let stream = queue.resume(seen, ticker);
+                stream.map(|stream| self.paced(stream))
             }
             Kind::Topic(topic) => {
-                let stream = topic.resume(seen, Start::Now, ticker).map_err(too_many)?;
-                if stream.resumption() == Resumption::Complete {
-                    return Err(Refusal::Complete);
-                }
-                Ok(self.paced(stream))
+                let stream = topic.resume(seen, Start::Now, ticker);
+                stream.map(|stream| self.paced(stream))
             }
         }
+        .map_err(|_| Refusal::TooManyStreams)
     }
 
     /// Whether a client has seen everything, and nothing more will come.

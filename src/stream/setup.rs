@@ -152,31 +152,6 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// Adds an event that is sent with the first poll, before any message.
-    ///
-    /// Greetings are sent in the order of the calls, after the [`retry`](Self::retry) line and the gap
-    /// event, and wait for no pacing. An id of its own would move the position from which a client
-    /// resumes: on a topic's stream, use [`greeting_with_position`](Self::greeting_with_position).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sse_queue::Event;
-    /// # use sse_queue::{FakeClock, Queue};
-    /// # let clock = FakeClock::new();
-    /// # let queue = Queue::builder().epoch("e")?.build();
-    /// queue.push("first")?;
-    /// let hello = Event::new("hello").name("welcome")?;
-    /// let mut stream = queue.stream(clock.ticker())?.greeting(hello);
-    /// assert_eq!(stream.next_ready().unwrap(), "event: welcome\ndata: hello\n\n");
-    /// assert_eq!(stream.next_ready().unwrap(), "id: e-1\ndata: first\n\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn greeting(mut self, event: Event) -> Self {
-        self.settings.rare().greetings.push(event.encode());
-        self
-    }
-
     /// Ends the stream by itself after 80 to 100 % of `age`, with a reconnection time of 50 to 150
     /// % of the one that is set (or of 3 s), so that clients do not all return at once.
     ///

@@ -151,7 +151,7 @@ impl Topic {
     #[must_use]
     pub fn resumption_of(&self, id: &LastEventId) -> Resumption {
         let start = Start::After(id.clone());
-        self.shared().with(|state, _| state.resume(&start).1)
+        self.shared().with(|state, _| state.resumption_of(&start))
     }
 
     /// The topic's counters.

@@ -12,6 +12,7 @@ use super::effects::Step;
 use super::listeners::{Agenda, Listeners};
 use super::presence::{Displaced, Occupancy, Presence, Seat};
 use super::publish_error::PublishError;
+use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
 use super::store::{AllScheduled, Bounds, First, Store};
 use super::wait_set::Batch;

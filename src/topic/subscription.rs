@@ -319,13 +319,6 @@ impl Source for TopicSubscription {
         }
     }
 
-    fn opening(mut self: Pin<&mut Self>) -> Option<Bytes> {
-        match self.notice {
-            Notice::Gap => self.first_gap(),
-            Notice::None | Notice::LagEnd => None,
-        }
-    }
-
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let this = &mut *self;
         this.seen_signal = NEVER;

@@ -48,16 +48,6 @@ impl State {
         Ok((cursor, resumption))
     }
 
-    /// Where a stream would start now, and what becomes of the client's id.
-    pub(crate) fn resume(&self, start: &Start) -> (u64, Resumption) {
-        let (position, resumption) = self.store.position(start);
-        let has_all = self.is_over() && position >= self.store.log().next();
-        if has_all && resumption == Resumption::Exact {
-            return (position, Resumption::Complete);
-        }
-        (position, resumption)
-    }
-
     /// Closes a stream.
     pub(crate) fn unsubscribe(&mut self, cursor: &Cursor, step: &mut Step) {
         self.listeners.close(cursor.slot, step);

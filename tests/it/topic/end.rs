@@ -6,7 +6,7 @@ use sse_queue::topic::Start;
 use sse_queue::{Event, FakeClock, Pacing, Topic};
 
 use crate::support::topic::{
-    TopicStream, after, builder, later, new_topic, publish_all, publish_later, publish_numbers,
+    TopicStream, after, later, new_topic, publish_all, publish_later, publish_numbers,
     quiet_stream, reader, replay, waiting,
 };
 use crate::support::{Task, ms, secs, settled};
