@@ -103,8 +103,11 @@ impl Queue {
         Closed::new(self.shared())
     }
 
-    /// Waits until closing has [begun](Self::closed), all streams have ended, and all messages in
-    /// flight have been confirmed or returned.
+    /// Waits until closing has [begun](Self::closed), all streams have been dropped, and all
+    /// messages in flight have been confirmed or returned.
+    ///
+    /// A framework drops a stream once its response has ended. A stream that has ended, but is kept,
+    /// still counts.
     ///
     /// While it is awaited it is the queue's timekeeper, like [`drive`](Self::drive). It holds no
     /// handle of the queue. A stream whose client does not read never ends: abort the queue after a

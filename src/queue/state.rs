@@ -376,7 +376,8 @@ impl State {
 
     /// Restores the invariant after a step: notifies every task that must act on it.
     pub(super) fn settle(&mut self, step: &mut Step) {
-        self.announce_end(step);
+        // Streams last: a crowd of them may belong to clients that do not read, and use up all that
+        // a step may wake without being polled.
         if self.is_closing() {
             self.wake_watchers(step);
         }
@@ -386,6 +387,7 @@ impl State {
                 delivery.settle(is_over, step);
             }
         }
+        self.announce_end(step);
         self.consumers.release();
         let has_waiting = self.consumers.has_waiting();
         let is_any_full = self.consumers.has_full();
@@ -431,8 +433,6 @@ impl State {
             self.consumers.begin_announcing();
             self.backlog.begin_announcing();
         }
-        self.consumers.announce(step);
-        self.backlog.announce(step);
         if self.consumers.is_driven() && self.is_done(step.now) {
             if !self.is_announced_to_drivers {
                 self.is_announced_to_drivers = true;
@@ -440,6 +440,8 @@ impl State {
             }
             self.consumers.announce_to_drivers(step);
         }
+        self.backlog.announce(step);
+        self.consumers.announce(step);
     }
 
     /// Whether all handles are gone and no message will ever become due.
