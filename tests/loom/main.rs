@@ -18,6 +18,7 @@
 )]
 
 mod delivery;
+mod ending;
 mod queue;
 mod stream;
 mod support;

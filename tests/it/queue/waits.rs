@@ -64,6 +64,12 @@ fn the_wait_for_the_end_ends_with_the_grace_of_a_stream_that_is_dropped_while_it
     }
     clock.advance(secs(2));
     assert!(ended.take_wakes() > 0);
+    assert!(
+        ended.poll().is_pending(),
+        "the message is back; the queue is open"
+    );
+    queue.close();
+    assert!(ended.take_wakes() > 0);
     assert!(ended.poll().is_ready());
 }
 
