@@ -488,7 +488,8 @@ impl State {
             let due = head.map_or(Deadline::Never, |(key, ..)| key.due);
             next = next.min(due);
         }
-        if self.backlog.has_waiting_producers() {
+        // Once the queue is closed, the last due message may leave it by expiring.
+        if self.backlog.has_waiting_producers() || self.is_closed() {
             next = next.min(self.backlog.next_expiry());
         }
         next

@@ -315,3 +315,20 @@ fn waits_can_be_spawned_and_need_no_pin() {
     check(topic.ended(ticker()));
     check(topic.drive(ticker()));
 }
+
+#[test]
+#[ignore = "a queue's `ended` announces the end to 64 streams with each of its polls, and does not poll itself again"]
+fn ended_tells_a_whole_crowd_of_a_queue_though_no_stream_is_polled() {
+    let clock = FakeClock::new();
+    let queue = Queue::builder().clock(clock.clone()).build();
+    let stalled: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
+    ended.take_wakes();
+    queue.close();
+    while ended.take_wakes() > 0 {
+        assert!(ended.poll().is_pending());
+    }
+    let woken = stalled.iter().filter(|stream| stream.is_woken()).count();
+    assert_eq!(woken, 200);
+}
