@@ -151,8 +151,9 @@ impl Queue {
     ///
     /// Without a driver, waiting streams are the timekeepers; without either, nothing happens as
     /// time passes, and the next call sees what is due. The future completes once the queue is
-    /// closed, what was due then has left, and nothing is in flight. With several drivers, each
-    /// keeps the time.
+    /// closed, what was due then has left, and nothing is in flight. It also completes once nothing
+    /// is in flight and all handles and streams have been dropped: then no message can be taken any
+    /// more. With several drivers, each keeps the time.
     ///
     /// It holds no handle of the queue, and is the driver from its first poll until it is dropped.
     ///

@@ -366,7 +366,12 @@ impl State {
 
     /// Whether nothing is left that a driver would do.
     fn is_done(&self, now: SystemTime) -> bool {
-        self.is_finished(now) && !self.is_any_in_flight()
+        (self.is_finished(now) || self.is_abandoned()) && !self.is_any_in_flight()
+    }
+
+    /// Whether no handle and no stream is left, so that no message can be taken any more.
+    fn is_abandoned(&self) -> bool {
+        !self.has_handles && self.consumers.len() == 0
     }
 
     fn is_any_in_flight(&self) -> bool {
@@ -425,6 +430,9 @@ impl State {
             Phase::Over
         } else if self.is_closed() {
             Phase::Closing
+        } else if self.is_abandoned() {
+            // Only drivers are left to be woken.
+            Phase::Open
         } else {
             return;
         };
