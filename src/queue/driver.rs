@@ -45,12 +45,19 @@ struct Role {
     watcher: Option<u64>,
 }
 
+impl Role {
+    fn leave(&mut self) {
+        let (ticket, watcher) = (self.ticket.take(), self.watcher.take());
+        if ticket.is_some() || watcher.is_some() {
+            self.shared
+                .with(|state, step| state.leave_driver(ticket, watcher, step));
+        }
+    }
+}
+
 impl Drop for Role {
     fn drop(&mut self) {
-        if self.ticket.is_some() || self.watcher.is_some() {
-            self.shared
-                .with(|state, step| state.leave_driver(self.ticket, self.watcher, step));
-        }
+        self.leave();
     }
 }
 
@@ -74,7 +81,7 @@ impl<T: Ticker> Future for Driver<T> {
             shared,
             ticket,
             watcher,
-        } = this.role;
+        } = &mut *this.role;
         loop {
             let mut waker = (*this.goal == Goal::Ended).then(|| cx.waker().clone());
             let next = shared.poll(cx, |state, step, caller| match this.goal {
@@ -82,6 +89,8 @@ impl<T: Ticker> Future for Driver<T> {
                 Goal::Ended => state.poll_ended(ticket, watcher, &mut waker, caller, step),
             });
             let Driven::Wait(after) = next else {
+                this.role.leave();
+                this.ticker.arm(None);
                 return Poll::Ready(());
             };
             if poll_again_after(this.ticker.as_mut(), after, cx).is_pending() {

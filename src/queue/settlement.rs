@@ -49,8 +49,9 @@ impl Queue {
 
     /// Gives back a message that was handed out, to be handed out again after `delay`.
     ///
-    /// Without a delay it returns to its position in time order, before messages that were due
-    /// later. After its last attempt it becomes a dead letter instead.
+    /// With `None` it returns to its position in time order, before messages that were due later.
+    /// With a delay, zero included, it is due that long from now, and goes after messages that were
+    /// due before. After its last attempt it becomes a dead letter instead.
     ///
     /// # Errors
     ///
@@ -152,7 +153,7 @@ impl Queue {
     ///
     /// The list is empty only when there will be no more: the queue is closed, what was due then
     /// has left, and nothing is in flight; or the queue delivers at most once. Waiting streams or a
-    /// [driver](Self::drive) notice that a lease has ended.
+    /// [driver](Self::drive) notice that a lease has ended. The future holds a handle of the queue.
     ///
     /// # Cancel safety
     ///

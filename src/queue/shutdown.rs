@@ -104,8 +104,11 @@ impl Queue {
         Closed::new(self.shared())
     }
 
-    /// Waits until closing has [begun](Self::closed), all streams have ended, and all messages in
-    /// flight have been confirmed or returned.
+    /// Waits until closing has [begun](Self::closed), all streams have been dropped, and all
+    /// messages in flight have been confirmed or returned.
+    ///
+    /// A framework drops a stream once its response has ended. A stream that has ended, but is kept,
+    /// still counts.
     ///
     /// While it is awaited it is the queue's timekeeper, like [`drive`](Self::drive). It holds no
     /// handle of the queue. A stream whose client does not read never ends: abort the queue after a
@@ -149,8 +152,9 @@ impl Queue {
     ///
     /// Without a driver, waiting streams are the timekeepers; without either, nothing happens as
     /// time passes, and the next call sees what is due. The future completes once the queue is
-    /// closed, what was due then has left, and nothing is in flight. With several drivers, each
-    /// keeps the time.
+    /// closed, what was due then has left, and nothing is in flight. It also completes once nothing
+    /// is in flight and all handles and streams have been dropped: then no message can be taken any
+    /// more. With several drivers, each keeps the time.
     ///
     /// It holds no handle of the queue, and is the driver from its first poll until it is dropped.
     ///

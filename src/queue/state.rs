@@ -243,7 +243,8 @@ impl State {
 
     /// Restores the invariant after a step: notifies every task that must act on it.
     pub(super) fn settle(&mut self, step: &mut Step) {
-        self.announce_end(step);
+        // Streams last: a crowd of them may belong to clients that do not read, and use up all that
+        // a step may wake without being polled.
         if self.is_closing() {
             self.wake_watchers(step);
         }
@@ -253,6 +254,7 @@ impl State {
                 delivery.settle(is_over, step);
             }
         }
+        self.announce_end(step);
         self.consumers.release();
         let has_waiting = self.consumers.has_waiting();
         let is_any_full = self.consumers.has_full();
@@ -304,7 +306,8 @@ impl State {
             let due = head.map_or(Deadline::Never, |(key, ..)| key.due);
             next = next.min(due);
         }
-        if self.backlog.has_waiting_producers() {
+        // Once the queue is closed, the last due message may leave it by expiring.
+        if self.backlog.has_waiting_producers() || self.is_closed() {
             next = next.min(self.backlog.next_expiry());
         }
         next

@@ -104,7 +104,10 @@ impl Topic {
         Closed::new(self.shared())
     }
 
-    /// Waits until closing has [begun](Self::closed) and all streams have ended.
+    /// Waits until closing has [begun](Self::closed) and all streams have been dropped.
+    ///
+    /// A framework drops a stream once its response has ended. A stream that has ended, but is kept,
+    /// still counts.
     ///
     /// While it is awaited it is the topic's timekeeper, like [`drive`](Self::drive). It holds no
     /// handle of the topic. A stream whose client does not read never ends: abort the topic after a

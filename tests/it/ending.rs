@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use sse_queue::topic::Start;
-use sse_queue::{FakeClock, Lease, Message, Queue, Topic};
+use sse_queue::{FakeClock, FakeTicker, Lease, Message, Queue, Topic};
 
+use crate::support::queue::{reader, waiting};
 use crate::support::{Task, secs};
 
 type Wait = Pin<Box<dyn Future<Output = ()>>>;
@@ -218,4 +219,116 @@ fn what_is_scheduled_keeps_no_ended_waiting() {
         (queue.take_remaining().len(), topic.take_remaining().len()),
         (1, 1)
     );
+}
+
+/// Clients that do not read: their tasks are woken, but do not poll.
+#[test]
+fn a_crowd_of_stalled_streams_keeps_no_other_task_waiting() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(30));
+    let queue = Queue::builder()
+        .clock(clock.clone())
+        .at_least_once(lease)
+        .capacity(1)
+        .build();
+    let stalled: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
+    let mut closed = Task::new(queue.closed());
+    let mut letters = Task::new(queue.dead_letters());
+    let mut drives = Task::new(queue.drive(clock.ticker()));
+    assert!(closed.poll().is_pending() && letters.poll().is_pending());
+    assert!(drives.poll().is_pending());
+    drives.take_wakes();
+    queue.close();
+    let woken = [&closed.count, &letters.count, &drives.count].map(|count| count.take());
+    assert_eq!(woken, [1; 3]);
+    assert!(closed.poll().is_ready() && letters.poll().is_ready() && drives.poll().is_ready());
+    drop(stalled);
+}
+
+#[test]
+fn a_wait_that_is_ready_leaves_no_tick_and_no_waker_behind() {
+    for is_ended in [false, true] {
+        let clock = FakeClock::new();
+        let lease = Lease::new(secs(30));
+        let queue = Queue::builder()
+            .clock(clock.clone())
+            .at_least_once(lease)
+            .build();
+        let job = queue.push("job").unwrap();
+        assert!(queue.next_ready().is_some());
+        queue.close();
+        let wait: Wait = if is_ended {
+            Box::pin(queue.ended(clock.ticker()))
+        } else {
+            Box::pin(queue.drive(clock.ticker()))
+        };
+        let mut wait = Task::new(wait);
+        assert!(wait.poll().is_pending());
+        assert_eq!(clock.next_deadline(), Some(secs(30)));
+        queue.ack(job.id()).unwrap();
+        assert!(wait.poll().is_ready());
+        assert_eq!(clock.next_deadline(), None);
+        assert_eq!(Arc::strong_count(&wait.count), 2, "it and its own waker");
+    }
+}
+
+#[test]
+fn a_stream_that_has_ended_counts_until_it_is_dropped() {
+    let clock = FakeClock::new();
+    let queue = Queue::builder().clock(clock.clone()).build();
+    let mut stream = reader(&queue, &clock);
+    queue.close();
+    stream.assert_ended();
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
+    drop(stream);
+    assert_eq!(ended.take_wakes(), 1);
+    assert!(ended.poll().is_ready());
+}
+
+#[test]
+fn ended_is_ready_when_all_that_is_in_flight_was_taken_out() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(secs(30));
+    let queue = Queue::builder().at_least_once(lease).build();
+    queue.push("job").unwrap();
+    assert!(queue.next_ready().is_some());
+    queue.abort();
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
+    assert_eq!(queue.take_remaining().len(), 1);
+    assert!(ended.take_wakes() > 0 && ended.poll().is_ready());
+}
+
+#[test]
+fn waits_can_be_spawned_and_need_no_pin() {
+    fn check(_: impl Future + Send + Sync + Unpin + 'static) {}
+    let clock = FakeClock::new();
+    let ticker = || -> FakeTicker { clock.ticker() };
+    let (queue, topic) = (Queue::new(), Topic::new());
+    check(queue.closed());
+    check(queue.ended(ticker()));
+    check(queue.drive(ticker()));
+    check(queue.dead_letters());
+    check(queue.push_when_ready("x"));
+    check(topic.closed());
+    check(topic.ended(ticker()));
+    check(topic.drive(ticker()));
+}
+
+#[test]
+#[ignore = "a queue's `ended` announces the end to 64 streams with each of its polls, and does not poll itself again"]
+fn ended_tells_a_whole_crowd_of_a_queue_though_no_stream_is_polled() {
+    let clock = FakeClock::new();
+    let queue = Queue::builder().clock(clock.clone()).build();
+    let stalled: Vec<_> = (0..200).map(|_| waiting(&queue, &clock)).collect();
+    let mut ended = Task::new(queue.ended(clock.ticker()));
+    assert!(ended.poll().is_pending());
+    ended.take_wakes();
+    queue.close();
+    while ended.take_wakes() > 0 {
+        assert!(ended.poll().is_pending());
+    }
+    let woken = stalled.iter().filter(|stream| stream.is_woken()).count();
+    assert_eq!(woken, 200);
 }

@@ -14,6 +14,7 @@
 )]
 
 #[cfg(unix)]
+mod abandoned;
 mod browser;
 mod delivery;
 mod encoder;

@@ -134,7 +134,12 @@ impl State {
 
     /// Whether nothing is left that a driver would do.
     pub(super) fn is_done(&self, now: SystemTime) -> bool {
-        self.is_finished(now) && !self.is_any_in_flight()
+        (self.is_finished(now) || self.is_abandoned()) && !self.is_any_in_flight()
+    }
+
+    /// Whether no handle and no stream is left, so that no message can be taken any more.
+    fn is_abandoned(&self) -> bool {
+        !self.has_handles && self.consumers.len() == 0
     }
 
     /// Whether all handles are gone and no message will ever become due.
@@ -167,6 +172,9 @@ impl State {
             Phase::Over
         } else if self.is_closed() {
             Phase::Closing
+        } else if self.is_abandoned() {
+            // Only drivers are left to be woken.
+            Phase::Open
         } else {
             return;
         };
@@ -175,8 +183,6 @@ impl State {
             self.consumers.begin_announcing();
             self.backlog.begin_announcing();
         }
-        self.consumers.announce(step);
-        self.backlog.announce(step);
         if self.consumers.is_driven() && self.is_done(step.now) {
             if !self.is_announced_to_drivers {
                 self.is_announced_to_drivers = true;
@@ -184,6 +190,8 @@ impl State {
             }
             self.consumers.announce_to_drivers(step);
         }
+        self.backlog.announce(step);
+        self.consumers.announce(step);
     }
 
     /// Wakes tasks that wait for the beginning of the end, or for the end, within the bounds of a

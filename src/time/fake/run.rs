@@ -54,7 +54,7 @@ impl FakeClock {
     where
         S: Stream + Unpin + ?Sized,
     {
-        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        let flag = Arc::new(Flag(AtomicBool::new(true)));
         let waker = Arc::clone(&flag).into();
         let mut cx = Context::from_waker(&waker);
         let start = self.elapsed();
@@ -62,17 +62,19 @@ impl FakeClock {
         let mut has_ended = false;
         loop {
             let elapsed = self.elapsed().saturating_sub(start);
-            while !has_ended {
-                flag.0.store(false, Ordering::Relaxed);
+            // A stream that was not woken is not polled, or this would hide that a wake-up is lost.
+            while !has_ended && flag.0.swap(false, Ordering::Relaxed) {
                 match Pin::new(&mut *stream).poll_next(&mut cx) {
-                    Poll::Ready(Some(item)) => items.push((elapsed, item)),
+                    Poll::Ready(Some(item)) => {
+                        items.push((elapsed, item));
+                        flag.0.store(true, Ordering::Relaxed);
+                    }
                     Poll::Ready(None) => has_ended = true,
-                    Poll::Pending if flag.0.load(Ordering::Relaxed) => {}
-                    Poll::Pending => break,
+                    Poll::Pending => {}
                 }
             }
             let left = span.saturating_sub(elapsed);
-            if left.is_zero() {
+            if left.is_zero() || self.elapsed() == Duration::MAX {
                 return items;
             }
             self.advance(self.next_deadline().map_or(left, |next| next.min(left)));

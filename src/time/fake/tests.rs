@@ -267,3 +267,33 @@ fn debug_shows_the_time() {
         "FakeTicker { now: 1s, .. }"
     );
 }
+
+/// Is ready with the time of each tick of its own ticker, but keeps no waker.
+struct Forgetful(FakeTicker);
+
+impl futures_core::Stream for Forgetful {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<()>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        Pin::new(&mut self.0).poll_tick(&mut cx).map(Some)
+    }
+}
+
+#[test]
+fn a_run_polls_no_stream_that_was_not_woken() {
+    let clock = FakeClock::new();
+    let mut stream = Forgetful(clock.ticker());
+    arm(&mut stream.0, SECOND);
+    assert_eq!(clock.run(&mut stream, secs(5)), []);
+    assert_eq!(clock.elapsed(), secs(5));
+}
+
+#[test]
+fn a_run_ends_with_time_itself() {
+    let clock = FakeClock::new();
+    clock.advance(SECOND);
+    let mut stream = Forgetful(clock.ticker());
+    assert_eq!(clock.run(&mut stream, Duration::MAX), []);
+    assert_eq!(clock.elapsed(), Duration::MAX);
+}

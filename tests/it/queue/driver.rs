@@ -285,3 +285,15 @@ fn a_comment_for_a_full_queue_stream_comes_at_its_tick() {
     clock.advance(ms(100));
     assert_eq!(stream.bytes(), ": news\n");
 }
+
+#[test]
+fn a_driver_of_a_closed_queue_ends_when_the_last_due_message_expires() {
+    let (clock, queue) = new_queue();
+    push_brief(&queue, "x", secs(5));
+    queue.close();
+    let mut driver = Task::new(queue.drive(clock.ticker()));
+    assert!(driver.poll().is_pending());
+    assert_eq!(clock.advance_to_next(), Some(secs(5)));
+    assert_eq!(driver.take_wakes(), 1);
+    assert!(driver.poll().is_ready());
+}
