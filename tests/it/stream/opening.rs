@@ -89,7 +89,9 @@ fn a_source_behind_a_pointer_has_its_opening() {
         Box::pin(stream).as_mut().next_ready_pinned()
     }
     let opening = Some(Event::new("opening").encode());
-    assert_eq!(first(&mut Opens::default()), opening);
+    let mut borrowed = Opens::default();
+    assert_eq!(first(&mut borrowed), opening);
+    assert_eq!(borrowed.0, 1);
     assert_eq!(first(Box::new(Opens::default())), opening);
     assert_eq!(first(Box::pin(Opens::default())), opening);
     let dynamic: Box<dyn Source + Unpin> = Box::new(Opens::default());
