@@ -65,7 +65,10 @@
 //! | let workers confirm what they have done | [`Lease`], [`Queue::ack`], [Delivery](#delivery) |
 //! | send later, or not after a while | [`Message`] |
 //! | slow a stream down | [`Pacing`] |
+//! | greet a client, or send it a snapshot first | [`EventStream::greeting`], [`greeting_with_position`](EventStream::greeting_with_position) |
 //! | shut down | [`Queue::close`], [`Queue::ended`], [Closing](#closing) |
+//! | end one client's stream | [`EventStream::end_handle`] |
+//! | stop working when nobody listens | [`Topic::deserted`] |
 //! | test without sleeping | [`FakeClock`], [testing](_guide::testing) |
 //! | stream from an engine of your own | [`Source`], [`EventStream::from_events`] |
 //! | know what a departed client costs | [clients](_guide::clients) |
@@ -156,7 +159,7 @@
 //! | none, or empty | `Fresh` | whatever the caller says |
 //! | an event's own, or a scheduled message's; all that follows is kept | `Exact` | the message after it; if several have this id, after the newest |
 //! | `EPOCH-SEQ`; all that follows is kept | `Exact` | the message after it, even if that one is gone itself |
-//! | as above, of the newest message of a topic that has [closed](Topic::close) | `Complete` | nothing: it ends at once. Answer 204, so that the browser does not reconnect |
+//! | either of these; nothing follows, and the topic is [closed](Topic::close) | `Complete` | nothing: it ends at once. Answer 204, so that the browser does not reconnect |
 //! | `EPOCH-SEQ`; some that follow are not kept | `Gap`, [`Evicted`](topic::GapCause::Evicted), how many | the oldest message that is kept |
 //! | `EPOCH-dSEQ`; some that follow are not kept | `Gap`, [`Evicted`](topic::GapCause::Evicted) | the same |
 //! | `EPOCH-SEQ` or `EPOCH-dSEQ` of a message that is not in the log yet | `Gap`, [`Future`](topic::GapCause::Future) | the same |
@@ -164,8 +167,14 @@
 //! | any other, including an event's own if some that follow are not kept | `Gap`, [`Unknown`](topic::GapCause::Unknown) | the same |
 //! | not UTF-8, with a NUL, CR or LF, or over [1024 bytes](LastEventId::MAX_LEN) | `Gap`, [`Malformed`](topic::GapCause::Malformed) | the same |
 //!
-//! A stream that begins with a gap says so first, in the `gap` event. Subscribing and finding the
-//! position are one step, so nothing is lost or repeated between replayed and live messages.
+//! A stream that begins with a gap says so first, in the `gap` event, which goes out with the first
+//! bytes; no id goes out before it. A stream sends no id of its own before its first message, so a
+//! client that is cut off until then comes back as a new one, unless
+//! [`greeting_with_position`](EventStream::greeting_with_position) or
+//! [`position_first`](EventStream::position_first) gives it the position where the stream begins.
+//!
+//! Subscribing and finding the position are one step, so nothing is lost or repeated between replayed
+//! and live messages.
 //!
 //! # Delivery
 //!
@@ -233,7 +242,9 @@
 //! drop it when a write fails, which the keep-alive brings about: see [clients](_guide::clients). Once
 //! all handles of a queue or topic are dropped its streams end when nothing is left to come. To make
 //! clients move to another machine, [`max_age`](EventStream::max_age) ends streams by themselves,
-//! spread over time.
+//! spread over time. To end chosen streams, such as those of a client whose right to read them is
+//! revoked, keep their [`end_handle`](EventStream::end_handle)s. [`deserted`](Topic::deserted) tells a
+//! service that nobody has listened to a topic for a while.
 //!
 //! # Security notes
 //!

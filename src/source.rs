@@ -69,7 +69,7 @@ pub trait Source {
     ///
     /// A stream calls this once, with its first poll. Whole frames go into one chunk with the
     /// stream's `retry` line and [greetings](crate::EventStream::greeting).
-    #[must_use]
+    #[must_use = "what is dropped is lost to the client"]
     fn opening(self: Pin<&mut Self>) -> Option<Bytes> {
         None
     }

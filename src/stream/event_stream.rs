@@ -249,7 +249,8 @@ impl<St: Stream<Item = Event>, T: Ticker> EventStream<Events<St>, T> {
 /// Yields chunks of whole frames.
 ///
 /// `None` is final. It comes when the source has ended, after the [farewell](EventStream::farewell)
-/// if there is one, or when the stream has reached its [maximum age](EventStream::max_age), after a
+/// if there is one; when its [handle](EventStream::end_handle) has ended the stream, after the
+/// farewell, too; or when the stream has reached its [maximum age](EventStream::max_age), after a
 /// `retry` line and without a farewell.
 ///
 /// Web frameworks expect `Result` items: see [`into_try_stream`](EventStream::into_try_stream).

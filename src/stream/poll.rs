@@ -204,6 +204,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     }
 
     /// The first poll, or one after the last chunk: what it yields, or pending if it goes on.
+    #[cold]
     #[inline(never)]
     fn begin_or_end(self: Pin<&mut Self>, cx: &mut Context<'_>, by: By) -> Poll<Option<Bytes>> {
         let waker = (by == By::Task).then(|| cx.waker());

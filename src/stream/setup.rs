@@ -204,7 +204,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// An event that is sent when the source has ended, before the stream does.
+    /// An event that is sent when the source has ended, or a [handle](Self::end_handle) has ended
+    /// the stream, before the stream does.
     ///
     /// A stream that ends because of its [age](Self::max_age) sends none: its client is to return.
     ///

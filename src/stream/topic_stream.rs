@@ -71,7 +71,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
     /// let mut stream = stream.greeting_with_position(Event::new("state: a").name("snapshot")?);
     /// let first = stream.next_ready().unwrap();
-    /// assert_eq!(first, "event: snapshot\nid: e-1\ndata: state: a\n\n");
+    /// assert_eq!(first, "id: e-1\nevent: snapshot\ndata: state: a\n\n");
     ///
     /// topic.publish("b")?;
     /// assert_eq!(topic.resumption_of(&LastEventId::new("e-1")), Resumption::Exact);
