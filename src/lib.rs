@@ -159,7 +159,7 @@
 //! | none, or empty | `Fresh` | whatever the caller says |
 //! | an event's own, or a scheduled message's; all that follows is kept | `Exact` | the message after it; if several have this id, after the newest |
 //! | `EPOCH-SEQ`; all that follows is kept | `Exact` | the message after it, even if that one is gone itself |
-//! | either of these; nothing follows, and the topic is [closed](Topic::close) | `Complete` | nothing: it ends at once. Answer 204, so that the browser does not reconnect |
+//! | either of these; nothing follows, and the topic has [closed](Topic::close), or nobody can publish any more | `Complete` | nothing: it ends at once. Answer 204, so that the browser does not reconnect |
 //! | `EPOCH-SEQ`; some that follow are not kept | `Gap`, [`Evicted`](topic::GapCause::Evicted), how many | the oldest message that is kept |
 //! | `EPOCH-dSEQ`; some that follow are not kept | `Gap`, [`Evicted`](topic::GapCause::Evicted) | the same |
 //! | `EPOCH-SEQ` or `EPOCH-dSEQ` of a message that is not in the log yet | `Gap`, [`Future`](topic::GapCause::Future) | the same |

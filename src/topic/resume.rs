@@ -71,8 +71,9 @@ pub enum Resumption {
     /// The stream continues exactly after what the client has seen; if the topic has ended, there is
     /// more to see.
     Exact,
-    /// The topic was closed, or nobody can publish any more, and nothing follows the client's id. A service answers with status 204, which tells a browser not to come back. A
-    /// stream that is opened anyway ends at once, after its first bytes and its
+    /// The topic was closed, or nobody can publish any more, and nothing follows the client's id. A
+    /// service answers with status 204, which tells a browser not to come back. A stream that is
+    /// opened anyway ends at once, after its first bytes and its
     /// [farewell](crate::EventStream::farewell).
     Complete,
     /// The stream continues with the oldest message that is kept, after an event that reports the
