@@ -11,6 +11,9 @@ use thiserror::Error;
 
 use crate::event::Decimal;
 
+/// The highest number of a message that is pushed again, and of a first message. Numbers go on after
+/// it, so without a limit they could run out.
+pub(crate) const HIGHEST_GIVEN: u64 = 1 << 48;
 /// The maximum length of an epoch.
 const MAX_EPOCH_LEN: usize = 16;
 /// The maximum length of an issued id, at least 38: an epoch, a hyphen, a letter and twenty digits.

@@ -9,7 +9,7 @@ use super::lease::Lease;
 use super::shared::Shared;
 use super::state::State;
 use super::turns::Turns;
-use crate::message::id::{Epoch, EpochError};
+use crate::message::id::{Epoch, EpochError, HIGHEST_GIVEN};
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 
@@ -189,7 +189,7 @@ impl QueueBuilder {
         self
     }
 
-    /// The number of the first message: 1 unless set.
+    /// The number of the first message: 1 unless set, and at most 2^48.
     ///
     /// A queue that starts afresh under an epoch that was used before must begin after its last
     /// number. Otherwise an id that a client remembers could name another message.
@@ -203,7 +203,7 @@ impl QueueBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn first_number(mut self, number: u64) -> Self {
-        self.first_number = number;
+        self.first_number = number.clamp(1, HIGHEST_GIVEN);
         self
     }
 

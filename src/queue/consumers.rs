@@ -260,6 +260,11 @@ impl Consumers {
         self.streams.begin_announcing();
     }
 
+    /// Whether the end has yet to be announced to some streams.
+    pub(super) fn is_announcing(&self) -> bool {
+        self.streams.is_announcing()
+    }
+
     /// Begins to announce to all drivers that nothing is left to do.
     pub(super) fn begin_announcing_to_drivers(&mut self) {
         self.drivers.begin_announcing();

@@ -88,10 +88,17 @@ impl<T: Ticker> Future for Driver<T> {
                 Goal::Done => state.drive(ticket, caller, step),
                 Goal::Ended => state.poll_ended(ticket, watcher, &mut waker, caller, step),
             });
-            let Driven::Wait(after) = next else {
-                this.role.leave();
-                this.ticker.arm(None);
-                return Poll::Ready(());
+            let after = match next {
+                Driven::Wait(after) => after,
+                Driven::Again => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Driven::Done => {
+                    this.role.leave();
+                    this.ticker.arm(None);
+                    return Poll::Ready(());
+                }
             };
             if poll_again_after(this.ticker.as_mut(), after, cx).is_pending() {
                 return Poll::Pending;

@@ -273,6 +273,11 @@ impl WaitQueue {
         self.announced = 0;
     }
 
+    /// Whether some slots were not visited since announcing began.
+    pub(super) fn is_announcing(&self) -> bool {
+        self.announced < self.slots.len()
+    }
+
     /// Takes at most `max` wakers of tasks to which the end must be announced, and visits a bounded
     /// number of slots.
     pub(super) fn announce(&mut self, max: usize, mut each: impl FnMut(Waker)) {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::handle::Topic;
 use super::log::{Retention, to_u64};
-use super::shared::{HIGHEST_RETURNED, Shared};
+use super::shared::Shared;
 use super::store::Bounds;
-use crate::message::id::{Epoch, EpochError};
+use crate::message::id::{Epoch, EpochError, HIGHEST_GIVEN};
 use crate::time::Clock;
 use crate::time::system::SystemClock;
 
@@ -257,7 +257,7 @@ impl TopicBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn first_number(mut self, number: u64) -> Self {
-        self.first = number.clamp(1, HIGHEST_RETURNED);
+        self.first = number.clamp(1, HIGHEST_GIVEN);
         self
     }
 

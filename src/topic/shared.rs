@@ -8,14 +8,10 @@ use super::effects::Step;
 use super::publish_error::PublishError;
 use super::state::State;
 use super::store::Bounds;
-use crate::message::id::{Epoch, Read};
+use crate::message::id::{Epoch, HIGHEST_GIVEN, Read};
 use crate::message::{LastEventId, Message, Receipt};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::time::Clock;
-
-/// The highest number in the id of a message that comes back. Numbers go on after it, so without a
-/// limit they could run out.
-pub(super) const HIGHEST_RETURNED: u64 = 1 << 48;
 
 /// Shared by all handles and streams of a topic.
 pub(super) struct Shared {
@@ -78,7 +74,7 @@ impl Shared {
         match self.epoch.read(id) {
             // A message that comes back from a topic with the same epoch keeps its id.
             Read::Numbered(number) | Read::Delayed(number)
-                if is_returned && (1..=HIGHEST_RETURNED).contains(&number) =>
+                if is_returned && (1..=HIGHEST_GIVEN).contains(&number) =>
             {
                 None
             }

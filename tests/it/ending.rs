@@ -317,7 +317,6 @@ fn waits_can_be_spawned_and_need_no_pin() {
 }
 
 #[test]
-#[ignore = "a queue's `ended` announces the end to 64 streams with each of its polls, and does not poll itself again"]
 fn ended_tells_a_whole_crowd_of_a_queue_though_no_stream_is_polled() {
     let clock = FakeClock::new();
     let queue = Queue::builder().clock(clock.clone()).build();

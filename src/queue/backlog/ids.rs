@@ -5,13 +5,9 @@
 use std::sync::Arc;
 
 use super::{Backlog, Numbered, Push};
-use crate::message::id::{Id, Read};
+use crate::message::id::{HIGHEST_GIVEN, Id, Read};
 use crate::message::{LastEventId, Message};
 use crate::queue::push_error::PushError;
-
-/// The highest number that a returned message may have: numbers continue after it, and must not run
-/// out.
-const MAX_RETURNED: u64 = 1 << 48;
 
 impl Backlog {
     /// The number and id of a message, or why it is refused.
@@ -37,7 +33,7 @@ impl Backlog {
         }
         let is_returned = push.message.is_returned();
         let (number, own_id) = match self.epoch.read(own) {
-            Read::Numbered(number) if is_returned && number <= MAX_RETURNED => {
+            Read::Numbered(number) if is_returned && number <= HIGHEST_GIVEN => {
                 // It keeps its number if that was not assigned yet; numbers continue after it.
                 let goes_by_number = number >= next;
                 let own_id = (!goes_by_number).then(|| Arc::clone(own));

@@ -15,6 +15,8 @@ use crate::watchers::Watchers;
 pub(crate) enum Driven {
     /// Poll again when it is woken, or after that time.
     Wait(Option<Duration>),
+    /// Poll again at once: more streams must hear of the end.
+    Again,
     /// The queue is closed, and nothing is left to do.
     Done,
 }
@@ -79,16 +81,16 @@ impl State {
             step.effects.drop_waker(waker.take());
             return Ok(Driven::Done);
         }
-        let after = match self.drive(ticket, caller, step)? {
-            Driven::Wait(after) => after,
+        let next = match self.drive(ticket, caller, step)? {
             // Time does nothing more; the streams still have to leave.
-            Driven::Done => None,
+            Driven::Done => Driven::Wait(None),
+            next => next,
         };
         if let Some(waker) = waker.take() {
             let displaced = self.ended_watchers.wait(watcher, waker);
             step.effects.drop_waker(displaced);
         }
-        Ok(Driven::Wait(after))
+        Ok(next)
     }
 
     /// When a driver must poll again.
@@ -98,6 +100,12 @@ impl State {
         caller: &mut Caller<'_>,
         step: &mut Step,
     ) -> Result<Driven, NeedsClone> {
+        // The queue may have ended in this step. Streams that are not polled announce nothing, so a
+        // driver stays until all have been told.
+        self.announce_end(step);
+        if self.announced > Phase::Open && self.consumers.is_announcing() {
+            return Ok(Driven::Again);
+        }
         if self.is_done(step.now) {
             return Ok(Driven::Done);
         }

@@ -267,6 +267,12 @@ fn numbers_begin_where_the_builder_says() {
     assert_eq!(queue.push("x").unwrap().id(), "e-1000");
     let queue = builder(&clock).first_number(0).build();
     assert_eq!(queue.push("x").unwrap().id(), "e-1");
+    let queue = builder(&clock).first_number(u64::MAX).build();
+    assert_eq!(queue.push("x").unwrap().id(), format!("e-{}", 1_u64 << 48));
+    assert_eq!(
+        queue.push("x").unwrap().id(),
+        format!("e-{}", (1_u64 << 48) + 1)
+    );
 }
 
 #[test]
