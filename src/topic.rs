@@ -11,6 +11,8 @@
 //! | retained | still in the log |
 //! | evicted | gone from the log, to stay within its bounds |
 //! | scheduled | published, and not in the log before it is due |
+//! | tag, [filter](Filter) | what a message is for, and what a stream wants |
+//! | superseded | gone from the log, since a newer message has the same key |
 //! | lag | a stream lags if its next message was evicted |
 //! | gap | messages that a client has missed; it is told how many, and why |
 //! | tail | the newest chunk, cached for streams that keep up |
@@ -26,6 +28,8 @@ mod deserted;
 mod driver;
 mod drivers;
 mod effects;
+mod filter;
+mod filters;
 mod gap_event;
 pub(crate) mod handle;
 mod listeners;
@@ -46,6 +50,7 @@ mod wait_set;
 pub(crate) use handle::Topic;
 
 pub use builder::TopicBuilder;
+pub use filter::{Filter, TooManyTags};
 pub use publish_error::PublishError;
 pub use resume::{GapCause, Lag, Resumption, Start};
 pub use status::TopicStats;

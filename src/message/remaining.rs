@@ -8,8 +8,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::event::{Event, EventError, Fields, FrameError};
-use crate::message::Message;
 use crate::message::id::Id;
+use crate::message::{Labels, Message};
 use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.
@@ -23,6 +23,7 @@ pub struct Remaining {
     due: Deadline,
     expires: Deadline,
     attempts: u32,
+    labels: Option<Box<Labels>>,
 }
 
 impl Remaining {
@@ -39,7 +40,13 @@ impl Remaining {
             due,
             expires,
             attempts,
+            labels: None,
         }
+    }
+
+    pub(crate) fn labelled(mut self, labels: Option<Box<Labels>>) -> Self {
+        self.labels = labels;
+        self
     }
 
     /// Rebuilds a message from the parts that were stored before a restart.
@@ -179,6 +186,35 @@ impl Remaining {
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
+
+    /// The tag of a message that was scheduled in a topic.
+    ///
+    /// To give a rebuilt message its tag and key again, call [`Message::tag`] and
+    /// [`Message::key`] on it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Message, Topic};
+    ///
+    /// let topic = Topic::new();
+    /// let message = Message::from("x").tag("red").key("job 7");
+    /// topic.publish(message.after(Duration::from_secs(60)))?;
+    /// let remaining = topic.take_remaining().remove(0);
+    /// assert_eq!((remaining.tag(), remaining.key()), (Some("red"), Some("job 7")));
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
+    /// ```
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.labels.as_ref()?.tag.as_deref()
+    }
+
+    /// The key of a message that was scheduled in a topic: see [`tag`](Self::tag).
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.labels.as_ref()?.key.as_deref()
+    }
 }
 
 /// Why a message could not be rebuilt from its parts.
@@ -223,6 +259,7 @@ impl From<Remaining> for Message {
             Deadline::Never => Self::new(event).after(Duration::MAX),
         };
         let message = message.returned(remaining.attempts);
+        let message = message.labelled(remaining.labels);
         match (remaining.due, remaining.expires) {
             (Deadline::At(due), Deadline::At(expires)) => {
                 message.expires_after(expires.duration_since(due).unwrap_or_default())

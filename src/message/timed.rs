@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::event::Event;
+use crate::message::Labels;
 use crate::time::Deadline;
 
 /// An [`Event`], plus when it falls due and how long after that it stays valid.
@@ -32,6 +33,8 @@ pub struct Message {
     schedule: Schedule,
     expires_after: Option<Duration>,
     returned: Option<Returned>,
+    /// `None` for the many messages that have neither a tag nor a key.
+    labels: Option<Box<Labels>>,
 }
 
 /// What is known of a message that a queue or topic has held before.
@@ -67,6 +70,7 @@ impl Message {
             schedule: Schedule::AtPush,
             expires_after: None,
             returned: None,
+            labels: None,
         }
     }
 
@@ -137,6 +141,64 @@ impl Message {
         self
     }
 
+    /// Gives the message a tag: of the streams of a [`Topic`](crate::Topic), only those that want
+    /// this tag get it.
+    ///
+    /// A stream wants all messages unless it has a [`Filter`](crate::topic::Filter). All tags share
+    /// one log and one order of ids, so one connection can follow many of them and resume exactly.
+    /// The tag is not sent. A [`Queue`](crate::Queue) ignores it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// let red = topic.filter(["red"])?;
+    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?.only(&red);
+    /// let mut stream = stream.without_first_comment();
+    /// topic.publish(Message::from("for blue rooms").tag("blue"))?;
+    /// topic.publish(Message::from("for red rooms").tag("red"))?;
+    /// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: for red rooms\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.labels.get_or_insert_default().tag = Some(tag.into());
+        self
+    }
+
+    /// Gives the message a key: in a [`Topic`](crate::Topic), it supersedes the one with this key
+    /// that is in the log.
+    ///
+    /// A stream that has not read the older message never gets it; this is no gap. A stream that
+    /// reads after each publish sees them all. A new stream from
+    /// [`Start::Oldest`](crate::topic::Start::Oldest) gets the state: the newest message of each
+    /// key. A scheduled message supersedes when it enters the log. The key is not sent. A
+    /// [`Queue`](crate::Queue) ignores it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?;
+    /// let mut slow = stream.without_first_comment();
+    /// for percent in ["10 %", "50 %", "90 %"] {
+    ///     topic.publish(Message::from(percent).key("job 7"))?;
+    /// }
+    /// assert_eq!(slow.next_ready().unwrap(), "id: e-3\ndata: 90 %\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.labels.get_or_insert_default().key = Some(key.into());
+        self
+    }
+
     /// The event.
     ///
     /// # Examples
@@ -157,6 +219,19 @@ impl Message {
 
     pub(crate) fn into_event(self) -> Event {
         self.event
+    }
+
+    pub(crate) fn labels(&self) -> Option<&Labels> {
+        self.labels.as_deref()
+    }
+
+    pub(crate) fn take_labels(&mut self) -> Option<Box<Labels>> {
+        self.labels.take()
+    }
+
+    pub(crate) fn labelled(mut self, labels: Option<Box<Labels>>) -> Self {
+        self.labels = labels;
+        self
     }
 
     /// Marks the message as held before, so that it may bring an id that a queue or topic assigned.

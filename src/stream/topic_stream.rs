@@ -4,7 +4,7 @@ use super::event_stream::EventStream;
 use crate::event::{Event, EventError};
 use crate::message::LastEventId;
 use crate::time::Ticker;
-use crate::topic::{Lag, Resumption, TopicSubscription};
+use crate::topic::{Filter, Lag, Resumption, TopicSubscription};
 
 /// Streams of a [`Topic`](crate::Topic).
 impl<T: Ticker> EventStream<TopicSubscription, T> {
@@ -52,6 +52,45 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     #[must_use]
     pub fn position(&self) -> LastEventId {
         self.source.position()
+    }
+
+    /// Gives the stream only the messages whose tag this filter has, and those without a tag.
+    ///
+    /// Before the first poll it applies from the beginning:
+    /// [`Start::Last`](crate::topic::Start::Last), [`resumption`](Self::resumption) and the number
+    /// of missed messages are those of the messages that the stream wants. Call it before
+    /// [`greeting_with_position`](Self::greeting_with_position) and
+    /// [`position_first`](Self::position_first). After the first poll it applies from the stream's
+    /// position, which is after the last message that it read. A later call takes the place of an
+    /// earlier one.
+    ///
+    /// # Panics
+    ///
+    /// If the filter belongs to another topic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::{Resumption, Start};
+    /// use sse_queue::{FakeClock, LastEventId, Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.history(2).build();
+    /// for (tag, text) in [("red", "a"), ("blue", "b"), ("blue", "c"), ("red", "d")] {
+    ///     topic.publish(Message::from(text).tag(tag))?;
+    /// }
+    /// // The second message was evicted, but it was for others.
+    /// let red = topic.filter(["red"])?;
+    /// let last = Some(LastEventId::new("e-1"));
+    /// let stream = topic.resume(last, Start::Now, FakeClock::new().ticker())?.only(&red);
+    /// assert_eq!(stream.resumption(), Resumption::Exact);
+    /// assert_eq!(stream.without_first_comment().next_ready().unwrap(), "id: e-4\ndata: d\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn only(self, filter: &Filter) -> Self {
+        Self {
+            source: self.source.only(filter),
+            ..self
+        }
     }
 
     /// A [greeting](Self::greeting) that carries the position where the stream begins as its id,

@@ -21,6 +21,17 @@ pub(super) struct Cursor {
     pub(super) chunk_entered_at: SystemTime,
     /// If false, the stream has no role that other streams rely on.
     pub(super) may_be_armed: bool,
+    /// `None` if it wants all messages.
+    pub(super) filter: Option<Box<Filtered>>,
+}
+
+/// What a stream wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filtered {
+    /// The [filter](super::filters).
+    pub(super) id: usize,
+    /// Tags that were added after this version begin later.
+    pub(super) version: u64,
 }
 
 impl Cursor {
@@ -31,6 +42,7 @@ impl Cursor {
             target: position,
             chunk_entered_at: now,
             may_be_armed: false,
+            filter: None,
         }
     }
 
@@ -51,6 +63,20 @@ impl Cursor {
         let left = self.target.saturating_sub(self.position);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         Limit::new(ask.limit.bytes, left.min(ask.limit.messages))
+    }
+
+    /// Begins a burst that ends before `target`, unless one goes on.
+    pub(super) fn begin_burst(&mut self, target: u64) {
+        self.target = target;
+    }
+
+    pub(super) fn target(&self) -> u64 {
+        self.target
+    }
+
+    /// Nothing of the burst is left that the stream wants.
+    pub(super) fn end_burst(&mut self) {
+        self.target = self.position;
     }
 
     /// Moves past a whole burst of `messages`.

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use super::drivers::Drivers;
 use super::effects::Step;
+use super::filters::Filters;
+use super::log::TagId;
 use super::timekeepers::{GRACE, Timekeepers};
 use super::wait_set::{Batch, MAX_WAKES, Registration, WaitSet};
 use crate::time::Deadline;
@@ -16,6 +18,8 @@ use crate::time::Deadline;
 const PENDING: u64 = 1;
 /// A timekeeper's role is vacant.
 const VACANT: u64 = 2;
+/// The maximum number of streams with a filter that one step visits to mark them as pending.
+const MAX_VISITED: usize = 256;
 /// The number of these flags.
 const FLAGS: u32 = 2;
 
@@ -23,6 +27,8 @@ const FLAGS: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Listeners {
     set: WaitSet,
+    /// `None` until there is a filter.
+    filters: Option<Box<Filters>>,
     keepers: Timekeepers,
     drivers: Drivers,
     /// Incremented each time that streams become pending.
@@ -39,6 +45,9 @@ pub(super) struct Listeners {
 pub(super) struct Agenda {
     /// The number that the next message gets.
     pub(super) next: u64,
+    /// Whether all messages that have yet to be announced have a tag: streams with a filter may not
+    /// want them.
+    pub(super) is_tagged: bool,
     /// Whether no more messages will enter the log.
     pub(super) is_over: bool,
     /// When the next message falls due.
@@ -49,6 +58,7 @@ impl Listeners {
     pub(super) fn new(next: u64, now: SystemTime) -> Self {
         Self {
             set: WaitSet::default(),
+            filters: None,
             keepers: Timekeepers::new(now),
             drivers: Drivers::default(),
             generation: 0,
@@ -87,18 +97,20 @@ impl Listeners {
     /// Registers a stream for the next message while it has a chunk to send. False if its slot has
     /// no waker.
     #[inline]
-    pub(super) fn register_early(&mut self, slot: usize) -> bool {
-        self.set.register(slot, Registration::Early)
+    pub(super) fn register_early(&mut self, slot: usize, is_filtered: bool) -> bool {
+        self.set
+            .register_for(slot, Registration::Early, is_filtered)
     }
 
     /// Registers a stream for the next message. Returns when it must poll even if it is not woken.
     pub(super) fn register(
         &mut self,
         slot: usize,
+        is_filtered: bool,
         agenda: Agenda,
         now: SystemTime,
     ) -> Option<SystemTime> {
-        self.set.register(slot, Registration::Idle);
+        self.set.register_for(slot, Registration::Idle, is_filtered);
         let due = if self.drivers.is_empty() {
             agenda.due
         } else {
@@ -112,8 +124,8 @@ impl Listeners {
     /// no other guard. Returns when it must poll.
     fn arm_guard(&mut self, slot: usize, now: SystemTime) -> Option<SystemTime> {
         let is_other = |(other, until): (usize, SystemTime)| other != slot && now < until;
-        if !self.set.exceeds_batch() || !self.drivers.is_empty() || self.guard.is_some_and(is_other)
-        {
+        let is_crowd = self.set.exceeds_batch() || self.has_marks();
+        if !is_crowd || !self.drivers.is_empty() || self.guard.is_some_and(is_other) {
             return None;
         }
         let until = now.checked_add(GRACE)?;
@@ -221,12 +233,53 @@ impl Listeners {
         }
         if self.announced < agenda.next {
             self.announced = agenda.next;
-            is_woken |= self.set.announce();
+            is_woken |= if agenda.is_tagged {
+                self.set.announce_unfiltered()
+            } else {
+                self.set.announce()
+            };
         }
         if is_woken {
             self.generation = self.generation.saturating_add(1);
             self.keepers.release_all(agenda.due, step.now);
         }
+    }
+
+    /// Announces a message with this tag to the streams whose filter wants it.
+    pub(super) fn announce_tag(&mut self, tag: TagId) {
+        if let Some(filters) = &mut self.filters
+            && filters.announce(tag)
+        {
+            self.generation = self.generation.saturating_add(1);
+        }
+    }
+
+    /// Marks some more of these streams as pending, as many as one batch has.
+    pub(super) fn mark_filtered(&mut self) {
+        let Some(filters) = &mut self.filters else {
+            return;
+        };
+        for _ in 0..MAX_VISITED {
+            if !filters.has_marks() || self.set.is_batch_full() {
+                return;
+            }
+            if let Some(slot) = filters.next_slot() {
+                self.set.mark(slot);
+            }
+        }
+    }
+
+    fn has_marks(&self) -> bool {
+        let filters = self.filters.as_ref();
+        filters.is_some_and(|filters| filters.has_marks())
+    }
+
+    pub(super) fn filters(&self) -> Option<&Filters> {
+        self.filters.as_deref()
+    }
+
+    pub(super) fn filters_mut(&mut self) -> &mut Filters {
+        self.filters.get_or_insert_default()
     }
 
     /// Makes sure that timekeepers are armed for the next due time, or that streams are notified to
@@ -261,7 +314,7 @@ impl Listeners {
     /// Wakes the drivers that are armed for later than `next`; all of them if streams are pending
     /// or the end has been announced.
     pub(super) fn wake_drivers(&mut self, next: Deadline, step: &mut Step) {
-        if self.set.has_pending() || self.is_end_announced {
+        if self.has_pending() || self.is_end_announced {
             step.effects.wake_drivers(self.drivers.take_all());
         } else {
             step.effects.wake_drivers(self.drivers.take_late(next));
@@ -286,7 +339,7 @@ impl Listeners {
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        self.set.has_pending()
+        self.set.has_pending() || self.has_marks()
     }
 
     /// A number that changes when streams become pending, with flags for work besides reading. A
@@ -294,7 +347,7 @@ impl Listeners {
     pub(super) fn signal(&self, agenda: Agenda) -> u64 {
         let is_vacant =
             agenda.due != Deadline::Never && self.drivers.is_empty() && self.keepers.vacant() > 0;
-        let pending = if self.set.has_pending() { PENDING } else { 0 };
+        let pending = if self.has_pending() { PENDING } else { 0 };
         let vacant = if is_vacant { VACANT } else { 0 };
         self.quiet_signal() | pending | vacant
     }

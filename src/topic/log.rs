@@ -17,10 +17,15 @@ mod append;
 mod block;
 mod gaps;
 mod holes;
+mod keys;
+mod labels;
 mod own_ids;
 mod pieces;
 mod read;
+mod runs;
 mod segment;
+mod select;
+mod tags;
 mod tail;
 mod times;
 
@@ -32,10 +37,12 @@ use crate::time::Deadline;
 use block::Block;
 use gaps::Gaps;
 use holes::Holes;
+use labels::LabelIndex;
 use own_ids::OwnIds;
 use tail::Tail;
 
 pub(crate) use read::Read;
+pub(crate) use tags::{TagId, Wanted};
 
 /// The maximum number of messages that one step copies or evicts, and that a block holds if any of
 /// them can expire.
@@ -92,6 +99,8 @@ pub(crate) struct Log {
     by_expiry: BTreeSet<(SystemTime, u64)>,
     holes: Holes,
     own_ids: OwnIds,
+    /// `None` until a message has a tag or a key, or a stream has a filter.
+    labels: Option<Box<LabelIndex>>,
 }
 
 impl Log {
@@ -119,6 +128,7 @@ impl Log {
             by_expiry: BTreeSet::new(),
             holes: Holes::default(),
             own_ids: OwnIds::new(retention.messages, retention.bytes),
+            labels: None,
         }
     }
 
@@ -137,16 +147,23 @@ impl Log {
         self.len
     }
 
+    /// Whether every number from the oldest on is that of a retained message.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.next.saturating_sub(self.oldest) == self.len
+    }
+
     /// The bytes that count towards the bound: the retained frames, 16 for each message, and for
-    /// each application-supplied id its length and 64.
+    /// each application-supplied id, tag and key its length and 64.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether a message with a frame of this length and this id of its own fits into an empty log.
-    pub(crate) fn fits(&self, frame: usize, own_id: Option<&str>) -> bool {
+    /// Whether a message with a frame of this length and this id of its own fits into an empty log,
+    /// if its labels cost this much.
+    fn fits(&self, frame: usize, own_id: Option<&str>, labels: u64) -> bool {
         let id = own_id.map_or(0, |id| own_ids::cost(id.len()));
-        u32::try_from(frame).is_ok() && cost(frame, id) <= self.retention.bytes
+        let cost = cost(frame, id).saturating_add(labels);
+        u32::try_from(frame).is_ok() && cost <= self.retention.bytes
     }
 
     /// Whether any of the messages expires or ages.
@@ -175,6 +192,11 @@ impl Log {
     pub(crate) fn number_of(&self, own_id: &str) -> Option<u64> {
         let number = self.own_ids.find(own_id)?;
         (number >= self.evicted).then_some(number)
+    }
+
+    /// The newest message with this id of its own, as long as its id is remembered.
+    pub(crate) fn last_number_of(&self, own_id: &str) -> Option<u64> {
+        self.own_ids.find(own_id)
     }
 
     /// Whether the message with this number is retained and its id is that number.

@@ -201,7 +201,8 @@ impl Topic {
     pub fn take_remaining(&self) -> Vec<Remaining> {
         let all = self.shared().with(|state, _| state.take_scheduled());
         all.map(|(key, expires, message)| {
-            Remaining::new(message.frame, Id::own(message.id), key.due, expires, 0)
+            let id = Id::own(message.id);
+            Remaining::new(message.frame, id, key.due, expires, 0).labelled(message.labels)
         })
         .collect()
     }

@@ -3,6 +3,7 @@
 //! Pure: no lock, no clock.
 
 mod streams;
+mod wanted;
 
 use core::task::Waker;
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use super::wait_set::Batch;
 use crate::message::id::Epoch;
 use crate::message::{Message, Receipt};
 use crate::time::Deadline;
-use crate::topic::log::{MAX_PER_STEP, to_usize};
+use crate::topic::log::{MAX_PER_STEP, Wanted, to_usize};
 use crate::watchers::Watchers;
+
+pub(super) use wanted::Full;
 
 /// The state of a topic.
 ///
@@ -77,7 +80,7 @@ impl State {
                 First::NotDue => {
                     let has_more = self.store.trim(step.now);
                     if !has_more && self.listeners.has_news(self.store.log().next()) {
-                        self.listeners.announce(self.agenda(), step);
+                        self.announce(step);
                     }
                     return has_more;
                 }
@@ -123,15 +126,18 @@ impl State {
 
     /// How a client with this id would continue now.
     pub(super) fn resumption_of(&self, start: &Start) -> Resumption {
-        self.position(start).1
+        self.position(start, None).1
     }
 
-    /// The position where a stream starts, and how it resumes.
-    fn position(&self, start: &Start) -> (u64, Resumption) {
-        let (position, resumption) = self.store.position(start);
-        let is_complete = resumption == Resumption::Exact
-            && self.is_over()
-            && !self.store.log().retains_from(position);
+    /// The position where a stream starts, and how it resumes, if it wants all messages or only these.
+    fn position(&self, start: &Start, wanted: Option<&[Wanted]>) -> (u64, Resumption) {
+        let (position, resumption) = self.store.position(start, wanted);
+        let log = self.store.log();
+        let is_seen = || match wanted {
+            None => !log.retains_from(position),
+            Some(wanted) => log.first_wanted(position, wanted).is_none(),
+        };
+        let is_complete = resumption == Resumption::Exact && self.is_over() && is_seen();
         if is_complete {
             return (position, Resumption::Complete);
         }
@@ -180,15 +186,31 @@ impl State {
         if self.is_closing() {
             self.wake_watchers(step);
         }
-        let agenda = self.agenda();
-        self.listeners.announce(agenda, step);
+        let agenda = self.announce(step);
         self.listeners.assign_timekeepers(agenda, step);
+        self.listeners.mark_filtered();
         step.effects.batch = self.listeners.next_batch();
         if self.listeners.has_drivers() {
             let next = self.next_change();
             self.listeners.wake_drivers(next, step);
         }
         self.listeners.signal(agenda)
+    }
+
+    /// Announces new messages and the end to the streams that wait for them.
+    #[inline]
+    fn announce(&mut self, step: &mut Step) -> Agenda {
+        let mut agenda = self.agenda();
+        if self.store.log().is_tagged() {
+            agenda.is_tagged = true;
+            let listeners = &mut self.listeners;
+            self.store.take_fresh_tags(|tag| match tag {
+                None => agenda.is_tagged = false,
+                Some(tag) => listeners.announce_tag(tag),
+            });
+        }
+        self.listeners.announce(agenda, step);
+        agenda
     }
 
     /// Whether any stream may be waiting for messages.
@@ -221,7 +243,7 @@ impl State {
         step: &mut Step,
     ) -> Option<Deadline> {
         // The topic may have ended in this step.
-        self.listeners.announce(self.agenda(), step);
+        self.announce(step);
         if self.is_over() && !self.listeners.has_pending() {
             step.effects.drop_waker(Some(waker));
             return None;
@@ -323,6 +345,7 @@ impl State {
     fn agenda(&self) -> Agenda {
         Agenda {
             next: self.store.log().next(),
+            is_tagged: false,
             is_over: self.is_over(),
             due: if self.is_closed() {
                 Deadline::Never

@@ -7,6 +7,7 @@ mod publish;
 mod resume;
 mod schedule;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use super::effects::{Effects, Step};
 use crate::message::id::Epoch;
 use crate::source::Limit;
 use crate::time::Deadline;
-use crate::topic::log::{Log, Read, Retention};
+use crate::topic::log::{Log, Read, Retention, TagId, Wanted};
 use schedule::Schedule;
 
 pub(super) use schedule::AllScheduled;
@@ -128,9 +129,11 @@ impl Store {
         let has_expired = expires.has_come(step.now);
         if !has_expired {
             let id = Some(message.id);
+            let frame = [&b""[..], &message.frame];
             // It ages from when it was due, however late this step is.
             let entered = key.due.time().unwrap_or(step.now);
-            self.log.append([b"", &message.frame], id, expires, entered);
+            self.log
+                .append_labelled(frame, id, message.labels, expires, entered);
             self.newest_at = step.now;
             self.cached = None;
         }
@@ -174,6 +177,33 @@ impl Store {
     /// Reads a chunk at `position`, and moves the position past it.
     pub(super) fn read(&mut self, position: &mut u64, limit: Limit) -> Option<Read> {
         self.log.read(position, limit)
+    }
+
+    /// Reads a chunk of wanted messages before `before`, and moves the position past it.
+    pub(super) fn read_wanted(
+        &mut self,
+        position: &mut u64,
+        before: u64,
+        limit: Limit,
+        wanted: &[Wanted],
+    ) -> Option<Read> {
+        self.log.read_wanted(position, before, limit, wanted)
+    }
+
+    /// The id of a tag that a filter gets.
+    pub(super) fn retain_tag(&mut self, name: Arc<str>) -> TagId {
+        self.log.retain_tag(name)
+    }
+
+    /// A filter has this tag no longer.
+    pub(super) fn release_tag(&mut self, tag: TagId) {
+        self.log.release_tag(tag);
+    }
+
+    /// Visits the tags of the messages that entered the log since the last call; `None` for those
+    /// without one.
+    pub(super) fn take_fresh_tags(&mut self, each: impl FnMut(Option<TagId>)) {
+        self.log.take_fresh_tags(each);
     }
 
     /// Caches a chunk that ends with the newest message. A shorter chunk replaces a longer one,

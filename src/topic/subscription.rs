@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::cursor::{Ask, Cursor, Polled, Taken};
 use super::effects::Step;
+use super::filter::Filter;
 use super::gap_event::GapEvent;
 use super::handle::Topic;
 use super::listeners::is_woken_between;
@@ -39,6 +40,9 @@ pub struct TopicSubscription {
     notice: Notice,
     lag: Lag,
     gap_event: GapEvent,
+    /// Where it began, until it is polled, if that depends on its filter.
+    start: Option<Box<Start>>,
+    filter: Option<Filter>,
 }
 
 /// What must be sent before the next message.
@@ -49,6 +53,15 @@ enum Notice {
     Gap,
     /// It fell behind, and ends because of that.
     LagEnd,
+}
+
+impl Notice {
+    fn of(resumption: Resumption) -> Self {
+        match resumption {
+            Resumption::Gap { .. } => Self::Gap,
+            _ => Self::None,
+        }
+    }
 }
 
 /// A signal that never occurs.
@@ -64,21 +77,32 @@ impl Topic {
 impl TopicSubscription {
     fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
         let (cursor, resumption) = shared.with(|state, step| state.subscribe(start, step))?;
-        let notice = match resumption {
-            Resumption::Gap { .. } => Notice::Gap,
-            _ => Notice::None,
-        };
-        Ok(Self {
+        let mut this = Self {
             shared: Arc::clone(shared),
             cursor,
             waker: None,
             seen_signal: NEVER,
             has_read: false,
             resumption,
-            notice,
+            notice: Notice::of(resumption),
             lag: Lag::Skip,
             gap_event: GapEvent::Default,
-        })
+            start: matches!(start, Start::Last(_) | Start::After(_))
+                .then(|| Box::new(start.clone())),
+            filter: None,
+        };
+        this.walk_back();
+        Ok(this)
+    }
+
+    /// Moves back from the end of the log, to the start that is a number of messages before it.
+    fn walk_back(&mut self) {
+        let Some(Start::Last(count)) = self.start.as_deref() else {
+            return;
+        };
+        let mut count = *count;
+        let (shared, cursor) = (&self.shared, &mut self.cursor);
+        while shared.with_lazy_clock(|state, _| state.walk_back(cursor, &mut count)) {}
     }
 
     pub(crate) fn resumption(&self) -> Resumption {
@@ -98,6 +122,34 @@ impl TopicSubscription {
     pub(crate) fn gap_event(mut self, name: Option<&str>) -> Result<Self, EventError> {
         self.gap_event = GapEvent::named(name)?;
         Ok(self)
+    }
+
+    /// Gets only what this filter wants.
+    ///
+    /// # Panics
+    ///
+    /// If the filter belongs to another topic.
+    pub(crate) fn only(mut self, filter: &Filter) -> Self {
+        assert!(
+            filter.is_of(&self.shared),
+            "the filter belongs to another topic"
+        );
+        let cursor = &mut self.cursor;
+        let resumption = &mut self.resumption;
+        let start = self.start.as_deref();
+        self.shared.with_lazy_clock(|state, _| {
+            state.attach(cursor, filter.id());
+            if let Some(start) = start {
+                *resumption = state.restart(cursor, start, *resumption);
+            }
+        });
+        self.walk_back();
+        if self.start.is_some() && self.notice != Notice::LagEnd {
+            self.notice = Notice::of(self.resumption);
+        }
+        self.seen_signal = NEVER;
+        self.filter = Some(filter.clone());
+        self
     }
 
     /// Whether the stream's slot holds this waker.
@@ -162,6 +214,7 @@ impl TopicSubscription {
 
     /// Takes what is there, and registers the waker if that was nothing or everything.
     fn take(&mut self, cx: &Context<'_>, pull: &mut Pull) -> Taken {
+        self.start = None;
         let ask = Ask {
             limit: pull.limit(),
             is_batch: pull.is_batch(),
@@ -214,6 +267,7 @@ impl TopicSubscription {
 
 impl Source for TopicSubscription {
     fn opening(mut self: Pin<&mut Self>) -> Option<Bytes> {
+        self.start = None;
         self.take_first_gap()
     }
 
@@ -283,6 +337,7 @@ impl Source for TopicSubscription {
         // 2. Mostly it has kept up, and shares the chunk of the stream before.
         if is_placed
             && this.notice == Notice::None
+            && this.filter.is_none()
             && let Some(chunk) = this.take_cached(pull.limit())
         {
             return Poll::Ready(Some(chunk));

@@ -46,10 +46,14 @@ pub(super) struct WaitSet {
     first_free: usize,
     /// If false, no stream waits for the next message.
     has_waiting: bool,
+    /// If false, all streams that wait for a message have a filter.
+    has_unfiltered: bool,
     /// The number of pending slots.
     pending: usize,
     /// The index of the block that the next batch begins with, so that each gets its turn.
     next: usize,
+    /// Blocks in which single streams were marked as pending, so that they are found at once.
+    marked: Vec<usize>,
     /// An empty list for the next batch.
     spare: Vec<OutBlock>,
 }
@@ -126,8 +130,20 @@ impl WaitSet {
     }
 
     /// Registers a stream for the next message. False if the slot [has no waker](Self::has_waker).
-    #[inline]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn register(&mut self, slot: usize, how: Registration) -> bool {
+        self.register_for(slot, how, false)
+    }
+
+    /// Registers a stream for the next message, or for the next that its filter wants. False if the
+    /// slot [has no waker](Self::has_waker).
+    #[inline]
+    pub(super) fn register_for(
+        &mut self,
+        slot: usize,
+        how: Registration,
+        is_filtered: bool,
+    ) -> bool {
         let (index, at, bit) = split(slot);
         let block = self
             .blocks
@@ -137,6 +153,12 @@ impl WaitSet {
             return false;
         };
         self.has_waiting = true;
+        if is_filtered {
+            block.filtered |= bit;
+        } else {
+            self.has_unfiltered = true;
+            block.filtered &= !bit;
+        }
         block.waiting |= bit;
         block.parked &= !bit;
         match how {
@@ -195,7 +217,14 @@ impl WaitSet {
 
     /// Marks all waiting streams as pending; returns whether there are any.
     pub(super) fn announce(&mut self) -> bool {
+        self.has_unfiltered = false;
         core::mem::take(&mut self.has_waiting) && self.announce_to(|block| block.waiting)
+    }
+
+    /// Marks all waiting streams without a filter as pending; returns whether there are any.
+    pub(super) fn announce_unfiltered(&mut self) -> bool {
+        core::mem::take(&mut self.has_unfiltered)
+            && self.announce_to(|block| block.waiting & !block.filtered)
     }
 
     /// Marks all waiting and parked streams as pending; returns whether there are any.
@@ -223,6 +252,18 @@ impl WaitSet {
         let woken = block.waiting & bit;
         self.pending += block.mark_pending(woken);
         woken != 0
+    }
+
+    /// Marks one stream as pending if it waits, and remembers its block for the next batch.
+    pub(super) fn mark(&mut self, slot: usize) {
+        if self.notify(slot) {
+            self.marked.push(slot / SLOTS);
+        }
+    }
+
+    /// Whether one batch is full.
+    pub(super) fn is_batch_full(&self) -> bool {
+        self.pending >= MAX_WAKES
     }
 
     /// Marks up to `count` idle streams as pending or, if there are none, up to `max_busy` busy
@@ -277,6 +318,13 @@ impl WaitSet {
             singles: Vec::new(),
         };
         let mut left = MAX_WAKES;
+        while let Some(index) = self.marked.last().copied() {
+            let Some(taken) = self.take_block(index, left, is_last, &mut batch) else {
+                break;
+            };
+            left -= taken;
+            self.marked.pop();
+        }
         for _ in 0..=self.blocks.len() {
             if left == 0 || self.pending == 0 {
                 break;
@@ -284,22 +332,37 @@ impl WaitSet {
             if self.next >= self.blocks.len() {
                 self.next = 0;
             }
-            let Some(block) = self.blocks.get_mut(self.next) else {
+            let Some(taken) = self.take_block(self.next, left, is_last, &mut batch) else {
                 break;
             };
-            let count = ones(block.pending);
-            if count > left {
-                // A block is not split between batches.
-                break;
-            }
-            if count > 0 {
-                let taken = block.take_out(self.next, is_last, &mut batch);
-                left -= taken;
-                self.pending -= taken;
-            }
+            left -= taken;
             self.next += 1;
         }
         batch
+    }
+
+    /// Takes the wakers of a block's pending streams out; returns how many streams that wakes.
+    /// `None` if those are more than `max`, since a block is not split between batches.
+    fn take_block(
+        &mut self,
+        index: usize,
+        max: usize,
+        is_last: bool,
+        batch: &mut Batch,
+    ) -> Option<usize> {
+        let Some(block) = self.blocks.get_mut(index) else {
+            return Some(0);
+        };
+        let count = ones(block.pending);
+        if count == 0 {
+            return Some(0);
+        }
+        if count > max {
+            return None;
+        }
+        let taken = block.take_out(index, is_last, batch);
+        self.pending -= taken;
+        Some(taken)
     }
 
     /// Puts wakers back into their slots; the caller drops those that are left in the batch.

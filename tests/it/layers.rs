@@ -44,7 +44,9 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "topic/cursor",
             "topic/drivers",
             "topic/effects",
-            "topic/gap_event",
+            "topic/filters",
+            "topic/filters",
+    "topic/gap_event",
             "topic/listeners",
             "topic/presence",
             "topic/publish_error",
@@ -69,7 +71,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 38] = [
+const PURE: [&str; 39] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -96,6 +98,7 @@ const PURE: [&str; 38] = [
     "topic/cursor",
     "topic/drivers",
     "topic/effects",
+    "topic/filters",
     "topic/gap_event",
     "topic/listeners",
     "topic/log",

@@ -16,6 +16,19 @@ impl Log {
         expires: Deadline,
         now: SystemTime,
     ) -> u64 {
+        self.append_entry(parts, own_id, expires, now, false)
+    }
+
+    /// Appends a frame that may be [removed](Self::remove) from between others if it is keyed.
+    #[inline]
+    pub(super) fn append_entry(
+        &mut self,
+        parts: [&[u8]; 2],
+        own_id: Option<Arc<str>>,
+        expires: Deadline,
+        now: SystemTime,
+        is_keyed: bool,
+    ) -> u64 {
         let entered = self
             .retention
             .age
@@ -25,6 +38,7 @@ impl Log {
             len: parts[0].len().saturating_add(parts[1].len()),
             entered,
             expires,
+            is_keyed,
         };
         if !self.has_open_block_for(&entry) {
             self.open_block(&entry);
@@ -97,7 +111,7 @@ impl Log {
 /// The maximum number of messages in a block that includes this one.
 #[inline]
 fn max_messages(max: usize, block: &Block, entry: &Entry) -> usize {
-    if entry.expires != Deadline::Never || block.may_have_holes() {
+    if entry.is_keyed || entry.expires != Deadline::Never || block.may_have_holes() {
         max.min(MAX_PER_STEP)
     } else {
         max

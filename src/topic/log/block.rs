@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::source::Limit;
 use crate::time::Deadline;
 use crate::topic::log::pieces::Pieces;
+use crate::topic::log::runs::Run;
 use crate::topic::log::times::Times;
 use crate::topic::log::{MAX_PER_STEP, cost, size, to_u64, to_usize};
 
@@ -32,8 +33,11 @@ struct Extra {
     /// When each message entered, if the log is bounded by age.
     entered: Times,
     expires: Times,
-    /// A bit for each message that expired. A block with messages that can expire has at most 64.
+    /// A bit for each message that expired or was superseded. A block with messages that can has at
+    /// most 64.
     removed: u64,
+    /// Whether any message can be superseded.
+    is_keyed: bool,
 }
 
 /// What a block stores for a message besides its bytes.
@@ -44,6 +48,8 @@ pub(super) struct Entry {
     /// [`Deadline::Never`] if the log is not bounded by age.
     pub(super) entered: Deadline,
     pub(super) expires: Deadline,
+    /// A newer message may supersede it.
+    pub(super) is_keyed: bool,
 }
 
 impl Block {
@@ -80,20 +86,21 @@ impl Block {
         is_near && self.extra.as_deref().is_none_or(accepts)
     }
 
-    /// Whether any message can expire, which leaves a hole.
+    /// Whether any message can expire or be superseded, which leaves a hole.
     pub(super) fn may_have_holes(&self) -> bool {
         self.extra
             .as_ref()
-            .is_some_and(|extra| !extra.expires.is_empty())
+            .is_some_and(|extra| extra.is_keyed || !extra.expires.is_empty())
     }
 
     #[inline]
     pub(super) fn push(&mut self, entry: &Entry) {
         let slot = self.ends.len();
-        let has_no_time = matches!(
-            (entry.entered, entry.expires),
-            (Deadline::Never, Deadline::Never)
-        );
+        let has_no_time = !entry.is_keyed
+            && matches!(
+                (entry.entered, entry.expires),
+                (Deadline::Never, Deadline::Never)
+            );
         let is_next = entry.number.saturating_sub(self.first) == to_u64(slot);
         if !(has_no_time && is_next && self.extra.is_none()) {
             self.push_extra(entry, slot);
@@ -115,6 +122,7 @@ impl Block {
         }
         extra.entered.push(slot, entry.entered);
         extra.expires.push(slot, entry.expires);
+        extra.is_keyed |= entry.is_keyed;
     }
 
     /// Frees the capacity for more messages.
@@ -170,6 +178,28 @@ impl Block {
         Some(self.number(slot))
     }
 
+    /// The slot of the first removed message in `from..to`.
+    pub(super) fn hole_in(&self, from: usize, to: usize) -> Option<usize> {
+        if !self.has_holes() {
+            return None;
+        }
+        (from..to).find(|slot| self.is_removed(*slot))
+    }
+
+    /// The last retained messages before `number` whose numbers are consecutive, as far as that is
+    /// easily known; none of them is before `oldest`.
+    pub(super) fn last_run_before(&self, number: u64, oldest: u64) -> Option<Run> {
+        let (from, to) = (self.slot(oldest), self.slot(number));
+        if self.extra.is_none() {
+            let (start, end) = (self.number(from), self.number(to));
+            return (start < end).then_some(Run { start, end });
+        }
+        let slot = (from..to).rev().find(|slot| !self.is_removed(*slot))?;
+        let start = self.number(slot);
+        let end = start.saturating_add(1);
+        Some(Run { start, end })
+    }
+
     /// Whether the numbers are consecutive and no message has a time.
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_plain(&self) -> bool {
@@ -197,6 +227,10 @@ impl Block {
         removed.fold(0, |bytes, slot| {
             cost(self.len_of(slot), 0).saturating_add(bytes)
         })
+    }
+
+    fn is_keyed(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.is_keyed)
     }
 
     fn is_removed(&self, slot: usize) -> bool {
@@ -333,6 +367,7 @@ impl Block {
                     len: block.len_of(slot),
                     entered: block.entered(slot),
                     expires: block.expires(slot),
+                    is_keyed: block.is_keyed(),
                 };
                 if !into.accepts(&entry) {
                     return None;

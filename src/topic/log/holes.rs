@@ -1,4 +1,5 @@
-//! How messages leave a log: evicted at its start, or expired anywhere, which leaves a hole.
+//! How messages leave a log: evicted at its start, or expired or superseded anywhere, which leaves a
+//! hole.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -26,10 +27,12 @@ impl Log {
         if let Some(len) = front.plain_len(number) {
             let id = self.own_ids.advance(number);
             self.len -= 1;
-            self.bytes -= cost(len, id);
+            self.bytes -= cost(len, id) + self.label_cost(number);
+            self.evict_labels(number);
             self.oldest = number.saturating_add(1);
         } else {
             self.account_removal(0, number);
+            self.evict_labels(number);
             self.own_ids.advance(number);
             self.advance_oldest(number.saturating_add(1));
         }
@@ -44,7 +47,20 @@ impl Log {
             return false;
         };
         let number = block.number(slot);
+        self.remove_at(index, number)
+    }
+
+    /// Removes a retained message that a newer one supersedes.
+    pub(super) fn remove(&mut self, number: u64) {
+        if let Some(index) = self.block_at(number) {
+            self.remove_at(index, number);
+        }
+    }
+
+    /// Removes a message that nobody misses. Returns whether messages were copied.
+    fn remove_at(&mut self, index: usize, number: u64) -> bool {
         self.account_removal(index, number);
+        self.remove_labels(number);
         self.own_ids.mark_dead(number);
         if number == self.oldest {
             self.advance_oldest(number);
@@ -55,6 +71,7 @@ impl Log {
         let Some(block) = self.blocks.get_mut(index) else {
             return false;
         };
+        let slot = block.slot(number);
         block.mark_removed(slot);
         if is_closed {
             let hole = cost(block.len_of(slot), 0);
@@ -121,7 +138,7 @@ impl Log {
         }
         let id = self.own_ids.cost(number);
         self.len -= 1;
-        self.bytes -= cost(len, id);
+        self.bytes -= cost(len, id) + self.label_cost(number);
     }
 
     /// Moves the start of the log to the next retained message. The numbers from `unmissed` up to

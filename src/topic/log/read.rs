@@ -28,10 +28,31 @@ impl Log {
             self.fill_holes(index);
             index = self.locate_and_move(position)?;
         }
-        let is_last = index.saturating_add(1) == self.blocks.len();
-        let block = self.blocks.get_mut(index)?;
+        let block = self.blocks.get(index)?;
         let from = block.slot(*position);
         let to = block.chunk_end(from, limit);
+        self.slice(index, from, to, position)
+    }
+
+    /// Reads a chunk of neighbours before `end`, up to a hole or the end of a block, and moves the
+    /// position past it. `None` if there are none.
+    pub(super) fn read_run(&mut self, position: &mut u64, end: u64, limit: Limit) -> Option<Read> {
+        let index = self.locate_and_move(position)?;
+        let block = self.blocks.get(index)?;
+        let from = block.slot(block.first_retained(*position)?);
+        let to = block.chunk_end(from, limit).min(block.slot(end));
+        let to = block.hole_in(from, to).unwrap_or(to);
+        if from >= to {
+            return None;
+        }
+        self.slice(index, from, to, position)
+    }
+
+    /// The messages of a block from slot `from` to `to`, or only to the end of a piece. Moves the
+    /// position past the last.
+    fn slice(&mut self, index: usize, from: usize, to: usize, position: &mut u64) -> Option<Read> {
+        let is_last = index.saturating_add(1) == self.blocks.len();
+        let block = self.blocks.get_mut(index)?;
         let (chunk, to) = if is_last && self.is_open {
             self.tail.read(block, from, to)
         } else {
@@ -53,7 +74,7 @@ impl Log {
 
     /// The index of the block to read. If no message from `position` to the end of its block is
     /// retained, the position moves to the next block.
-    fn locate_and_move(&self, position: &mut u64) -> Option<usize> {
+    pub(super) fn locate_and_move(&self, position: &mut u64) -> Option<usize> {
         let index = self.block_at(*position);
         let block = index.and_then(|index| self.blocks.get(index));
         let has_message = |block: &Block| {

@@ -322,7 +322,7 @@ fn a_frame_fits_only_with_its_overhead() {
         bytes: 200,
         ..KEEP_ALL
     });
-    assert!(log.fits(184, None) && !log.fits(185, None));
-    assert!(log.fits(117, Some("own")) && !log.fits(118, Some("own")));
-    assert!(!Log::new(KEEP_ALL).fits(usize::MAX, None));
+    assert!(log.fits(184, None, 0) && !log.fits(185, None, 0));
+    assert!(log.fits(117, Some("own"), 0) && !log.fits(118, Some("own"), 0));
+    assert!(!Log::new(KEEP_ALL).fits(usize::MAX, None, 0));
 }

@@ -37,7 +37,7 @@ impl State {
         if self.status.counters.streams >= limit {
             return Err(TooManyStreams { limit });
         }
-        let (position, resumption) = self.position(start);
+        let (position, resumption) = self.position(start, None);
         let counters = &mut self.status.counters;
         if let Resumption::Gap { .. } = resumption {
             count(&mut counters.gaps, 1);
@@ -50,6 +50,11 @@ impl State {
 
     /// Closes a stream.
     pub(crate) fn unsubscribe(&mut self, cursor: &Cursor, step: &mut Step) {
+        if let Some(filtered) = &cursor.filter {
+            self.listeners
+                .filters_mut()
+                .detach(filtered.id, cursor.slot);
+        }
         self.listeners.close(cursor.slot, step);
         let streams = &mut self.status.counters.streams;
         *streams = streams.saturating_sub(1);
@@ -83,14 +88,18 @@ impl State {
         match polled.taken {
             Taken::Nothing => {
                 let agenda = self.agenda();
-                polled.wake_at = self.listeners.register(cursor.slot, agenda, step.now);
+                let is_filtered = cursor.filter.is_some();
+                polled.wake_at =
+                    self.listeners
+                        .register(cursor.slot, is_filtered, agenda, step.now);
                 // A timekeeper must take the lock, to apply what has fallen due.
                 let has_no_role = polled.wake_at.is_none();
                 polled.seen_signal = has_no_role.then(|| self.quiet_signal());
             }
             Taken::Chunk(_) if !self.is_due(cursor) => {
                 self.listeners.release(cursor.slot);
-                self.listeners.register_early(cursor.slot);
+                let is_filtered = cursor.filter.is_some();
+                self.listeners.register_early(cursor.slot, is_filtered);
                 polled.seen_signal = Some(self.quiet_signal());
             }
             _ => self.listeners.pause(cursor.slot),
@@ -103,6 +112,9 @@ impl State {
     fn read(&mut self, cursor: &mut Cursor, ask: Ask) -> Taken {
         if self.status.is_aborted() {
             return Taken::End;
+        }
+        if let Some(filtered) = cursor.filter.as_deref().copied() {
+            return self.read_wanted(cursor, filtered, ask);
         }
         let log = self.store.log();
         let (oldest, next) = (log.oldest(), log.next());
@@ -167,7 +179,7 @@ impl State {
             && !has_role
             && fits
             && is_valid
-            && self.listeners.register_early(cursor.slot))
+            && self.listeners.register_early(cursor.slot, false))
         {
             return None;
         }
@@ -194,14 +206,17 @@ impl State {
             return Some((true, None));
         }
         let agenda = self.agenda();
-        let wake_at = self.listeners.register(cursor.slot, agenda, step.now);
+        let is_filtered = cursor.filter.is_some();
+        let wake_at = self
+            .listeners
+            .register(cursor.slot, is_filtered, agenda, step.now);
         cursor.may_be_armed = wake_at.is_some();
         Some((false, wake_at))
     }
 
     /// Whether a stream has something to take, including its end.
     pub(crate) fn is_due(&self, cursor: &Cursor) -> bool {
-        self.status.is_aborted() || self.is_over() || cursor.position < self.store.log().next()
+        self.status.is_aborted() || self.is_over() || self.has_news(cursor)
     }
 
     /// Parks a stream until the end. False if the slot has no waker.

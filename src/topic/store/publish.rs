@@ -108,7 +108,7 @@ impl Store {
         } else {
             Some(plan.id.as_str())
         };
-        if !self.log.fits(len, logged_id) {
+        if !self.log.fits_labelled(len, logged_id, message.labels()) {
             return Err(PublishError::TooLarge);
         }
         let len = u64::try_from(len).unwrap_or(u64::MAX);
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    fn append(&mut self, message: Message, plan: &mut Plan, step: &mut Step) {
+    fn append(&mut self, mut message: Message, plan: &mut Plan, step: &mut Step) {
         self.cached = None;
         if let Some(ReadId::Numbered(number)) = plan.returned {
             self.log.skip_to(number);
@@ -143,9 +143,11 @@ impl Store {
         } else {
             b""
         });
+        let labels = message.take_labels();
         let parts = [line.as_bytes(), message.event().frame()];
+        let own_id = plan.own_id.take();
         self.log
-            .append(parts, plan.own_id.take(), expires, step.now);
+            .append_labelled(parts, own_id, labels, expires, step.now);
         self.newest_at = step.now;
         // Evicts at most 64 messages; the next step evicts the rest.
         self.log.trim(step.now);
@@ -167,8 +169,9 @@ impl Store {
         let expires = message.expires(plan.due);
         let own_id = plan.own_id.take();
         let id = own_id.unwrap_or_else(|| Arc::from(plan.id.as_str()));
+        let labels = message.take_labels();
         let frame = message.into_event().encode();
-        self.schedule
-            .insert(plan.due, expires, Scheduled { frame, id }, now);
+        let scheduled = Scheduled { frame, id, labels };
+        self.schedule.insert(plan.due, expires, scheduled, now);
     }
 }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use crate::message::Labels;
 use crate::ordered::{Key, Ordered};
 use crate::time::Deadline;
 
@@ -17,6 +18,7 @@ pub(crate) struct Scheduled {
     pub(crate) frame: Bytes,
     /// `EPOCH-dSEQ`, or the application-supplied id.
     pub(crate) id: Arc<str>,
+    pub(crate) labels: Option<Box<Labels>>,
 }
 
 /// Scheduled messages in the order (due time, arrival), with their ids.

@@ -14,6 +14,8 @@ pub(super) struct Block {
     pub(super) used: u64,
     /// The stream waits for the next message.
     pub(super) waiting: u64,
+    /// The stream has a filter: it does not wait for every message.
+    pub(super) filtered: u64,
     /// The stream waits, but registered while it had a chunk to send, which can take long.
     pub(super) busy: u64,
     /// The stream waits only for the end of the topic.

@@ -97,6 +97,14 @@ impl Model {
         u64::try_from(self.kept().len()).unwrap()
     }
 
+    /// The position of the last `count` messages that are kept.
+    pub fn last(&self, count: usize) -> u64 {
+        let is_kept = |number: &u64| self.at(*number).is_some_and(|entry| !entry.is_gone);
+        let kept: Vec<u64> = (self.oldest..self.next()).filter(is_kept).collect();
+        let first = kept.len().saturating_sub(count);
+        kept.get(first).copied().unwrap_or(self.next())
+    }
+
     /// How many messages from `position` on were evicted without having expired.
     pub fn missed(&self, position: u64) -> u64 {
         let range = position..self.oldest;

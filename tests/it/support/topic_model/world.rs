@@ -134,8 +134,8 @@ impl World {
             From::Now => (Start::Now, next, Resumption::Fresh),
             From::Oldest => (Start::Oldest, oldest, Resumption::Fresh),
             From::Last(count) => {
-                let position = next.saturating_sub(count).max(oldest);
                 let count = usize::try_from(count).unwrap();
+                let position = self.model.last(count);
                 (Start::Last(count), position, Resumption::Fresh)
             }
             From::LastSeen => {

@@ -1,0 +1,227 @@
+//! A set of tags that a stream wants, and that can change while the stream is open.
+
+use core::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::filters::MAX_TAGS;
+use super::handle::Topic;
+use super::shared::Shared;
+use super::state::Full;
+
+/// How many tags are removed in one hold of the lock.
+const MAX_PER_HOLD: usize = 64;
+
+/// The tags that streams want: see [`EventStream::only`](crate::EventStream::only).
+///
+/// A `Filter` is a handle; its clones are the same set. The set can change while streams are open,
+/// and several streams can share it. It belongs to the topic that made it:
+/// [`Topic::filter`](crate::Topic::filter).
+///
+/// A stream with a filter gets the messages whose [tag](crate::Message::tag) is in the set, and
+/// those without a tag, in the order of the log. What others get costs it nothing: it is not woken
+/// for their messages, and does not skip over them when it reads. A gap counts only what it would
+/// have got, and where all that was evicted was for others, it resumes exactly.
+///
+/// The tags that a filter has when a stream gets it apply from where the stream begins. One that is
+/// added later applies to what is published after that; one that is removed applies to nothing that
+/// the stream has not read yet.
+///
+/// # Examples
+///
+/// A client joins and leaves rooms on one connection:
+///
+/// ```
+/// use sse_queue::topic::Start;
+/// use sse_queue::{FakeClock, Message, Topic};
+///
+/// let topic = Topic::builder().epoch("e")?.build();
+/// let rooms = topic.filter(["lobby"])?;
+/// let stream = topic.stream(Start::Now, FakeClock::new().ticker())?.only(&rooms);
+/// let mut stream = stream.without_first_comment();
+/// let say = |room: &str, text: &str| topic.publish(Message::from(text).tag(room));
+///
+/// say("garden", "unheard")?;
+/// rooms.insert("garden")?;
+/// say("garden", "hello")?;
+/// assert_eq!(stream.next_ready().unwrap(), "id: e-2\ndata: hello\n\n");
+///
+/// rooms.remove("garden");
+/// say("garden", "unheard")?;
+/// say("lobby", "hi")?;
+/// assert_eq!(stream.next_ready().unwrap(), "id: e-4\ndata: hi\n\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Filter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    id: usize,
+}
+
+/// A filter has [`Filter::MAX_TAGS`] tags, and one more was to be added.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::Topic;
+///
+/// let tags = (0..2000).map(|number| format!("room {number}"));
+/// let error = Topic::new().filter(tags).unwrap_err();
+/// assert_eq!(error.to_string(), "filter has more than 1024 tags");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("filter has more than {MAX_TAGS} tags")]
+#[non_exhaustive]
+pub struct TooManyTags;
+
+impl Topic {
+    /// Makes a filter for streams of this topic that want messages with these tags, and those
+    /// without a tag.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyTags`] for more than [`Filter::MAX_TAGS`] different tags.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Start;
+    /// use sse_queue::{FakeClock, Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// for (tag, text) in [("red", "a"), ("blue", "b"), ("red", "c")] {
+    ///     topic.publish(Message::from(text).tag(tag))?;
+    /// }
+    /// let red = topic.filter(["red"])?;
+    /// let stream = topic.stream(Start::Last(1), FakeClock::new().ticker())?.only(&red);
+    /// assert_eq!(stream.without_first_comment().next_ready().unwrap(), "id: e-3\ndata: c\n\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn filter<T: Into<Arc<str>>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<Filter, TooManyTags> {
+        let shared = Arc::clone(self.shared());
+        let id = shared.with_lazy_clock(|state, _| state.open_filter());
+        let filter = Filter {
+            inner: Arc::new(Inner { shared, id }),
+        };
+        for tag in tags {
+            filter.insert(tag)?;
+        }
+        Ok(filter)
+    }
+}
+
+impl Filter {
+    /// The maximum number of tags: 1024. A read looks each of them up.
+    pub const MAX_TAGS: usize = MAX_TAGS;
+
+    /// Adds a tag; returns whether it is new. It applies to what is published from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyTags`] if the filter has [`MAX_TAGS`](Self::MAX_TAGS) others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let filter = Topic::new().filter(["red"])?;
+    /// assert!(filter.insert("blue")?);
+    /// assert!(!filter.insert("red")?);
+    /// # Ok::<(), sse_queue::topic::TooManyTags>(())
+    /// ```
+    pub fn insert(&self, tag: impl Into<Arc<str>>) -> Result<bool, TooManyTags> {
+        let Inner { shared, id } = &*self.inner;
+        let tag = tag.into();
+        let inserted = shared.with_lazy_clock(|state, _| state.insert_tag(*id, &tag));
+        inserted.map_err(|Full| TooManyTags)
+    }
+
+    /// Removes a tag; returns whether the filter had it. Streams get no more messages with it, even
+    /// if those were published before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let filter = Topic::new().filter(["red"])?;
+    /// assert!(filter.remove("red"));
+    /// assert!(!filter.remove("red"));
+    /// # Ok::<(), sse_queue::topic::TooManyTags>(())
+    /// ```
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "it is called for its effect, as on a set"
+    )]
+    pub fn remove(&self, tag: &str) -> bool {
+        let Inner { shared, id } = &*self.inner;
+        shared.with_lazy_clock(|state, _| state.remove_tag(*id, tag))
+    }
+
+    /// Whether the filter has this tag.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let filter = Topic::new().filter(["red"])?;
+    /// assert!(filter.contains("red") && !filter.contains("blue"));
+    /// # Ok::<(), sse_queue::topic::TooManyTags>(())
+    /// ```
+    #[must_use]
+    pub fn contains(&self, tag: &str) -> bool {
+        let Inner { shared, id } = &*self.inner;
+        shared.with_lazy_clock(|state, _| state.has_tag(*id, tag))
+    }
+
+    /// The tags, in alphabetical order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::Topic;
+    ///
+    /// let filter = Topic::new().filter(["red", "blue"])?;
+    /// assert_eq!(filter.tags().map(|tag| tag.to_string()).collect::<Vec<_>>(), ["blue", "red"]);
+    /// # Ok::<(), sse_queue::topic::TooManyTags>(())
+    /// ```
+    #[must_use = "iterators do nothing unless advanced"]
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = Arc<str>> + use<> {
+        let Inner { shared, id } = &*self.inner;
+        let mut tags = shared.with_lazy_clock(|state, _| state.tags_of(*id));
+        tags.sort_unstable();
+        tags.into_iter()
+    }
+
+    pub(super) fn id(&self) -> usize {
+        self.inner.id
+    }
+
+    /// Whether it belongs to this topic.
+    pub(super) fn is_of(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.inner.shared, shared)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let Self { shared, id } = self;
+        while shared.with_lazy_clock(|state, _| state.close_filter(*id, MAX_PER_HOLD)) {}
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! Which streams want which tags, and which of them have yet to be marked as pending.
+//!
+//! Pure: no lock, no clock.
+//!
+//! A message with a tag is announced to the filters that have the tag, and by them to their streams,
+//! some in each step: see [`Filters::next_slot`].
+
+use core::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::log::{TagId, Wanted};
+
+/// The maximum number of tags of a filter, since each is looked up with each read.
+pub(super) const MAX_TAGS: usize = 1024;
+
+/// The filters of a topic and their streams.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    slots: Vec<Option<Filter>>,
+    free: Vec<usize>,
+    by_tag: BTreeMap<TagId, Announced>,
+    /// Tags with messages that have yet to be announced to some streams.
+    marks: VecDeque<Mark>,
+    /// Incremented each time that a tag is added.
+    version: u64,
+}
+
+#[derive(Debug, Default)]
+struct Filter {
+    tags: BTreeMap<TagId, Added>,
+    /// The slots of its streams.
+    streams: BTreeSet<usize>,
+}
+
+/// When a filter got a tag.
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    /// The number of the next message at that moment.
+    since: u64,
+    version: u64,
+}
+
+/// The filters that have a tag.
+#[derive(Debug, Default)]
+struct Announced {
+    filters: BTreeSet<usize>,
+    /// A mark of this tag stands in line that has not begun.
+    is_queued: bool,
+}
+
+/// How far a tag's messages have been announced: to all streams up to this filter and slot.
+#[derive(Debug)]
+struct Mark {
+    tag: TagId,
+    after: Option<(usize, Option<usize>)>,
+}
+
+impl Filters {
+    pub(super) fn open(&mut self) -> usize {
+        let id = self.free.pop().unwrap_or(self.slots.len());
+        if id == self.slots.len() {
+            self.slots.push(None);
+        }
+        if let Some(filter) = self.slots.get_mut(id) {
+            *filter = Some(Filter::default());
+        }
+        id
+    }
+
+    /// Forgets a filter without tags and streams.
+    pub(super) fn close(&mut self, id: usize) {
+        if let Some(filter) = self.slots.get_mut(id)
+            && filter.take().is_some()
+        {
+            self.free.push(id);
+        }
+    }
+
+    pub(super) fn len(&self, id: usize) -> usize {
+        self.get(id).map_or(0, |filter| filter.tags.len())
+    }
+
+    pub(super) fn contains(&self, id: usize, tag: TagId) -> bool {
+        let filter = self.get(id);
+        filter.is_some_and(|filter| filter.tags.contains_key(&tag))
+    }
+
+    pub(super) fn tags(&self, id: usize) -> impl Iterator<Item = TagId> {
+        let filter = self.get(id).into_iter();
+        filter.flat_map(|filter| filter.tags.keys().copied())
+    }
+
+    /// Adds a tag that the filter does not have.
+    pub(super) fn insert(&mut self, id: usize, tag: TagId, since: u64) {
+        self.version = self.version.saturating_add(1);
+        let version = self.version;
+        let Some(filter) = self.slots.get_mut(id).and_then(Option::as_mut) else {
+            return;
+        };
+        filter.tags.insert(tag, Added { since, version });
+        self.by_tag.entry(tag).or_default().filters.insert(id);
+    }
+
+    /// Removes a tag; returns whether the filter had it.
+    pub(super) fn remove(&mut self, id: usize, tag: TagId) -> bool {
+        let filter = self.slots.get_mut(id).and_then(Option::as_mut);
+        let is_removed = filter.is_some_and(|filter| filter.tags.remove(&tag).is_some());
+        if let Some(announced) = self.by_tag.get_mut(&tag) {
+            announced.filters.remove(&id);
+            if announced.filters.is_empty() {
+                self.by_tag.remove(&tag);
+            }
+        }
+        is_removed
+    }
+
+    /// Adds a stream. Returns the version of its tags: those added later begin later.
+    pub(super) fn attach(&mut self, id: usize, slot: usize) -> u64 {
+        if let Some(filter) = self.slots.get_mut(id).and_then(Option::as_mut) {
+            filter.streams.insert(slot);
+        }
+        self.version
+    }
+
+    pub(super) fn detach(&mut self, id: usize, slot: usize) {
+        if let Some(filter) = self.slots.get_mut(id).and_then(Option::as_mut) {
+            filter.streams.remove(&slot);
+        }
+    }
+
+    /// What a stream wants that was attached at this version.
+    pub(super) fn wanted(&self, id: usize, version: u64) -> Vec<Wanted> {
+        let filter = self.get(id).into_iter();
+        let tags = filter.flat_map(|filter| &filter.tags);
+        let wanted = tags.map(|(tag, added)| Wanted {
+            tag: *tag,
+            since: if added.version <= version {
+                0
+            } else {
+                added.since
+            },
+        });
+        wanted.collect()
+    }
+
+    /// Begins to announce a message with this tag; returns whether any filter has the tag.
+    pub(super) fn announce(&mut self, tag: TagId) -> bool {
+        let Some(announced) = self.by_tag.get_mut(&tag) else {
+            return false;
+        };
+        if !core::mem::replace(&mut announced.is_queued, true) {
+            self.marks.push_back(Mark { tag, after: None });
+        }
+        true
+    }
+
+    pub(super) fn has_marks(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
+    /// The slot of the next stream to which a message must be announced, and visits only one filter
+    /// more than that. `None` if there may be none: see [`has_marks`](Self::has_marks).
+    pub(super) fn next_slot(&mut self) -> Option<usize> {
+        let mark = self.marks.front_mut()?;
+        let Some(announced) = self.by_tag.get_mut(&mark.tag) else {
+            // No filter has the tag any more.
+            self.marks.pop_front();
+            return None;
+        };
+        if mark.after.is_none() {
+            announced.is_queued = false;
+        }
+        // Goes on within its filter, or with the next.
+        let (id, after) = match mark.after {
+            Some((id, after)) if announced.filters.contains(&id) => (id, after),
+            last => {
+                let from = last.map_or(Bound::Unbounded, |(id, _)| Bound::Excluded(id));
+                let next = announced.filters.range((from, Bound::Unbounded)).next();
+                let Some(id) = next else {
+                    self.marks.pop_front();
+                    return None;
+                };
+                (*id, None)
+            }
+        };
+        let filter = self.slots.get(id).and_then(Option::as_ref)?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let slot = filter
+            .streams
+            .range((from, Bound::Unbounded))
+            .next()
+            .copied();
+        if slot.is_some() {
+            mark.after = Some((id, slot));
+            return slot;
+        }
+        // Goes on with the filter after this.
+        let from = (Bound::Excluded(id), Bound::Unbounded);
+        match announced.filters.range(from).next() {
+            Some(next) => mark.after = Some((*next, None)),
+            None => {
+                self.marks.pop_front();
+            }
+        }
+        None
+    }
+
+    fn get(&self, id: usize) -> Option<&Filter> {
+        self.slots.get(id)?.as_ref()
+    }
+}

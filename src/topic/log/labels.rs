@@ -1,0 +1,160 @@
+//! What a log knows of tags and keys. A log without either has none of it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::keys::Keys;
+use super::tags::{TagId, Tags, UNTAGGED};
+use super::{Log, own_ids};
+use crate::message::Labels;
+use crate::time::Deadline;
+
+/// Which message has which tag and key.
+#[derive(Debug, Default)]
+pub(super) struct LabelIndex {
+    keys: Keys,
+    /// Since the first tag or filter.
+    pub(super) tags: Option<Tags>,
+}
+
+impl Log {
+    /// Appends a message that may have a tag and a key; returns its number. An older message with
+    /// the same key leaves the log.
+    pub(crate) fn append_labelled(
+        &mut self,
+        parts: [&[u8]; 2],
+        own_id: Option<Arc<str>>,
+        labels: Option<Box<Labels>>,
+        expires: Deadline,
+        now: SystemTime,
+    ) -> u64 {
+        if labels.is_none() && self.labels.is_none() {
+            return self.append(parts, own_id, expires, now);
+        }
+        let Labels { tag, key } = labels.map(|labels| *labels).unwrap_or_default();
+        let is_tagged = tag.is_some();
+        let cost =
+            [&tag, &key].map(|label| label.as_deref().map_or(0, |it| own_ids::cost(it.len())));
+        let number = self.append_entry(parts, own_id, expires, now, key.is_some());
+        self.bytes = cost.into_iter().fold(self.bytes, u64::saturating_add);
+        if is_tagged {
+            self.index_tags(number);
+        }
+        let index = self.labels.get_or_insert_default();
+        if let Some(tags) = &mut index.tags {
+            tags.push(tag, number);
+        }
+        let superseded = key.and_then(|key| index.keys.insert(key, number));
+        if let Some(older) = superseded {
+            self.remove(older);
+        }
+        number
+    }
+
+    /// Whether a message with a frame of this length, this id of its own and these labels fits into
+    /// an empty log.
+    pub(crate) fn fits_labelled(
+        &self,
+        frame: usize,
+        own_id: Option<&str>,
+        labels: Option<&Labels>,
+    ) -> bool {
+        let cost =
+            |label: &Option<Arc<str>>| label.as_ref().map_or(0, |it| own_ids::cost(it.len()));
+        let cost = labels.map_or(0, |labels| {
+            cost(&labels.tag).saturating_add(cost(&labels.key))
+        });
+        self.fits(frame, own_id, cost)
+    }
+
+    /// Begins to list messages by tag, from this number on.
+    pub(super) fn index_tags(&mut self, from: u64) -> &mut Tags {
+        let (messages, bytes) = (self.retention.messages, self.retention.bytes);
+        let index = self.labels.get_or_insert_default();
+        index
+            .tags
+            .get_or_insert_with(|| Tags::new(messages, bytes, from))
+    }
+
+    /// What the labels of this retained message count towards the bound in bytes.
+    #[inline]
+    pub(super) fn label_cost(&self, number: u64) -> u64 {
+        let Some(index) = &self.labels else {
+            return 0;
+        };
+        let tag = index.tags.as_ref().and_then(|tags| tags.name_of(number));
+        let labels = [tag, index.keys.get(number)].into_iter().flatten();
+        labels.fold(0, |sum, label| {
+            own_ids::cost(label.len()).saturating_add(sum)
+        })
+    }
+
+    /// Forgets the labels of a message that is evicted.
+    #[inline]
+    pub(super) fn evict_labels(&mut self, number: u64) {
+        if let Some(index) = &mut self.labels {
+            index.keys.remove(number);
+            if let Some(tags) = &mut index.tags {
+                tags.evict(number);
+            }
+        }
+    }
+
+    /// Forgets the labels of a message that expired or was superseded.
+    #[inline]
+    pub(super) fn remove_labels(&mut self, number: u64) {
+        if let Some(index) = &mut self.labels {
+            index.keys.remove(number);
+            if let Some(tags) = &mut index.tags {
+                tags.remove(number);
+            }
+        }
+    }
+
+    /// Makes sure that messages are listed by tag, and returns the id of this tag, which a filter
+    /// gets.
+    pub(crate) fn retain_tag(&mut self, name: Arc<str>) -> TagId {
+        self.index_tags(self.next).retain(name)
+    }
+
+    /// A filter has this tag no longer.
+    pub(crate) fn release_tag(&mut self, tag: TagId) {
+        if let Some(tags) = self.tags_mut() {
+            tags.release(tag);
+        }
+    }
+
+    pub(crate) fn find_tag(&self, name: &str) -> Option<TagId> {
+        self.tags()?.find(name)
+    }
+
+    pub(crate) fn tag_name(&self, tag: TagId) -> Option<&Arc<str>> {
+        self.tags()?.name(tag)
+    }
+
+    /// Whether messages are listed by tag.
+    #[inline]
+    pub(crate) fn is_tagged(&self) -> bool {
+        self.tags().is_some()
+    }
+
+    /// Visits the tags of the messages that were appended since the last call; `None` for those
+    /// without one.
+    pub(crate) fn take_fresh_tags(&mut self, mut each: impl FnMut(Option<TagId>)) {
+        let Some(tags) = self.tags_mut() else {
+            return;
+        };
+        for tag in tags.drain_fresh() {
+            each((tag != UNTAGGED).then_some(tag));
+        }
+    }
+
+    fn tags_mut(&mut self) -> Option<&mut Tags> {
+        self.labels.as_mut()?.tags.as_mut()
+    }
+
+    #[inline]
+    pub(super) fn tags(&self) -> Option<&Tags> {
+        self.labels.as_ref()?.tags.as_ref()
+    }
+}

@@ -1,0 +1,269 @@
+//! The retained messages of each tag, and how many of each were evicted.
+//!
+//! ```text
+//!              floor            oldest                next
+//! forgotten      |  evicted       |  retained           |
+//! the last of    |  counted by    |  runs of numbers    |
+//! each tag       |  tag           |  by tag             |
+//! ```
+
+mod counts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::runs::{Run, Runs};
+use crate::seq_map::SeqMap;
+use counts::Counts;
+
+/// The tag of messages that have none. All streams want it.
+pub(crate) const UNTAGGED: TagId = TagId(0);
+/// The bounds of [`Tags::max_evicted`].
+const MIN_EVICTED: u64 = 64;
+/// What one evicted message takes at most, so that all take at most a 32nd of the log's bound.
+const EVICTED_SIZE: u64 = 64;
+
+/// A tag while it is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TagId(u32);
+
+/// A tag that a stream wants, and the number of the message from which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) tag: TagId,
+    pub(crate) since: u64,
+}
+
+/// Which retained message has which tag. Messages before [`from`](Self::from) have none, and are
+/// not listed.
+#[derive(Debug)]
+pub(super) struct Tags {
+    from: u64,
+    ids: BTreeMap<Arc<str>, TagId>,
+    /// By id. The first is of messages without a tag.
+    slots: Vec<Option<Tag>>,
+    free: Vec<u32>,
+    /// The tag of each tagged message from the floor on.
+    by_number: SeqMap<TagId>,
+    /// Evicted messages from this number on are counted.
+    floor: u64,
+    /// How many of the tagged messages in `by_number` were evicted, and how many may be.
+    evicted: u64,
+    max_evicted: u64,
+    /// The last message before the floor that was evicted, of all tags that were dropped.
+    dropped: u64,
+    /// The tags of the messages that were appended since this was taken.
+    fresh: Vec<TagId>,
+}
+
+#[derive(Debug)]
+struct Tag {
+    name: Arc<str>,
+    retained: Runs,
+    evicted: Counts,
+    /// The number of the last message that was evicted before it expired or was superseded.
+    last_evicted: u64,
+    /// How many filters have it.
+    filters: usize,
+}
+
+impl Tag {
+    fn new(name: Arc<str>, last_evicted: u64) -> Self {
+        Self {
+            name,
+            retained: Runs::default(),
+            evicted: Counts::default(),
+            last_evicted,
+            filters: 0,
+        }
+    }
+}
+
+impl Tags {
+    /// For a log that is bounded to `messages` and `bytes`, and whose next message has the number
+    /// `from`.
+    pub(super) fn new(messages: u64, bytes: u64, from: u64) -> Self {
+        Self {
+            from,
+            ids: BTreeMap::new(),
+            slots: vec![Some(Tag::new(Arc::from(""), 0))],
+            free: Vec::new(),
+            by_number: SeqMap::default(),
+            floor: from,
+            evicted: 0,
+            max_evicted: messages.min(bytes / 32 / EVICTED_SIZE).max(MIN_EVICTED),
+            dropped: 0,
+            fresh: Vec::new(),
+        }
+    }
+
+    /// The number from which on messages are listed.
+    pub(super) fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// Records a message above all others.
+    pub(super) fn push(&mut self, tag: Option<Arc<str>>, number: u64) {
+        let id = tag.map_or(UNTAGGED, |tag| self.id_or_new(tag));
+        if id != UNTAGGED {
+            self.by_number.insert(number, id);
+        }
+        if let Some(tag) = self.tag_mut(id) {
+            tag.retained.push(number);
+        }
+        if self.fresh.last() != Some(&id) {
+            self.fresh.push(id);
+        }
+    }
+
+    /// The tags of the messages that were appended since the last call.
+    pub(super) fn drain_fresh(&mut self) -> impl Iterator<Item = TagId> {
+        self.fresh.drain(..)
+    }
+
+    /// The tag of this message, if it is known to have one.
+    pub(super) fn name_of(&self, number: u64) -> Option<&str> {
+        let id = self.by_number.get(number)?;
+        self.tag(*id).map(|tag| tag.name.as_ref())
+    }
+
+    /// Records that a message was evicted before it expired or was superseded.
+    pub(super) fn evict(&mut self, number: u64) {
+        if number < self.from {
+            return;
+        }
+        let id = self.by_number.get(number).copied().unwrap_or(UNTAGGED);
+        if let Some(tag) = self.tag_mut(id) {
+            tag.retained.remove(number);
+            tag.evicted.push(number);
+            tag.last_evicted = number;
+        }
+        if id == UNTAGGED {
+            // Its runs are as many as the tagged messages between them.
+            return;
+        }
+        self.evicted = self.evicted.saturating_add(1);
+        while self.evicted > self.max_evicted {
+            self.forget_evicted();
+        }
+    }
+
+    /// Records that a message expired or was superseded: nobody misses it.
+    pub(super) fn remove(&mut self, number: u64) {
+        if number < self.from {
+            return;
+        }
+        let id = self.by_number.remove(number).unwrap_or(UNTAGGED);
+        if let Some(tag) = self.tag_mut(id) {
+            tag.retained.remove(number);
+        }
+        self.drop_unused(id);
+    }
+
+    /// Forgets the first evicted message, which raises the floor.
+    fn forget_evicted(&mut self) {
+        let Some((number, id)) = self.by_number.pop_first() else {
+            self.evicted = 0;
+            return;
+        };
+        self.evicted = self.evicted.saturating_sub(1);
+        self.floor = number.saturating_add(1);
+        let floor = self.floor;
+        for id in [id, UNTAGGED] {
+            if let Some(tag) = self.tag_mut(id) {
+                tag.evicted.forget_before(floor);
+            }
+        }
+        self.drop_unused(id);
+    }
+
+    /// The id of a tag that a filter gets.
+    pub(super) fn retain(&mut self, name: Arc<str>) -> TagId {
+        let id = self.id_or_new(name);
+        if let Some(tag) = self.tag_mut(id) {
+            tag.filters = tag.filters.saturating_add(1);
+        }
+        id
+    }
+
+    /// The id of a tag that has messages or filters.
+    pub(super) fn find(&self, name: &str) -> Option<TagId> {
+        self.ids.get(name).copied()
+    }
+
+    pub(super) fn name(&self, id: TagId) -> Option<&Arc<str>> {
+        self.tag(id).map(|tag| &tag.name)
+    }
+
+    /// A filter has this tag no longer.
+    pub(super) fn release(&mut self, id: TagId) {
+        if let Some(tag) = self.tag_mut(id) {
+            tag.filters = tag.filters.saturating_sub(1);
+        }
+        self.drop_unused(id);
+    }
+
+    /// The first run of this tag from `number` on.
+    pub(super) fn run_from(&self, id: TagId, number: u64) -> Option<Run> {
+        self.tag(id)?.retained.from(number)
+    }
+
+    /// The last run of this tag before `number`.
+    pub(super) fn run_before(&self, id: TagId, number: u64) -> Option<Run> {
+        self.tag(id)?.retained.before(number)
+    }
+
+    /// How many messages of this tag from `number` on were evicted, if that is still known.
+    /// Messages before [`from`](Self::from) are not counted.
+    pub(super) fn evicted_from(&self, id: TagId, number: u64) -> Option<u64> {
+        let tag = self.tag(id)?;
+        if tag.last_evicted < number {
+            return Some(0);
+        }
+        (number >= self.floor).then(|| tag.evicted.from(number))
+    }
+
+    fn id_or_new(&mut self, name: Arc<str>) -> TagId {
+        if let Some(id) = self.ids.get(&name) {
+            return *id;
+        }
+        // It may have been dropped before.
+        let tag = Tag::new(Arc::clone(&name), self.dropped);
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
+        });
+        if let Some(slot) = self.slots.get_mut(to_index(index)) {
+            *slot = Some(tag);
+        }
+        self.ids.insert(name, TagId(index));
+        TagId(index)
+    }
+
+    /// Drops a tag that has no message, retained or counted, and no filter.
+    fn drop_unused(&mut self, id: TagId) {
+        let is_used =
+            |tag: &Tag| tag.filters > 0 || !tag.retained.is_empty() || !tag.evicted.is_empty();
+        if id == UNTAGGED || self.tag(id).is_none_or(is_used) {
+            return;
+        }
+        let slot = self.slots.get_mut(to_index(id.0));
+        if let Some(tag) = slot.and_then(Option::take) {
+            self.dropped = self.dropped.max(tag.last_evicted);
+            self.ids.remove(&tag.name);
+            self.free.push(id.0);
+        }
+    }
+
+    fn tag(&self, id: TagId) -> Option<&Tag> {
+        self.slots.get(to_index(id.0))?.as_ref()
+    }
+
+    fn tag_mut(&mut self, id: TagId) -> Option<&mut Tag> {
+        self.slots.get_mut(to_index(id.0))?.as_mut()
+    }
+}
+
+fn to_index(id: u32) -> usize {
+    usize::try_from(id).unwrap_or(usize::MAX)
+}

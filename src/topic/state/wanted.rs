@@ -1,0 +1,203 @@
+//! The streams with a filter: what each wants, and how it reads that.
+
+use std::sync::Arc;
+
+use crate::source::Limit;
+use crate::topic::cursor::{Ask, Cursor, Filtered, Taken};
+use crate::topic::filters::MAX_TAGS;
+use crate::topic::log::{TagId, Wanted, to_u64};
+use crate::topic::resume::{Resumption, Start};
+use crate::topic::state::State;
+use crate::topic::status::count;
+
+/// A filter cannot have more tags.
+pub(crate) struct Full;
+
+impl State {
+    pub(crate) fn open_filter(&mut self) -> usize {
+        self.listeners.filters_mut().open()
+    }
+
+    /// Adds a tag to a filter; returns whether it is new.
+    pub(crate) fn insert_tag(&mut self, filter: usize, name: &Arc<str>) -> Result<bool, Full> {
+        let filters = self.listeners.filters_mut();
+        let tag = self.store.log().find_tag(name);
+        if tag.is_some_and(|tag| filters.contains(filter, tag)) {
+            return Ok(false);
+        }
+        if filters.len(filter) >= MAX_TAGS {
+            return Err(Full);
+        }
+        let since = self.store.log().next();
+        let tag = self.store.retain_tag(Arc::clone(name));
+        filters.insert(filter, tag, since);
+        Ok(true)
+    }
+
+    /// Removes a tag from a filter; returns whether it had the tag.
+    pub(crate) fn remove_tag(&mut self, filter: usize, name: &str) -> bool {
+        let tag = self.store.log().find_tag(name);
+        tag.is_some_and(|tag| self.release_tag(filter, tag))
+    }
+
+    pub(crate) fn has_tag(&self, filter: usize, name: &str) -> bool {
+        let tag = self.store.log().find_tag(name);
+        let filters = self.listeners.filters();
+        tag.zip(filters)
+            .is_some_and(|(tag, filters)| filters.contains(filter, tag))
+    }
+
+    /// The tags of a filter.
+    pub(crate) fn tags_of(&self, filter: usize) -> Vec<Arc<str>> {
+        let log = self.store.log();
+        let tags = self.listeners.filters().into_iter();
+        let names = tags
+            .flat_map(|filters| filters.tags(filter))
+            .filter_map(|tag| log.tag_name(tag).cloned());
+        names.collect()
+    }
+
+    /// Removes some tags of a filter that no stream has, and then the filter. Returns whether the
+    /// caller must go on.
+    pub(crate) fn close_filter(&mut self, filter: usize, max: usize) -> bool {
+        let filters = self.listeners.filters_mut();
+        let tags: Vec<TagId> = filters.tags(filter).take(max).collect();
+        for tag in &tags {
+            self.release_tag(filter, *tag);
+        }
+        if !tags.is_empty() {
+            return true;
+        }
+        self.listeners.filters_mut().close(filter);
+        false
+    }
+
+    fn release_tag(&mut self, filter: usize, tag: TagId) -> bool {
+        let is_removed = self.listeners.filters_mut().remove(filter, tag);
+        if is_removed {
+            self.store.release_tag(tag);
+        }
+        is_removed
+    }
+
+    /// Gives a stream a filter. If it has not been polled yet, `start` says where it began, and the
+    /// filter applies from there.
+    pub(crate) fn attach(&mut self, cursor: &mut Cursor, filter: usize) {
+        let filters = self.listeners.filters_mut();
+        if let Some(before) = cursor.filter.take() {
+            filters.detach(before.id, cursor.slot);
+        }
+        let version = filters.attach(filter, cursor.slot);
+        let filtered = Filtered {
+            id: filter,
+            version,
+        };
+        cursor.filter = Some(Box::new(filtered));
+        // It may have waited for every message.
+        self.listeners.pause(cursor.slot);
+    }
+
+    /// Moves a stream that has read nothing to where its start is among the messages that it wants,
+    /// and returns how it resumes.
+    pub(crate) fn restart(
+        &mut self,
+        cursor: &mut Cursor,
+        start: &Start,
+        before: Resumption,
+    ) -> Resumption {
+        let wanted = self.wanted(cursor);
+        let (position, resumption) = self.position(start, Some(&wanted));
+        cursor.position = position;
+        cursor.end_burst();
+        let gaps = &mut self.status.counters.gaps;
+        let is_gap = |resumption| matches!(resumption, Resumption::Gap { .. });
+        match (is_gap(before), is_gap(resumption)) {
+            (true, false) => *gaps = gaps.saturating_sub(1),
+            (false, true) => count(gaps, 1),
+            _ => {}
+        }
+        resumption
+    }
+
+    /// Moves a stream that has read nothing down past `count` messages that it wants, as far as there
+    /// are any. Returns whether the caller must go on.
+    pub(crate) fn walk_back(&self, cursor: &mut Cursor, count: &mut usize) -> bool {
+        let wanted = cursor.filter.as_ref().map(|_| self.wanted(cursor));
+        let log = self.store.log();
+        let position = &mut cursor.position;
+        if wanted.is_none() && log.is_dense() {
+            *position = position.saturating_sub(to_u64(*count)).max(log.oldest());
+            cursor.end_burst();
+            return false;
+        }
+        let has_more = log.walk_back(position, count, wanted.as_deref());
+        cursor.end_burst();
+        has_more
+    }
+
+    /// The tags that a stream wants.
+    fn wanted(&self, cursor: &Cursor) -> Vec<Wanted> {
+        let filtered = cursor.filter.as_ref().zip(self.listeners.filters());
+        filtered.map_or_else(Vec::new, |(filtered, filters)| {
+            filters.wanted(filtered.id, filtered.version)
+        })
+    }
+
+    /// Whether a message is there that a stream wants, or it missed one.
+    pub(super) fn has_news(&self, cursor: &Cursor) -> bool {
+        let log = self.store.log();
+        if cursor.filter.is_none() || cursor.position >= log.next() {
+            return cursor.position < log.next();
+        }
+        let wanted = self.wanted(cursor);
+        log.first_wanted(cursor.position, &wanted).is_some()
+            || log.missed_wanted(cursor.position, &wanted) != Some(0)
+    }
+
+    /// Reads what a stream with a filter wants.
+    pub(super) fn read_wanted(
+        &mut self,
+        cursor: &mut Cursor,
+        filtered: Filtered,
+        ask: Ask,
+    ) -> Taken {
+        let filters = self.listeners.filters();
+        let wanted = filters.map_or_else(Vec::new, |filters| {
+            filters.wanted(filtered.id, filtered.version)
+        });
+        let log = self.store.log();
+        let lag = log.missed_wanted(cursor.position, &wanted);
+        if lag != Some(0) {
+            cursor.position = cursor.position.max(log.oldest());
+            count(&mut self.status.counters.lagged, 1);
+            return Taken::Lagged(lag);
+        }
+        let Some(first) = log.first_wanted(cursor.position, &wanted) else {
+            return if self.is_over() {
+                Taken::End
+            } else {
+                Taken::Nothing
+            };
+        };
+        if first >= cursor.target() {
+            cursor.begin_burst(if ask.is_batch {
+                log.end_of(first, ask.limit.messages.max(1), &wanted)
+            } else {
+                log.next()
+            });
+        }
+        let (target, limit) = (cursor.target(), ask.limit);
+        let limit = Limit::new(limit.bytes, limit.messages.max(1));
+        let position = &mut cursor.position;
+        let Some(read) = self.store.read_wanted(position, target, limit, &wanted) else {
+            return Taken::Again;
+        };
+        let next = self.store.log().first_wanted(cursor.position, &wanted);
+        if next.is_none_or(|next| next >= target) {
+            cursor.end_burst();
+        }
+        count(&mut self.status.counters.delivered, read.messages);
+        cursor.chunk_entered_at = self.store.newest_at();
+        Taken::Chunk(read.chunk)
+    }
+}
