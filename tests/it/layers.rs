@@ -46,7 +46,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "topic/effects",
             "topic/filters",
             "topic/filters",
-    "topic/gap_event",
+            "topic/gap_event",
             "topic/listeners",
             "topic/presence",
             "topic/publish_error",

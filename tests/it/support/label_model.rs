@@ -164,7 +164,9 @@ impl World {
             Operation::Publish { tag, key, brief } => self.publish(tag, key, brief),
             Operation::Open { from, tags } => self.open(from, tags),
             Operation::Read(index) => {
-                client(index).map(|index| self.read(index));
+                if let Some(index) = client(index) {
+                    self.read(index);
+                }
             }
             Operation::Insert(index, tag) => {
                 let next = self.next();
@@ -191,7 +193,9 @@ impl World {
                 self.clock.advance(Duration::from_secs(seconds));
             }
             Operation::Drop(index) => {
-                client(index).map(|index| self.clients.swap_remove(index));
+                if let Some(index) = client(index) {
+                    self.clients.swap_remove(index);
+                }
             }
         }
         self.expire();
