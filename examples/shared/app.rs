@@ -81,14 +81,16 @@ impl App {
         if !header::accepts(request.headers()) {
             return Err(Refusal::NotAcceptable);
         }
-        let seen = LastEventId::from_request(request.headers(), request.uri().query());
-        if self.hub.is_complete(seen.as_ref()) {
+        let query = request.uri().query();
+        let seen = LastEventId::from_request(request.headers(), query);
+        let wanted = self.hub.filter(tags(query))?;
+        if self.hub.is_complete(seen.as_ref(), wanted.as_ref()) {
             return Err(Refusal::Complete);
         }
         if request.method() == Method::HEAD {
             return Ok(Box::pin(stream::empty()));
         }
-        self.hub.stream(seen)
+        self.hub.stream(seen, wanted.as_ref())
     }
 
     /// `POST /ack/ID` and `POST /nack/ID?delay_ms=N`. The body is ignored.
@@ -155,7 +157,7 @@ impl App {
         }
         let kind = Kind::of(&head.headers)?;
         let body = self.read(body).await?;
-        self.hub.send(kind.message(&body)?)
+        self.hub.send(kind.message(&body, self.hub.is_broadcast())?)
     }
 
     /// The whole body. One that is announced as too large is refused before it is read.
@@ -194,6 +196,13 @@ async fn in_time<F: Future>(body: F) -> Result<F::Output, Elapsed> {
         Poll::Ready(body) => Ok(body),
         Poll::Pending => timeout(BODY_TIME, body).await,
     }
+}
+
+/// The values of all `tag=`.
+fn tags(query: Option<&str>) -> Vec<String> {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let tags = pairs.filter(|(name, _)| name == "tag");
+    tags.map(|(_, tag)| tag.into_owned()).collect()
 }
 
 /// The delay in `delay_ms=N`, if there is one.

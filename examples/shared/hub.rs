@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sse_queue::message::Receipt;
 use sse_queue::queue::{AckError, PushError};
 use sse_queue::stream::KeepAlive;
-use sse_queue::topic::{PublishError, Resumption, Start};
+use sse_queue::topic::{Filter, PublishError, Resumption, Start};
 use sse_queue::{EventStream, LastEventId, Lease, Message, Pacing, Queue, Source, Topic};
 
 use super::answer::Refusal;
@@ -115,7 +115,11 @@ impl Hub {
     }
 
     /// A new stream for a client that may have seen something already.
-    pub(crate) fn stream(&self, seen: Option<LastEventId>) -> Result<Frames, Refusal> {
+    pub(crate) fn stream(
+        &self,
+        seen: Option<LastEventId>,
+        wanted: Option<&Filter>,
+    ) -> Result<Frames, Refusal> {
         let ticker = TokioTicker::new();
         match &self.kind {
             Kind::Queue(queue) => {
@@ -126,18 +130,45 @@ impl Hub {
             }
             Kind::Topic(topic) => {
                 let stream = topic.resume(seen, Start::Now, ticker);
-                stream.map(|stream| self.paced(stream))
+                stream.map(|stream| {
+                    self.paced(match wanted {
+                        Some(wanted) => stream.only(wanted),
+                        None => stream,
+                    })
+                })
             }
         }
         .map_err(|_| Refusal::TooManyStreams)
     }
 
-    /// Whether a client has seen everything, and nothing more will come.
-    pub(crate) fn is_complete(&self, seen: Option<&LastEventId>) -> bool {
-        match (&self.kind, seen) {
-            (Kind::Topic(topic), Some(seen)) => topic.resumption_of(seen) == Resumption::Complete,
-            _ => false,
+    /// What a client wants that named these tags; `None` if it wants everything.
+    pub(crate) fn filter(&self, tags: Vec<String>) -> Result<Option<Filter>, Refusal> {
+        match &self.kind {
+            Kind::Topic(topic) if !tags.is_empty() => {
+                let filter = topic.filter(tags);
+                filter
+                    .map(Some)
+                    .map_err(|error| Refusal::BadMessage(format!("tag: {error}")))
+            }
+            _ => Ok(None),
         }
+    }
+
+    /// Whether a client has seen everything that it wants, and nothing more will come.
+    pub(crate) fn is_complete(&self, seen: Option<&LastEventId>, wanted: Option<&Filter>) -> bool {
+        let (Kind::Topic(topic), Some(seen)) = (&self.kind, seen) else {
+            return false;
+        };
+        let resumption = match wanted {
+            Some(wanted) => wanted.resumption_of(seen),
+            None => topic.resumption_of(seen),
+        };
+        resumption == Resumption::Complete
+    }
+
+    /// Whether messages may have tags and keys.
+    pub(crate) fn is_broadcast(&self) -> bool {
+        matches!(self.kind, Kind::Topic(_))
     }
 
     /// Confirms or gives back a message that was handed out.

@@ -37,10 +37,11 @@ impl Kind {
         }
     }
 
-    pub(crate) fn message(self, body: &[u8]) -> Result<Message, Refusal> {
+    /// The message in a body; with a tag or a key only if it `may_be_labelled`.
+    pub(crate) fn message(self, body: &[u8], may_be_labelled: bool) -> Result<Message, Refusal> {
         match self {
             Self::Text => from_text(body),
-            Self::Json => from_json(body),
+            Self::Json => from_json(body, may_be_labelled),
         }
         .map_err(Refusal::BadMessage)
     }
@@ -58,7 +59,7 @@ fn from_text(body: &[u8]) -> Result<Message, String> {
     Ok(Message::from(data))
 }
 
-fn from_json(body: &[u8]) -> Result<Message, String> {
+fn from_json(body: &[u8], may_be_labelled: bool) -> Result<Message, String> {
     // serde would also accept an array of the fields' values.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err("expected a JSON object with the field `data`".to_owned());
@@ -67,6 +68,11 @@ fn from_json(body: &[u8]) -> Result<Message, String> {
         Ok(fields) => fields,
         Err(error) => return Err(with_field(body).unwrap_or_else(|| error.to_string())),
     };
+    let labels = [("tag", &fields.tag), ("key", &fields.key)];
+    let refused = labels.iter().find(|(_, label)| label.is_some());
+    if let Some((field, _)) = refused.filter(|_| !may_be_labelled) {
+        return Err(format!("{field} has a meaning in broadcast mode only"));
+    }
     fields.into_message().map_err(|error| error.to_string())
 }
 
@@ -98,6 +104,10 @@ struct Fields {
     delay_ms: Option<u64>,
     #[serde(default, deserialize_with = "present")]
     ttl_ms: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
+    tag: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    key: Option<String>,
 }
 
 /// A field may be left out, but not be null.
@@ -123,6 +133,12 @@ impl Fields {
         }
         if let Some(millis) = self.ttl_ms {
             message = message.expires_after(Duration::from_millis(millis));
+        }
+        if let Some(tag) = self.tag {
+            message = message.tag(tag);
+        }
+        if let Some(key) = self.key {
+            message = message.key(key);
         }
         Ok(message)
     }

@@ -7,8 +7,10 @@ use thiserror::Error;
 
 use super::filters::MAX_TAGS;
 use super::handle::Topic;
+use super::resume::{Resumption, Start};
 use super::shared::Shared;
 use super::state::Full;
+use crate::message::LastEventId;
 
 /// How many tags are removed in one hold of the lock.
 const MAX_PER_HOLD: usize = 64;
@@ -201,6 +203,31 @@ impl Filter {
         let mut tags = shared.with_lazy_clock(|state, _| state.tags_of(*id));
         tags.sort_unstable();
         tags.into_iter()
+    }
+
+    /// How a client with this id would continue if it reconnected now with this filter, without
+    /// opening a stream: see [`Topic::resumption_of`](crate::Topic::resumption_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sse_queue::topic::Resumption;
+    /// use sse_queue::{LastEventId, Message, Topic};
+    ///
+    /// let topic = Topic::builder().epoch("e")?.build();
+    /// topic.publish(Message::from("a").tag("red"))?;
+    /// topic.publish(Message::from("b").tag("blue"))?;
+    /// topic.close();
+    /// let seen = LastEventId::new("e-1");
+    /// assert_eq!(topic.resumption_of(&seen), Resumption::Exact);
+    /// assert_eq!(topic.filter(["red"])?.resumption_of(&seen), Resumption::Complete);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn resumption_of(&self, id: &LastEventId) -> Resumption {
+        let Inner { shared, id: filter } = &*self.inner;
+        let start = Start::After(id.clone());
+        shared.with(|state, _| state.resumption_of_filter(*filter, &start))
     }
 
     pub(super) fn id(&self) -> usize {

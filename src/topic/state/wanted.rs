@@ -80,8 +80,7 @@ impl State {
         is_removed
     }
 
-    /// Gives a stream a filter. If it has not been polled yet, `start` says where it began, and the
-    /// filter applies from there.
+    /// Gives a stream a filter, which applies from the stream's position.
     pub(crate) fn attach(&mut self, cursor: &mut Cursor, filter: usize) {
         let filters = self.listeners.filters_mut();
         if let Some(before) = cursor.filter.take() {
@@ -133,6 +132,14 @@ impl State {
         let has_more = log.walk_back(position, count, wanted.as_deref());
         cursor.end_burst();
         has_more
+    }
+
+    /// How a client with this id would continue now with a filter.
+    pub(crate) fn resumption_of_filter(&self, filter: usize, start: &Start) -> Resumption {
+        let filters = self.listeners.filters();
+        // A stream that is opened now wants all its tags from where it begins.
+        let wanted = filters.map_or_else(Vec::new, |filters| filters.wanted(filter, u64::MAX));
+        self.position(start, Some(&wanted)).1
     }
 
     /// The tags that a stream wants.

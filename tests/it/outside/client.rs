@@ -85,6 +85,12 @@ impl Connection {
         self
     }
 
+    /// Opens a stream that begins with an event, by a path that names the id.
+    pub(crate) fn subscribe_at_gap(mut self, path: &str) -> Self {
+        self.open_stream(path, None::<&str>);
+        self
+    }
+
     pub(crate) fn subscribe_at(mut self, path: &str, id: Option<impl AsRef<[u8]>>) -> Self {
         self.open_stream(path, id);
         assert_eq!(self.chunk().unwrap(), b":\n");

@@ -2,10 +2,11 @@
 //! was.
 
 mod clients;
+mod labels;
 
 use serde_json::json;
 
-use crate::outside::client::Event;
+use crate::outside::client::{Connection, Event};
 use crate::outside::server::Server;
 
 on_both_servers! {
@@ -149,15 +150,8 @@ fn an_id_from_before_a_restart_gives_a_gap(example: &str) {
 
 fn a_client_that_has_seen_everything_is_told_not_to_return(example: &str) {
     let server = broadcast(example, &[]);
-    let mut stalled = server.connect();
-    stalled.send_head(&["GET /events"]);
-    server.wait_until("streams", 1);
-    // More than sockets buffer: while this stream has not ended, the server answers others.
+    let stalled = stalled_stream(&server);
     let mut connection = server.connect();
-    let data = "x".repeat(1 << 20);
-    for _ in 0..32 {
-        connection.post_text(&data).id();
-    }
     let before = connection.post_text("before").id();
 
     server.signal("TERM");
@@ -174,6 +168,20 @@ fn a_client_that_has_seen_everything_is_told_not_to_return(example: &str) {
         assert_eq!((answer.status, answer.body.len()), (204, 0), "{method}");
     }
     drop(stalled);
+}
+
+/// A stream that is not read. While it has not ended, the server answers others.
+fn stalled_stream(server: &Server) -> Connection {
+    let mut stalled = server.connect();
+    stalled.send_head(&["GET /events"]);
+    server.wait_until("streams", 1);
+    // More than sockets buffer.
+    let data = "x".repeat(1 << 20);
+    let mut connection = server.connect();
+    for _ in 0..32 {
+        connection.post_text(&data).id();
+    }
+    stalled
 }
 
 fn history_is_bounded(example: &str) {
