@@ -5,6 +5,7 @@
 //! ```
 
 mod driver;
+mod rooms;
 
 use fantoccini::Locator;
 use fantoccini::key::Key;

@@ -113,9 +113,10 @@ pub(crate) fn binary(example: &str) -> &'static Path {
 
 fn build() -> HashMap<String, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--example", "axum", "--example", "hyper"]);
-    cargo.args(["--example", "worker"]);
-    cargo.args(["--message-format", "json"]);
+    cargo.args(["build", "--message-format", "json"]);
+    for example in ["axum", "hyper", "rooms", "worker"] {
+        cargo.args(["--example", example]);
+    }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
