@@ -8,3 +8,21 @@ pub(crate) struct Labels {
     pub(crate) tag: Option<Arc<str>>,
     pub(crate) key: Option<Arc<str>>,
 }
+
+/// What a tag or a key counts towards a bound in bytes, in addition to its length.
+const OVERHEAD: usize = 64;
+
+impl Labels {
+    /// What both count towards a bound in bytes.
+    pub(crate) fn cost(&self) -> u64 {
+        let labels = [&self.tag, &self.key].into_iter().flatten();
+        labels
+            .map(|label| Self::cost_of(label))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// What one of them counts.
+    pub(crate) fn cost_of(label: &str) -> u64 {
+        u64::try_from(label.len().saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
+    }
+}

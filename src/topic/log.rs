@@ -160,7 +160,7 @@ impl Log {
 
     /// Whether a message with a frame of this length and this id of its own fits into an empty log,
     /// if its labels cost this much.
-    fn fits(&self, frame: usize, own_id: Option<&str>, labels: u64) -> bool {
+    pub(crate) fn fits(&self, frame: usize, own_id: Option<&str>, labels: u64) -> bool {
         let id = own_id.map_or(0, |id| own_ids::cost(id.len()));
         let cost = cost(frame, id).saturating_add(labels);
         u32::try_from(frame).is_ok() && cost <= self.retention.bytes

@@ -133,7 +133,7 @@ impl Store {
             // It ages from when it was due, however late this step is.
             let entered = key.due.time().unwrap_or(step.now);
             self.log
-                .append_labelled(frame, id, message.labels, expires, entered);
+                .append_any(frame, id, message.labels.as_deref(), expires, entered);
             self.newest_at = step.now;
             self.cached = None;
         }

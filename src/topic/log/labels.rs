@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::Log;
 use super::keys::Keys;
 use super::tags::{TagId, Tags, UNTAGGED};
-use super::{Log, own_ids};
 use crate::message::Labels;
 use crate::time::Deadline;
 
@@ -20,24 +20,36 @@ pub(super) struct LabelIndex {
 impl Log {
     /// Appends a message that may have a tag and a key; returns its number. An older message with
     /// the same key leaves the log.
-    pub(crate) fn append_labelled(
+    #[inline]
+    pub(crate) fn append_any(
         &mut self,
         parts: [&[u8]; 2],
         own_id: Option<Arc<str>>,
-        labels: Option<Box<Labels>>,
+        labels: Option<&Labels>,
         expires: Deadline,
         now: SystemTime,
     ) -> u64 {
         if labels.is_none() && self.labels.is_none() {
-            return self.append(parts, own_id, expires, now);
+            self.append(parts, own_id, expires, now)
+        } else {
+            self.append_labelled(parts, own_id, labels, expires, now)
         }
-        let Labels { tag, key } = labels.map(|labels| *labels).unwrap_or_default();
-        let is_tagged = tag.is_some();
-        let cost =
-            [&tag, &key].map(|label| label.as_deref().map_or(0, |it| own_ids::cost(it.len())));
+    }
+
+    #[cold]
+    fn append_labelled(
+        &mut self,
+        parts: [&[u8]; 2],
+        own_id: Option<Arc<str>>,
+        labels: Option<&Labels>,
+        expires: Deadline,
+        now: SystemTime,
+    ) -> u64 {
+        let Labels { tag, key } = labels.cloned().unwrap_or_default();
+        let cost = labels.map_or(0, Labels::cost);
         let number = self.append_entry(parts, own_id, expires, now, key.is_some());
-        self.bytes = cost.into_iter().fold(self.bytes, u64::saturating_add);
-        if is_tagged {
+        self.bytes = self.bytes.saturating_add(cost);
+        if tag.is_some() {
             self.index_tags(number);
         }
         let index = self.labels.get_or_insert_default();
@@ -49,22 +61,6 @@ impl Log {
             self.remove(older);
         }
         number
-    }
-
-    /// Whether a message with a frame of this length, this id of its own and these labels fits into
-    /// an empty log.
-    pub(crate) fn fits_labelled(
-        &self,
-        frame: usize,
-        own_id: Option<&str>,
-        labels: Option<&Labels>,
-    ) -> bool {
-        let cost =
-            |label: &Option<Arc<str>>| label.as_ref().map_or(0, |it| own_ids::cost(it.len()));
-        let cost = labels.map_or(0, |labels| {
-            cost(&labels.tag).saturating_add(cost(&labels.key))
-        });
-        self.fits(frame, own_id, cost)
     }
 
     /// Begins to list messages by tag, from this number on.
@@ -84,9 +80,7 @@ impl Log {
         };
         let tag = index.tags.as_ref().and_then(|tags| tags.name_of(number));
         let labels = [tag, index.keys.get(number)].into_iter().flatten();
-        labels.fold(0, |sum, label| {
-            own_ids::cost(label.len()).saturating_add(sum)
-        })
+        labels.fold(0, |sum, label| Labels::cost_of(label).saturating_add(sum))
     }
 
     /// Forgets the labels of a message that is evicted.

@@ -50,6 +50,7 @@ impl Log {
 
     /// The messages of a block from slot `from` to `to`, or only to the end of a piece. Moves the
     /// position past the last.
+    #[inline]
     fn slice(&mut self, index: usize, from: usize, to: usize, position: &mut u64) -> Option<Read> {
         let is_last = index.saturating_add(1) == self.blocks.len();
         let block = self.blocks.get_mut(index)?;

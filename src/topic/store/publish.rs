@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::message::Message;
 use crate::message::id::{Id, Read as ReadId};
+use crate::message::{Labels, Message};
 use crate::time::Deadline;
 use crate::topic::effects::Step;
 use crate::topic::publish_error::PublishError;
@@ -108,7 +108,8 @@ impl Store {
         } else {
             Some(plan.id.as_str())
         };
-        if !self.log.fits_labelled(len, logged_id, message.labels()) {
+        let labels = message.labels().map_or(0, Labels::cost);
+        if !self.log.fits(len, logged_id, labels) {
             return Err(PublishError::TooLarge);
         }
         let len = u64::try_from(len).unwrap_or(u64::MAX);
@@ -132,7 +133,7 @@ impl Store {
         }
     }
 
-    fn append(&mut self, mut message: Message, plan: &mut Plan, step: &mut Step) {
+    fn append(&mut self, message: Message, plan: &mut Plan, step: &mut Step) {
         self.cached = None;
         if let Some(ReadId::Numbered(number)) = plan.returned {
             self.log.skip_to(number);
@@ -143,11 +144,10 @@ impl Store {
         } else {
             b""
         });
-        let labels = message.take_labels();
         let parts = [line.as_bytes(), message.event().frame()];
-        let own_id = plan.own_id.take();
+        let (own_id, labels) = (plan.own_id.take(), message.labels());
         self.log
-            .append_labelled(parts, own_id, labels, expires, step.now);
+            .append_any(parts, own_id, labels, expires, step.now);
         self.newest_at = step.now;
         // Evicts at most 64 messages; the next step evicts the rest.
         self.log.trim(step.now);
