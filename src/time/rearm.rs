@@ -6,8 +6,11 @@ use core::time::Duration;
 
 use crate::time::Ticker;
 
-/// Clock and ticker may differ: a tick that comes too early is followed by another one.
-const MIN_WAIT: Duration = Duration::from_millis(1);
+/// Clock and ticker may differ: a tick that comes too early is followed by another one, and not at
+/// once.
+const MIN_WAIT: Duration = Duration::from_micros(1);
+/// A deadline that has come without any effect must not keep a task busy.
+const MIN_WAIT_WHEN_DUE: Duration = Duration::from_millis(1);
 /// A jump of the clock is noticed within this time.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
@@ -17,8 +20,10 @@ pub(crate) fn poll_again_after<T: Ticker>(
     after: Option<Duration>,
     cx: &mut Context<'_>,
 ) -> Poll<()> {
-    ticker
-        .as_mut()
-        .arm(after.map(|after| after.clamp(MIN_WAIT, MAX_WAIT)));
+    let wait = |after: Duration| match after {
+        Duration::ZERO => MIN_WAIT_WHEN_DUE,
+        after => after.clamp(MIN_WAIT, MAX_WAIT),
+    };
+    ticker.as_mut().arm(after.map(wait));
     ticker.poll_tick(cx)
 }

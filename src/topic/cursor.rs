@@ -32,6 +32,10 @@ pub(super) struct Filtered {
     pub(super) id: usize,
     /// Tags that were added after this version begin later.
     pub(super) version: u64,
+    /// Whether its last read left more behind.
+    pub(super) is_behind: bool,
+    /// It has read all that it wants before this number.
+    pub(super) seen: u64,
 }
 
 impl Cursor {
@@ -77,6 +81,13 @@ impl Cursor {
     /// Nothing of the burst is left that the stream wants.
     pub(super) fn end_burst(&mut self) {
         self.target = self.position;
+    }
+
+    /// It has read all that it wants before this number.
+    pub(super) fn note_seen(&mut self, next: u64) {
+        if let Some(filtered) = &mut self.filter {
+            filtered.seen = next;
+        }
     }
 
     /// Moves past a whole burst of `messages`.

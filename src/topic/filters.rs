@@ -3,7 +3,7 @@
 //! Pure: no lock, no clock.
 //!
 //! A message with a tag is announced to the filters that have the tag, and by them to their streams,
-//! some in each step: see [`Filters::next_slot`].
+//! some in each step: see [`Filters::next_slots`].
 
 use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,7 +48,8 @@ struct Announced {
     is_queued: bool,
 }
 
-/// How far a tag's messages have been announced: to all streams up to this filter and slot.
+/// How far a tag's messages have been announced: to all streams up to this filter, or only up to a
+/// slot of it.
 #[derive(Debug)]
 struct Mark {
     tag: TagId,
@@ -129,18 +130,17 @@ impl Filters {
     }
 
     /// What a stream wants that was attached at this version.
-    pub(super) fn wanted(&self, id: usize, version: u64) -> Vec<Wanted> {
+    pub(super) fn wanted(&self, id: usize, version: u64) -> impl Iterator<Item = Wanted> {
         let filter = self.get(id).into_iter();
         let tags = filter.flat_map(|filter| &filter.tags);
-        let wanted = tags.map(|(tag, added)| Wanted {
+        tags.map(move |(tag, added)| Wanted {
             tag: *tag,
             since: if added.version <= version {
                 0
             } else {
                 added.since
             },
-        });
-        wanted.collect()
+        })
     }
 
     /// Begins to announce a message with this tag; returns whether any filter has the tag.
@@ -158,51 +158,54 @@ impl Filters {
         !self.marks.is_empty()
     }
 
-    /// The slot of the next stream to which a message must be announced, and visits only one filter
-    /// more than that. `None` if there may be none: see [`has_marks`](Self::has_marks).
-    pub(super) fn next_slot(&mut self) -> Option<usize> {
-        let mark = self.marks.front_mut()?;
-        let Some(announced) = self.by_tag.get_mut(&mark.tag) else {
+    /// Visits the slots of the next streams to which a message must be announced, at most `max` of
+    /// one filter; there may be more while there [are marks](Self::has_marks).
+    pub(super) fn next_slots(&mut self, max: usize, mut each: impl FnMut(usize)) {
+        let Some(mark) = self.marks.front_mut() else {
+            return;
+        };
+        let announced = self.by_tag.get_mut(&mark.tag);
+        let Some(announced) = announced else {
             // No filter has the tag any more.
             self.marks.pop_front();
-            return None;
+            return;
         };
         if mark.after.is_none() {
             announced.is_queued = false;
         }
         // Goes on within its filter, or with the next.
-        let (id, after) = match mark.after {
-            Some((id, after)) if announced.filters.contains(&id) => (id, after),
-            last => {
-                let from = last.map_or(Bound::Unbounded, |(id, _)| Bound::Excluded(id));
-                let next = announced.filters.range((from, Bound::Unbounded)).next();
-                let Some(id) = next else {
-                    self.marks.pop_front();
-                    return None;
-                };
-                (*id, None)
-            }
+        let (from, after) = match mark.after {
+            Some((id, None)) => (Bound::Excluded(id), None),
+            Some((id, after)) => (Bound::Included(id), after),
+            None => (Bound::Unbounded, None),
         };
-        let filter = self.slots.get(id).and_then(Option::as_ref)?;
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let slot = filter
-            .streams
+        let Some(id) = announced
+            .filters
             .range((from, Bound::Unbounded))
             .next()
-            .copied();
-        if slot.is_some() {
-            mark.after = Some((id, slot));
-            return slot;
+            .copied()
+        else {
+            self.marks.pop_front();
+            return;
+        };
+        let is_same = mark.after.is_some_and(|(same, _)| same == id);
+        let after = after
+            .filter(|_| is_same)
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        let filter = self.slots.get(id).and_then(Option::as_ref);
+        let streams = filter.map(|filter| filter.streams.range((after, Bound::Unbounded)));
+        let mut last = None;
+        let mut visited = 0_usize;
+        for slot in streams.into_iter().flatten().take(max) {
+            each(*slot);
+            last = Some(*slot);
+            visited = visited.saturating_add(1);
         }
-        // Goes on with the filter after this.
-        let from = (Bound::Excluded(id), Bound::Unbounded);
-        match announced.filters.range(from).next() {
-            Some(next) => mark.after = Some((*next, None)),
-            None => {
-                self.marks.pop_front();
-            }
+        let is_done = visited < max;
+        mark.after = Some((id, last.filter(|_| !is_done)));
+        if is_done && announced.filters.last() == Some(&id) {
+            self.marks.pop_front();
         }
-        None
     }
 
     fn get(&self, id: usize) -> Option<&Filter> {

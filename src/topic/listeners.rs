@@ -18,8 +18,8 @@ use crate::time::Deadline;
 const PENDING: u64 = 1;
 /// A timekeeper's role is vacant.
 const VACANT: u64 = 2;
-/// The maximum number of streams with a filter that one step visits to mark them as pending.
-const MAX_VISITED: usize = 256;
+/// The maximum number of filters that one step visits to mark their streams as pending.
+const MAX_VISITED: usize = 64;
 /// The number of these flags.
 const FLAGS: u32 = 2;
 
@@ -97,20 +97,18 @@ impl Listeners {
     /// Registers a stream for the next message while it has a chunk to send. False if its slot has
     /// no waker.
     #[inline]
-    pub(super) fn register_early(&mut self, slot: usize, is_filtered: bool) -> bool {
-        self.set
-            .register_for(slot, Registration::Early, is_filtered)
+    pub(super) fn register_early(&mut self, slot: usize) -> bool {
+        self.set.register(slot, Registration::Early)
     }
 
     /// Registers a stream for the next message. Returns when it must poll even if it is not woken.
     pub(super) fn register(
         &mut self,
         slot: usize,
-        is_filtered: bool,
         agenda: Agenda,
         now: SystemTime,
     ) -> Option<SystemTime> {
-        self.set.register_for(slot, Registration::Idle, is_filtered);
+        self.set.register(slot, Registration::Idle);
         let due = if self.drivers.is_empty() {
             agenda.due
         } else {
@@ -260,18 +258,22 @@ impl Listeners {
             return;
         };
         for _ in 0..MAX_VISITED {
-            if !filters.has_marks() || self.set.is_batch_full() {
+            let left = self.set.batch_left();
+            if !filters.has_marks() || left == 0 {
                 return;
             }
-            if let Some(slot) = filters.next_slot() {
-                self.set.mark(slot);
-            }
+            filters.next_slots(left, |slot| self.set.mark(slot));
         }
     }
 
     fn has_marks(&self) -> bool {
         let filters = self.filters.as_ref();
         filters.is_some_and(|filters| filters.has_marks())
+    }
+
+    /// Notes that a stream has a filter.
+    pub(super) fn set_filtered(&mut self, slot: usize) {
+        self.set.set_filtered(slot);
     }
 
     pub(super) fn filters(&self) -> Option<&Filters> {

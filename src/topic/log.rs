@@ -28,6 +28,7 @@ mod select;
 mod tags;
 mod tail;
 mod times;
+mod walk;
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
@@ -42,6 +43,7 @@ use own_ids::OwnIds;
 use tail::Tail;
 
 pub(crate) use read::Read;
+pub(crate) use select::Newest;
 pub(crate) use tags::{TagId, Wanted};
 
 /// The maximum number of messages that one step copies or evicts, and that a block holds if any of

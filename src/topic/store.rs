@@ -16,7 +16,7 @@ use super::effects::{Effects, Step};
 use crate::message::id::Epoch;
 use crate::source::Limit;
 use crate::time::Deadline;
-use crate::topic::log::{Log, Read, Retention, TagId, Wanted};
+use crate::topic::log::{Log, Newest, Read, Retention, TagId};
 use schedule::Schedule;
 
 pub(super) use schedule::AllScheduled;
@@ -47,6 +47,8 @@ pub(super) struct Store {
     /// The highest number in the id of a message that came back and got another number.
     highest_moved: u64,
     cached: Option<CachedChunk>,
+    /// A message, cached for streams with a filter that keep up. Valid while it is the newest.
+    newest: Option<Box<(Newest, Bytes)>>,
 }
 
 /// The newest messages as one chunk, cached for streams that keep up. Valid until the next message
@@ -82,6 +84,7 @@ impl Store {
             schedule: Schedule::default(),
             highest_moved: 0,
             cached: None,
+            newest: None,
         }
     }
 
@@ -157,6 +160,10 @@ impl Store {
         {
             self.cached = None;
         }
+        if self.newest.is_some() && self.log.is_timed() {
+            // It may have expired.
+            self.newest = None;
+        }
         has_more
     }
 
@@ -179,15 +186,9 @@ impl Store {
         self.log.read(position, limit)
     }
 
-    /// Reads a chunk of wanted messages before `before`, and moves the position past it.
-    pub(super) fn read_wanted(
-        &mut self,
-        position: &mut u64,
-        before: u64,
-        limit: Limit,
-        wanted: &[Wanted],
-    ) -> Option<Read> {
-        self.log.read_wanted(position, before, limit, wanted)
+    /// The log, for reads that select.
+    pub(super) fn log_mut(&mut self) -> &mut Log {
+        &mut self.log
     }
 
     /// The id of a tag that a filter gets.
@@ -222,6 +223,20 @@ impl Store {
         }
     }
 
+    /// Caches a chunk with the newest message alone, if that does not expire.
+    pub(super) fn cache_newest(&mut self, read: &Read) {
+        if read.expires == Deadline::Never {
+            let newest = self.log.newest();
+            self.newest = newest.map(|newest| Box::new((newest, read.chunk.clone())));
+        }
+    }
+
+    #[inline]
+    pub(super) fn newest(&self) -> Option<&(Newest, Bytes)> {
+        let newest = self.newest.as_deref()?;
+        (newest.0.end() == self.log.next()).then_some(newest)
+    }
+
     #[inline]
     pub(super) fn cached(&self) -> Option<&CachedChunk> {
         self.cached.as_ref()
@@ -230,6 +245,7 @@ impl Store {
     /// Drops the cached chunk, so that the next poll of each stream reads the state and sees the
     /// end.
     pub(super) fn drop_cached(&mut self, effects: &mut Effects) {
+        self.newest = None;
         if let Some(cached) = self.cached.take() {
             effects.drop_frame(cached.chunk);
         }

@@ -212,6 +212,20 @@ impl TopicSubscription {
         Some(chunk)
     }
 
+    /// Like [`take_cached`](Self::take_cached), for a stream with a filter.
+    #[cold]
+    fn take_newest(&mut self, limit: Limit) -> Option<Bytes> {
+        let mut state = self.shared.lock();
+        let chunk = state.take_newest(&mut self.cursor, limit)?;
+        self.has_read = true;
+        self.seen_signal = state.quiet_signal();
+        if self.shared.signal() != self.seen_signal {
+            let step = Step::new(state.advance_time(None));
+            self.shared.finish(state, step);
+        }
+        Some(chunk)
+    }
+
     /// Takes what is there, and registers the waker if that was nothing or everything.
     fn take(&mut self, cx: &Context<'_>, pull: &mut Pull) -> Taken {
         self.start = None;
@@ -337,8 +351,11 @@ impl Source for TopicSubscription {
         // 2. Mostly it has kept up, and shares the chunk of the stream before.
         if is_placed
             && this.notice == Notice::None
-            && this.filter.is_none()
-            && let Some(chunk) = this.take_cached(pull.limit())
+            && let Some(chunk) = if this.filter.is_none() {
+                this.take_cached(pull.limit())
+            } else {
+                this.take_newest(pull.limit())
+            }
         {
             return Poll::Ready(Some(chunk));
         }

@@ -46,8 +46,8 @@ pub(super) struct WaitSet {
     first_free: usize,
     /// If false, no stream waits for the next message.
     has_waiting: bool,
-    /// If false, all streams that wait for a message have a filter.
-    has_unfiltered: bool,
+    /// How many open streams have no filter.
+    unfiltered: usize,
     /// The number of pending slots.
     pending: usize,
     /// The index of the block that the next batch begins with, so that each gets its turn.
@@ -90,6 +90,7 @@ impl WaitSet {
         };
         let at = block.used.trailing_ones();
         block.used |= 1_u64.checked_shl(at).unwrap_or_default();
+        self.unfiltered += 1;
         let at = usize::try_from(at).unwrap_or_default();
         self.first_free * SLOTS + at
     }
@@ -100,6 +101,8 @@ impl WaitSet {
         let (index, _, bit) = split(slot);
         if let Some(block) = self.blocks.get_mut(index) {
             block.used &= !bit;
+            self.unfiltered -= usize::from(block.filtered & bit == 0);
+            block.filtered &= !bit;
             if block.used == 0 {
                 block.wakers = Vec::new();
             }
@@ -129,21 +132,10 @@ impl WaitSet {
         block.wakers.get_mut(at)?.replace(waker)
     }
 
-    /// Registers a stream for the next message. False if the slot [has no waker](Self::has_waker).
-    #[cfg(all(test, not(loom)))]
-    pub(super) fn register(&mut self, slot: usize, how: Registration) -> bool {
-        self.register_for(slot, how, false)
-    }
-
     /// Registers a stream for the next message, or for the next that its filter wants. False if the
     /// slot [has no waker](Self::has_waker).
     #[inline]
-    pub(super) fn register_for(
-        &mut self,
-        slot: usize,
-        how: Registration,
-        is_filtered: bool,
-    ) -> bool {
+    pub(super) fn register(&mut self, slot: usize, how: Registration) -> bool {
         let (index, at, bit) = split(slot);
         let block = self
             .blocks
@@ -153,12 +145,6 @@ impl WaitSet {
             return false;
         };
         self.has_waiting = true;
-        if is_filtered {
-            block.filtered |= bit;
-        } else {
-            self.has_unfiltered = true;
-            block.filtered &= !bit;
-        }
         block.waiting |= bit;
         block.parked &= !bit;
         match how {
@@ -182,6 +168,15 @@ impl WaitSet {
             .filter(|block| block.has_waker(at))
         {
             block.parked |= bit;
+        }
+    }
+
+    /// Notes that a stream has a filter: it does not wait for every message.
+    pub(super) fn set_filtered(&mut self, slot: usize) {
+        let (index, _, bit) = split(slot);
+        if let Some(block) = self.blocks.get_mut(index) {
+            self.unfiltered -= usize::from(block.filtered & bit == 0);
+            block.filtered |= bit;
         }
     }
 
@@ -217,14 +212,12 @@ impl WaitSet {
 
     /// Marks all waiting streams as pending; returns whether there are any.
     pub(super) fn announce(&mut self) -> bool {
-        self.has_unfiltered = false;
         core::mem::take(&mut self.has_waiting) && self.announce_to(|block| block.waiting)
     }
 
     /// Marks all waiting streams without a filter as pending; returns whether there are any.
     pub(super) fn announce_unfiltered(&mut self) -> bool {
-        core::mem::take(&mut self.has_unfiltered)
-            && self.announce_to(|block| block.waiting & !block.filtered)
+        self.unfiltered > 0 && self.announce_to(|block| block.waiting & !block.filtered)
     }
 
     /// Marks all waiting and parked streams as pending; returns whether there are any.
@@ -261,9 +254,9 @@ impl WaitSet {
         }
     }
 
-    /// Whether one batch is full.
-    pub(super) fn is_batch_full(&self) -> bool {
-        self.pending >= MAX_WAKES
+    /// How many more pending streams fit into one batch.
+    pub(super) fn batch_left(&self) -> usize {
+        MAX_WAKES.saturating_sub(self.pending)
     }
 
     /// Marks up to `count` idle streams as pending or, if there are none, up to `max_busy` busy

@@ -68,6 +68,10 @@ const WORKS: &[(&str, Work)] = &[
     ("topic-age-bound-100-polls", |times| {
         publish(times, Topic::builder().history_age(DAY), None, 1);
     }),
+    ("topic-publish-10-polls", |times| publish_tagged(times, 0)),
+    ("topic-one-tag-of-1000-10-polls", |times| {
+        publish_tagged(times, 1_000);
+    }),
     ("queue-clone-drop", clone_queue),
     ("topic-clone-drop", clone_topic),
 ];
@@ -90,6 +94,11 @@ const BARS: &[(&str, &str, f64)] = &[
         "topic-spaced-100-polls",
         "topic-still-ticker-100-polls",
         1.05,
+    ),
+    (
+        "topic-one-tag-of-1000-10-polls",
+        "topic-publish-10-polls",
+        2.0,
     ),
 ];
 
@@ -287,7 +296,7 @@ fn publish(times: u32, builder: TopicBuilder, held: Option<Message>, burst: u32)
         topic.publish(message).expect("it is open");
     }
     let data = "x".repeat(DATA);
-    rounds(times, live(&topic), || {
+    rounds(times, live(&topic, 100), || {
         for _ in 0..burst {
             topic.publish(data.as_str()).expect("it is open");
         }
@@ -298,7 +307,7 @@ fn publish_own(times: u32) {
     let topic = Topic::new();
     let data = "x".repeat(DATA);
     let mut published = 0_u32;
-    rounds(times, live(&topic), || {
+    rounds(times, live(&topic, 100), || {
         published += 1;
         let event = Event::new(&data).id(&format!("own_{published}"));
         topic
@@ -335,13 +344,13 @@ fn publish_still(times: u32, gap: Option<Duration>) {
     });
 }
 
-/// A hundred streams with a keep-alive.
-fn live(topic: &Topic) -> Vec<Live> {
+/// Streams with a keep-alive.
+fn live(topic: &Topic, count: usize) -> Vec<Live> {
     let stream = |_| {
         let stream = topic.stream(Start::Now, Reading::new());
         stream.expect("no cap is reached").without_first_comment()
     };
-    (0..100).map(stream).collect()
+    (0..count).map(stream).collect()
 }
 
 fn rounds<T: Ticker + Unpin>(
@@ -358,6 +367,40 @@ fn rounds<T: Ticker + Unpin>(
             assert!(drain(stream, Waker::noop()) > 0);
         }
     }
+}
+
+/// To ten streams; beside ten for each of the other tags, if there are any.
+fn publish_tagged(times: u32, tags: u32) {
+    let topic = Topic::new();
+    let data = "x".repeat(DATA);
+    let mut wanting = Vec::new();
+    let mut others = Vec::new();
+    for tag in 0..tags {
+        let filter = topic.filter([tag.to_string()]).expect("it is one tag");
+        let streams = live(&topic, 10).into_iter();
+        let streams = streams.map(|stream| stream.only(&filter));
+        if tag == 0 {
+            wanting.extend(streams);
+        } else {
+            others.extend(streams);
+        }
+    }
+    if tags == 0 {
+        wanting = live(&topic, 10);
+    }
+    for stream in &mut others {
+        drain(stream, Waker::noop());
+    }
+    let tag: std::sync::Arc<str> = "0".into();
+    rounds(times, wanting, || {
+        let message = Message::from(data.as_str());
+        let message = if tags == 0 {
+            message
+        } else {
+            message.tag(tag.clone())
+        };
+        topic.publish(message).expect("it is open");
+    });
 }
 
 fn clone_queue(times: u32) {

@@ -17,12 +17,13 @@ use bytes::Bytes;
 use costs::{Row, Size, Suite, drain, topic_stream};
 use sse_queue::queue::PushError;
 use sse_queue::topic::Start;
-use sse_queue::{Event, FakeClock, Queue, Topic};
+use sse_queue::{Event, FakeClock, Message, Queue, Topic};
 
 const SUITES: &[Suite] = &[
     ("small-history", small_history),
     ("full-history", full_history),
     ("full-queue", full_queue),
+    ("key-state", key_state),
 ];
 
 /// The sizes of frames.
@@ -55,6 +56,24 @@ fn small_history(_: Size) -> Vec<Row> {
     let what = "history of 10 messages of 100 bytes, 10 streams, after 2000 messages";
     let held = held.bytes_current as f64 / 1_000.0;
     vec![Row::at_most(what, held, " KB", 2.5)]
+}
+
+/// A state of a thousand keys that has changed a million times, to the bytes of its messages.
+fn key_state(size: Size) -> Vec<Row> {
+    let topic = Topic::new();
+    let keys: Vec<std::sync::Arc<str>> = (0..1_000).map(|key| key.to_string().into()).collect();
+    let data = "x".repeat(100);
+    let held = measure(|| {
+        for update in 0..size.of(1_000_000) {
+            let key = keys[update * 7_919 % keys.len()].clone();
+            let message = Message::from(data.as_str()).key(key);
+            topic.publish(message).expect("it is open");
+        }
+    });
+    let state = topic.stats().bytes as f64;
+    let ratio = held.bytes_current as f64 / state;
+    let what = "a state of 1000 keys of 100 bytes after many updates, to what it counts";
+    vec![Row::at_most(what, ratio, "x", 2.0)]
 }
 
 /// Makes events with data of that size.

@@ -1,10 +1,13 @@
 //! What a log knows of tags and keys. A log without either has none of it.
 
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Log;
 use super::keys::Keys;
+use super::runs::Run;
 use super::tags::{TagId, Tags, UNTAGGED};
 use crate::message::Labels;
 use crate::time::Deadline;
@@ -15,6 +18,8 @@ pub(super) struct LabelIndex {
     keys: Keys,
     /// Since the first tag or filter.
     pub(super) tags: Option<Tags>,
+    /// The memory of the next [selection](super::select::Selection).
+    pub(super) spare: BinaryHeap<Reverse<(Run, TagId)>>,
 }
 
 impl Log {

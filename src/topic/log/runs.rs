@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 /// more than a path of the tree.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
+    /// All but the last.
     ends: BTreeMap<u64, u64>,
+    /// The one at which most streams are.
+    last: Option<Run>,
 }
 
 /// Consecutive numbers, from `start` to before `end`.
@@ -18,51 +21,72 @@ pub(super) struct Run {
 
 impl Runs {
     pub(super) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.last.is_none()
     }
 
     /// Adds a number above all others.
     pub(super) fn push(&mut self, number: u64) {
         let end = number.saturating_add(1);
-        if let Some(mut last) = self.ends.last_entry()
-            && *last.get() == number
-        {
-            *last.get_mut() = end;
-            return;
+        match &mut self.last {
+            Some(last) if last.end == number => last.end = end,
+            last => {
+                let before = last.replace(Run { start: number, end });
+                self.ends.extend(before.map(|run| (run.start, run.end)));
+            }
         }
-        self.ends.insert(number, end);
     }
 
     pub(super) fn remove(&mut self, number: u64) {
         let Some(run) = self.at(number) else {
             return;
         };
-        let after = number.saturating_add(1);
-        if run.start == number {
-            self.ends.remove(&run.start);
+        let before = Run { end: number, ..run };
+        let after = Run {
+            start: number.saturating_add(1),
+            ..run
+        };
+        if self.last == Some(run) {
+            self.last = None;
         } else {
-            self.ends.insert(run.start, number);
+            self.ends.remove(&run.start);
         }
-        if after < run.end {
-            self.ends.insert(after, run.end);
+        for part in [before, after] {
+            if part.start < part.end {
+                self.ends.insert(part.start, part.end);
+            }
+        }
+        if self.last.is_none() {
+            let last = self.ends.pop_last();
+            self.last = last.map(|(start, end)| Run { start, end });
         }
     }
 
     /// The first run of numbers from `number` on.
+    #[inline]
     pub(super) fn from(&self, number: u64) -> Option<Run> {
+        let last = self.last.filter(|last| number < last.end)?;
+        if number >= last.start {
+            let start = number;
+            return Some(Run { start, ..last });
+        }
         if let Some(run) = self.at(number) {
             let start = number;
             return Some(Run { start, ..run });
         }
-        let (start, end) = self.ends.range(number..).next()?;
-        Some(Run {
+        let next = self.ends.range(number..).next();
+        Some(next.map_or(last, |(start, end)| Run {
             start: *start,
             end: *end,
-        })
+        }))
     }
 
     /// The last run of numbers before `number`.
     pub(super) fn before(&self, number: u64) -> Option<Run> {
+        let last = self.last?;
+        if last.start < number {
+            let end = last.end.min(number);
+            return Some(Run { end, ..last });
+        }
         let (start, end) = self.ends.range(..number).next_back()?;
         Some(Run {
             start: *start,
@@ -72,6 +96,11 @@ impl Runs {
 
     /// The run that holds this number.
     fn at(&self, number: u64) -> Option<Run> {
+        if let Some(last) = self.last
+            && last.start <= number
+        {
+            return (number < last.end).then_some(last);
+        }
         let (start, end) = self.ends.range(..=number).next_back()?;
         (number < *end).then_some(Run {
             start: *start,

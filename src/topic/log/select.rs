@@ -4,22 +4,72 @@
 //! messages. Neighbours are one slice; other messages are copied, at most 64 at once.
 
 use core::cmp::Reverse;
+use core::mem;
 use std::collections::BinaryHeap;
 
 use bytes::{Bytes, BytesMut};
 
 use super::runs::Run;
 use super::tags::{TagId, Tags, UNTAGGED};
-use super::{Log, MAX_PER_STEP, Read, Wanted, to_u64, to_usize};
+use super::{Log, MAX_PER_STEP, Read, Wanted, to_usize};
 use crate::source::Limit;
 use crate::time::Deadline;
 
-/// The first runs of each wanted tag, the lowest first.
-type Heap = BinaryHeap<Reverse<(Run, TagId, u64)>>;
+/// What lies before a stream: the next run of each tag that it wants, the lowest first.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    next: BinaryHeap<Reverse<(Run, TagId)>>,
+}
+
+/// The newest message, and the one before it with the same tag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newest {
+    number: u64,
+    tag: TagId,
+    previous: u64,
+}
+
+impl Newest {
+    pub(crate) fn end(self) -> u64 {
+        self.number.saturating_add(1)
+    }
+}
+
+impl Selection {
+    /// The number of the next message.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.next.peek().map(|Reverse((run, _))| run.start)
+    }
+}
 
 impl Log {
+    /// What there is from `position` on of these tags and of messages without one.
+    pub(crate) fn select(
+        &mut self,
+        position: u64,
+        wanted: impl Iterator<Item = Wanted>,
+    ) -> Selection {
+        let spare = self.labels.as_mut().map(|index| &mut index.spare);
+        let mut next = spare.map(mem::take).unwrap_or_default().into_vec();
+        next.clear();
+        next.extend(with_untagged(wanted).filter_map(|Wanted { tag, since }| {
+            let run = self.run_from(tag, position.max(since))?;
+            Some(Reverse((run, tag)))
+        }));
+        let next = BinaryHeap::from(next);
+        Selection { next }
+    }
+
+    /// Keeps the memory of a selection for the next one.
+    pub(crate) fn recycle(&mut self, selection: Selection) {
+        if let Some(index) = &mut self.labels {
+            index.spare = selection.next;
+        }
+    }
+
     /// The number of the first message from `position` on that has a wanted tag, or none.
     pub(crate) fn first_wanted(&self, position: u64, wanted: &[Wanted]) -> Option<u64> {
+        let wanted = wanted.iter().copied();
         let runs = with_untagged(wanted).filter_map(|Wanted { tag, since }| {
             let run = self.run_from(tag, position.max(since))?;
             Some(run.start)
@@ -27,61 +77,97 @@ impl Log {
         runs.min()
     }
 
-    /// Like [`read`](Self::read), but only messages before the number `before` that have a wanted tag,
-    /// or none. The position moves past the last of them.
-    pub(crate) fn read_wanted(
+    /// Like [`read`](Self::read), but only what is selected, before the number `before`. The
+    /// position moves past the last message, and the selection is what lies after it.
+    pub(crate) fn read_selected(
         &mut self,
+        selection: &mut Selection,
         position: &mut u64,
         before: u64,
         limit: Limit,
-        wanted: &[Wanted],
     ) -> Option<Read> {
-        let mut heap = self.heap(*position, wanted);
-        let mut parts: Vec<Bytes> = Vec::new();
-        let mut whole = Read {
-            chunk: Bytes::new(),
-            messages: 0,
-            expires: Deadline::Never,
-        };
-        let mut bytes = 0_usize;
-        'chunk: while let Some(run) = self.pop_neighbours(&mut heap) {
-            let (mut at, last) = (run.start, run.end.min(before));
-            if at >= last {
+        let mut chunk = Parts::default();
+        while let Some(run) = self.next_neighbours(selection) {
+            let end = run.end.min(before);
+            let at = self.read_neighbours(Run { end, ..run }, limit, &mut chunk);
+            *position = at.max(*position);
+            if at < run.end {
+                // What is left is only asked for where it begins.
+                let start = at.max(run.start);
+                selection
+                    .next
+                    .push(Reverse((Run { start, ..run }, UNTAGGED)));
                 break;
             }
-            while at < last {
-                let messages = limit.messages.saturating_sub(to_usize(whole.messages));
-                let messages = if parts.is_empty() {
-                    messages
-                } else {
-                    messages.min(MAX_PER_STEP.saturating_sub(to_usize(whole.messages)))
-                };
-                let left = Limit::new(limit.bytes.saturating_sub(bytes), messages);
-                if messages == 0 {
-                    break 'chunk;
+        }
+        chunk.into_read()
+    }
+
+    /// Adds neighbours to the chunk, as far as they fit; returns the number after the last.
+    fn read_neighbours(&mut self, run: Run, limit: Limit, chunk: &mut Parts) -> u64 {
+        let mut at = run.start;
+        while at < run.end {
+            let left = chunk.capacity_left(limit);
+            let mut end = at;
+            let read = Some(left)
+                .filter(|left| left.messages > 0)
+                .and_then(|left| self.read_run(&mut end, run.end, left));
+            match read {
+                Some(read) if chunk.first.is_none() || read.chunk.len() <= left.bytes => {
+                    chunk.push(read);
+                    at = end;
                 }
-                let mut end = at;
-                let Some(read) = self.read_run(&mut end, last, left) else {
-                    break;
-                };
-                if !parts.is_empty() && read.chunk.len() > left.bytes {
-                    break 'chunk;
-                }
-                at = end;
-                *position = end;
-                bytes = bytes.saturating_add(read.chunk.len());
-                whole.messages = whole.messages.saturating_add(read.messages);
-                whole.expires = whole.expires.min(read.expires);
-                parts.push(read.chunk);
+                _ => return at,
             }
         }
-        whole.chunk = concat(parts, bytes)?;
-        Some(whole)
+        at
+    }
+
+    /// The newest message, if it is listed by its tag.
+    pub(crate) fn newest(&self) -> Option<Newest> {
+        let number = self.next.checked_sub(1)?;
+        let (tag, previous) = self.tags()?.newest_with_previous(number)?;
+        Some(Newest {
+            number,
+            tag,
+            previous,
+        })
+    }
+
+    /// Whether a stream that has read all that it wanted before `seen` wants the newest message, and
+    /// nothing before that.
+    pub(crate) fn wants_only(
+        &self,
+        newest: Newest,
+        seen: u64,
+        wanted: impl Iterator<Item = Wanted>,
+    ) -> bool {
+        let Some(tags) = self.tags().filter(|_| newest.number >= seen) else {
+            return false;
+        };
+        let mut is_wanted = false;
+        for Wanted { tag, since } in with_untagged(wanted) {
+            let is_its_tag = tag == newest.tag;
+            is_wanted |= is_its_tag && newest.number >= since;
+            let before = if is_its_tag {
+                newest.previous
+            } else {
+                tags.newest(tag)
+            };
+            if before >= seen {
+                return false;
+            }
+        }
+        is_wanted
     }
 
     /// How many messages with a wanted tag, or none, were evicted between `position` and the oldest
     /// one; `None` if that is no longer known.
-    pub(crate) fn missed_wanted(&self, position: u64, wanted: &[Wanted]) -> Option<u64> {
+    pub(crate) fn missed_wanted(
+        &self,
+        position: u64,
+        wanted: impl Iterator<Item = Wanted>,
+    ) -> Option<u64> {
         if position >= self.oldest {
             return Some(0);
         }
@@ -102,64 +188,11 @@ impl Log {
         Some(missed)
     }
 
-    /// Moves `position` down past `count` messages with a wanted tag, or none, as far as there are
-    /// any; past all messages if `wanted` is `None`. Returns whether the caller must go on, since one
-    /// step visits only so many runs.
-    pub(crate) fn walk_back(
-        &self,
-        position: &mut u64,
-        count: &mut usize,
-        wanted: Option<&[Wanted]>,
-    ) -> bool {
-        for _ in 0..rounds(wanted.unwrap_or_default()) {
-            if *count == 0 {
-                return false;
-            }
-            let last = wanted.map_or_else(
-                || self.any_run_before(*position),
-                |wanted| self.wanted_run_before(*position, wanted),
-            );
-            let Some(last) = last else {
-                return false;
-            };
-            // Another tag may have messages between those of this run, but none above it.
-            let len = to_usize(last.end.saturating_sub(last.start));
-            let taken = len.min(*count);
-            *count = count.saturating_sub(taken);
-            *position = last.end.saturating_sub(to_u64(taken));
-        }
-        true
-    }
-
-    /// The number after the first `count` messages from `position` on that have a wanted tag, or
-    /// none; after fewer of them if there are many.
-    pub(crate) fn end_of(&self, position: u64, count: usize, wanted: &[Wanted]) -> u64 {
-        let mut heap = self.heap(position, wanted);
-        let (mut end, mut left) = (position, count);
-        for _ in 0..rounds(wanted) {
-            let Some(run) = self.pop_neighbours(&mut heap).filter(|_| left > 0) else {
-                break;
-            };
-            let len = to_usize(run.end.saturating_sub(run.start)).min(left);
-            left = left.saturating_sub(len);
-            end = run.start.saturating_add(to_u64(len));
-        }
-        end
-    }
-
-    fn heap(&self, position: u64, wanted: &[Wanted]) -> Heap {
-        let runs = with_untagged(wanted).filter_map(|Wanted { tag, since }| {
-            let run = self.run_from(tag, position.max(since))?;
-            Some(Reverse((run, tag, run.end)))
-        });
-        runs.collect()
-    }
-
     /// Takes the lowest run, and those that follow it without a number between, at most 64.
-    fn pop_neighbours(&self, heap: &mut Heap) -> Option<Run> {
+    pub(super) fn next_neighbours(&self, selection: &mut Selection) -> Option<Run> {
         let mut whole: Option<Run> = None;
         for _ in 0..MAX_PER_STEP {
-            let Some(Reverse((run, tag, end))) = heap.peek().copied() else {
+            let Some(Reverse((run, tag))) = selection.next.peek().copied() else {
                 break;
             };
             match &mut whole {
@@ -167,9 +200,9 @@ impl Log {
                 Some(whole) if whole.end == run.start => whole.end = run.end,
                 Some(_) => break,
             }
-            heap.pop();
-            let next = self.run_from(tag, end);
-            heap.extend(next.map(|run| Reverse((run, tag, run.end))));
+            selection.next.pop();
+            let next = self.run_from(tag, run.end);
+            selection.next.extend(next.map(|run| Reverse((run, tag))));
         }
         whole
     }
@@ -196,67 +229,69 @@ impl Log {
             _ => tags?.run_from(tag, from),
         }
     }
+}
 
-    /// The last run of a wanted tag before `number`.
-    fn wanted_run_before(&self, number: u64, wanted: &[Wanted]) -> Option<Run> {
-        let runs = with_untagged(wanted).filter_map(|Wanted { tag, since }| {
-            let run = self.run_before(tag, number)?;
-            let start = run.start.max(since);
-            (start < run.end).then_some(Run { start, ..run })
-        });
-        runs.max_by_key(|run| run.end)
+/// The parts of a chunk.
+#[derive(Default)]
+struct Parts {
+    first: Option<Bytes>,
+    others: Vec<Bytes>,
+    bytes: usize,
+    messages: u64,
+    expires: Option<Deadline>,
+}
+
+impl Parts {
+    /// How much more fits. Several parts are copied, so they have few messages.
+    fn capacity_left(&self, limit: Limit) -> Limit {
+        let taken = to_usize(self.messages);
+        let max = if self.first.is_none() {
+            limit.messages
+        } else {
+            limit.messages.min(MAX_PER_STEP)
+        };
+        Limit::new(
+            limit.bytes.saturating_sub(self.bytes),
+            max.saturating_sub(taken),
+        )
     }
 
-    /// The last run of a tag before `number`.
-    fn run_before(&self, tag: TagId, number: u64) -> Option<Run> {
-        let tags = self.tags();
-        let listed = tags.and_then(|tags| tags.run_before(tag, number));
-        if tag != UNTAGGED || listed.is_some() {
-            return listed;
+    fn push(&mut self, read: Read) {
+        self.bytes = self.bytes.saturating_add(read.chunk.len());
+        self.messages = self.messages.saturating_add(read.messages);
+        let expires = self.expires.unwrap_or(Deadline::Never);
+        self.expires = Some(expires.min(read.expires));
+        if self.first.is_none() {
+            self.first = Some(read.chunk);
+        } else {
+            self.others.push(read.chunk);
         }
-        let from = tags.map_or(u64::MAX, Tags::from);
-        self.any_run_before(number.min(from))
     }
 
-    /// The last run of messages before `number`, whatever their tags; it is a part of a block.
-    fn any_run_before(&self, number: u64) -> Option<Run> {
-        let mut index = self.block_at(number.checked_sub(1)?)?;
-        loop {
-            let run = self.blocks.get(index)?.last_run_before(number, self.oldest);
-            if run.is_some() {
-                return run;
+    /// The whole chunk; a single part is shared.
+    fn into_read(self) -> Option<Read> {
+        let mut chunk = self.first?;
+        if !self.others.is_empty() {
+            let mut whole = BytesMut::with_capacity(self.bytes);
+            whole.extend_from_slice(&chunk);
+            for part in self.others {
+                whole.extend_from_slice(&part);
             }
-            index = index.checked_sub(1)?;
+            chunk = whole.freeze();
         }
+        Some(Read {
+            chunk,
+            messages: self.messages,
+            expires: self.expires.unwrap_or(Deadline::Never),
+        })
     }
 }
 
 /// The wanted tags, and that of messages without one.
-fn with_untagged(wanted: &[Wanted]) -> impl Iterator<Item = Wanted> {
+pub(super) fn with_untagged(wanted: impl Iterator<Item = Wanted>) -> impl Iterator<Item = Wanted> {
     let untagged = Wanted {
         tag: UNTAGGED,
         since: 0,
     };
-    core::iter::once(untagged).chain(wanted.iter().copied())
-}
-
-/// How many runs one step visits at most: fewer if each has to be found among many tags.
-fn rounds(wanted: &[Wanted]) -> usize {
-    const MAX_LOOKUPS: usize = 4096;
-
-    let tags = wanted.len().saturating_add(1);
-    let runs = MAX_LOOKUPS.checked_div(tags).unwrap_or_default();
-    runs.clamp(1, MAX_PER_STEP)
-}
-
-/// One chunk of all parts, `None` if there are none. A single part is shared.
-fn concat(mut parts: Vec<Bytes>, len: usize) -> Option<Bytes> {
-    if parts.len() <= 1 {
-        return parts.pop();
-    }
-    let mut whole = BytesMut::with_capacity(len);
-    for part in parts {
-        whole.extend_from_slice(&part);
-    }
-    Some(whole.freeze())
+    core::iter::once(untagged).chain(wanted)
 }

@@ -60,6 +60,8 @@ pub(super) struct Tags {
 struct Tag {
     name: Arc<str>,
     retained: Runs,
+    /// The newest message and the one before, retained or not.
+    newest: [u64; 2],
     evicted: Counts,
     /// The number of the last message that was evicted before it expired or was superseded.
     last_evicted: u64,
@@ -72,6 +74,7 @@ impl Tag {
         Self {
             name,
             retained: Runs::default(),
+            newest: [0; 2],
             evicted: Counts::default(),
             last_evicted,
             filters: 0,
@@ -110,6 +113,7 @@ impl Tags {
         }
         if let Some(tag) = self.tag_mut(id) {
             tag.retained.push(number);
+            tag.newest = [number, tag.newest[0]];
         }
         if self.fresh.last() != Some(&id) {
             self.fresh.push(id);
@@ -125,6 +129,22 @@ impl Tags {
     pub(super) fn name_of(&self, number: u64) -> Option<&str> {
         let id = self.by_number.get(number)?;
         self.tag(*id).map(|tag| tag.name.as_ref())
+    }
+
+    /// The tag of a listed message, and that tag's message before it, if it is the tag's newest.
+    pub(super) fn newest_with_previous(&self, number: u64) -> Option<(TagId, u64)> {
+        if number < self.from {
+            return None;
+        }
+        let id = self.by_number.get(number).copied().unwrap_or(UNTAGGED);
+        let [newest, previous] = self.tag(id)?.newest;
+        (newest == number).then_some((id, previous))
+    }
+
+    /// The newest message of this tag, retained or not; 0 if there was none.
+    #[inline]
+    pub(super) fn newest(&self, id: TagId) -> u64 {
+        self.tag(id).map_or(0, |tag| tag.newest[0])
     }
 
     /// Records that a message was evicted before it expired or was superseded.

@@ -88,18 +88,14 @@ impl State {
         match polled.taken {
             Taken::Nothing => {
                 let agenda = self.agenda();
-                let is_filtered = cursor.filter.is_some();
-                polled.wake_at =
-                    self.listeners
-                        .register(cursor.slot, is_filtered, agenda, step.now);
+                polled.wake_at = self.listeners.register(cursor.slot, agenda, step.now);
                 // A timekeeper must take the lock, to apply what has fallen due.
                 let has_no_role = polled.wake_at.is_none();
                 polled.seen_signal = has_no_role.then(|| self.quiet_signal());
             }
-            Taken::Chunk(_) if !self.is_due(cursor) => {
+            Taken::Chunk(_) if !self.is_due_after_read(cursor) => {
                 self.listeners.release(cursor.slot);
-                let is_filtered = cursor.filter.is_some();
-                self.listeners.register_early(cursor.slot, is_filtered);
+                self.listeners.register_early(cursor.slot);
                 polled.seen_signal = Some(self.quiet_signal());
             }
             _ => self.listeners.pause(cursor.slot),
@@ -179,7 +175,7 @@ impl State {
             && !has_role
             && fits
             && is_valid
-            && self.listeners.register_early(cursor.slot, false))
+            && self.listeners.register_early(cursor.slot))
         {
             return None;
         }
@@ -206,17 +202,16 @@ impl State {
             return Some((true, None));
         }
         let agenda = self.agenda();
-        let is_filtered = cursor.filter.is_some();
-        let wake_at = self
-            .listeners
-            .register(cursor.slot, is_filtered, agenda, step.now);
+        let wake_at = self.listeners.register(cursor.slot, agenda, step.now);
         cursor.may_be_armed = wake_at.is_some();
         Some((false, wake_at))
     }
 
     /// Whether a stream has something to take, including its end.
     pub(crate) fn is_due(&self, cursor: &Cursor) -> bool {
-        self.status.is_aborted() || self.is_over() || self.has_news(cursor)
+        let has_more = cursor.position < self.store.log().next();
+        let has_news = has_more && (cursor.filter.is_none() || self.has_wanted(cursor));
+        self.status.is_aborted() || self.is_over() || has_news
     }
 
     /// Parks a stream until the end. False if the slot has no waker.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::source::Limit;
 use crate::topic::cursor::{Ask, Cursor, Filtered, Taken};
 use crate::topic::filters::MAX_TAGS;
@@ -90,8 +92,11 @@ impl State {
         let filtered = Filtered {
             id: filter,
             version,
+            is_behind: false,
+            seen: 0,
         };
         cursor.filter = Some(Box::new(filtered));
+        self.listeners.set_filtered(cursor.slot);
         // It may have waited for every message.
         self.listeners.pause(cursor.slot);
     }
@@ -138,7 +143,9 @@ impl State {
     pub(crate) fn resumption_of_filter(&self, filter: usize, start: &Start) -> Resumption {
         let filters = self.listeners.filters();
         // A stream that is opened now wants all its tags from where it begins.
-        let wanted = filters.map_or_else(Vec::new, |filters| filters.wanted(filter, u64::MAX));
+        let wanted = filters.map_or_else(Vec::new, |filters| {
+            filters.wanted(filter, u64::MAX).collect()
+        });
         self.position(start, Some(&wanted)).1
     }
 
@@ -146,40 +153,51 @@ impl State {
     fn wanted(&self, cursor: &Cursor) -> Vec<Wanted> {
         let filtered = cursor.filter.as_ref().zip(self.listeners.filters());
         filtered.map_or_else(Vec::new, |(filtered, filters)| {
-            filters.wanted(filtered.id, filtered.version)
+            filters.wanted(filtered.id, filtered.version).collect()
         })
     }
 
-    /// Whether a message is there that a stream wants, or it missed one.
-    pub(super) fn has_news(&self, cursor: &Cursor) -> bool {
+    /// Whether a message is there that a stream with a filter wants, or it missed one.
+    #[cold]
+    pub(super) fn has_wanted(&self, cursor: &Cursor) -> bool {
         let log = self.store.log();
-        if cursor.filter.is_none() || cursor.position >= log.next() {
-            return cursor.position < log.next();
-        }
         let wanted = self.wanted(cursor);
         log.first_wanted(cursor.position, &wanted).is_some()
-            || log.missed_wanted(cursor.position, &wanted) != Some(0)
+            || log.missed_wanted(cursor.position, wanted.into_iter()) != Some(0)
+    }
+
+    /// Whether a stream that has just read a chunk has more to take, including its end.
+    pub(super) fn is_due_after_read(&self, cursor: &Cursor) -> bool {
+        match &cursor.filter {
+            None => self.is_due(cursor),
+            Some(filtered) => filtered.is_behind || self.status.is_aborted() || self.is_over(),
+        }
     }
 
     /// Reads what a stream with a filter wants.
+    #[cold]
     pub(super) fn read_wanted(
         &mut self,
         cursor: &mut Cursor,
         filtered: Filtered,
         ask: Ask,
     ) -> Taken {
-        let filters = self.listeners.filters();
-        let wanted = filters.map_or_else(Vec::new, |filters| {
-            filters.wanted(filtered.id, filtered.version)
-        });
-        let log = self.store.log();
-        let lag = log.missed_wanted(cursor.position, &wanted);
+        let (log, filters) = (self.store.log_mut(), self.listeners.filters());
+        let filters = filters.into_iter();
+        let wanted = || {
+            let filters = filters.clone();
+            filters.flat_map(|filters| filters.wanted(filtered.id, filtered.version))
+        };
+        let lag = log.missed_wanted(cursor.position, wanted());
         if lag != Some(0) {
             cursor.position = cursor.position.max(log.oldest());
             count(&mut self.status.counters.lagged, 1);
             return Taken::Lagged(lag);
         }
-        let Some(first) = log.first_wanted(cursor.position, &wanted) else {
+        let mut selection = log.select(cursor.position, wanted());
+        let Some(first) = selection.first() else {
+            log.recycle(selection);
+            cursor.note_seen(log.next());
             return if self.is_over() {
                 Taken::End
             } else {
@@ -188,6 +206,7 @@ impl State {
         };
         if first >= cursor.target() {
             cursor.begin_burst(if ask.is_batch {
+                let wanted: Vec<Wanted> = wanted().collect();
                 log.end_of(first, ask.limit.messages.max(1), &wanted)
             } else {
                 log.next()
@@ -195,16 +214,57 @@ impl State {
         }
         let (target, limit) = (cursor.target(), ask.limit);
         let limit = Limit::new(limit.bytes, limit.messages.max(1));
-        let position = &mut cursor.position;
-        let Some(read) = self.store.read_wanted(position, target, limit, &wanted) else {
-            return Taken::Again;
-        };
-        let next = self.store.log().first_wanted(cursor.position, &wanted);
+        let read = log.read_selected(&mut selection, &mut cursor.position, target, limit);
+        let next = selection.first();
+        log.recycle(selection);
         if next.is_none_or(|next| next >= target) {
             cursor.end_burst();
         }
+        let end = log.next();
+        if let Some(filtered) = &mut cursor.filter {
+            filtered.is_behind = next.is_some();
+        }
+        if next.is_none() {
+            cursor.note_seen(end);
+        }
+        let Some(read) = read else {
+            return Taken::Again;
+        };
         count(&mut self.status.counters.delivered, read.messages);
         cursor.chunk_entered_at = self.store.newest_at();
+        let is_newest = read.messages == 1 && first.saturating_add(1) == end;
+        if is_newest && !self.is_over() {
+            self.store.cache_newest(&read);
+        }
         Taken::Chunk(read.chunk)
+    }
+
+    /// Like [`take_cached`](Self::take_cached), for a stream with a filter: the newest message, if
+    /// that is all that it wants.
+    pub(crate) fn take_newest(&mut self, cursor: &mut Cursor, limit: Limit) -> Option<Bytes> {
+        let filtered = cursor.filter.as_deref()?;
+        let (newest, chunk) = self.store.newest()?;
+        let log = self.store.log();
+        let is_all = {
+            let filters = self.listeners.filters()?;
+            let wanted = filters.wanted(filtered.id, filtered.version);
+            !cursor.is_in_burst() && log.wants_only(*newest, filtered.seen, wanted)
+        };
+        let has_role = cursor.may_be_armed && self.listeners.has_role(cursor.slot);
+        if !is_all
+            || has_role
+            || chunk.len() > limit.bytes
+            || !self.listeners.has_timekeeper(self.store.next_due())
+            || !self.listeners.register_early(cursor.slot)
+        {
+            return None;
+        }
+        let (chunk, end) = (chunk.clone(), log.next());
+        cursor.position = end;
+        cursor.end_burst();
+        cursor.note_seen(end);
+        cursor.chunk_entered_at = self.store.newest_at();
+        count(&mut self.status.counters.delivered, 1);
+        Some(chunk)
     }
 }

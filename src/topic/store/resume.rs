@@ -73,7 +73,7 @@ impl Store {
         }
         let missed = wanted.map_or_else(
             || self.log.missed(position),
-            |wanted| self.log.missed_wanted(position, wanted),
+            |wanted| self.log.missed_wanted(position, wanted.iter().copied()),
         );
         match missed {
             Some(0) => Ok(position),

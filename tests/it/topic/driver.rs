@@ -104,6 +104,22 @@ fn a_driver_does_not_end_before_it_has_woken_a_crowd_to_the_last() {
 
 /// `jump` moves the clock and not the ticker.
 #[test]
+fn a_driver_is_on_time_for_two_deadlines_less_than_a_millisecond_apart() {
+    let (clock, topic) = new_topic();
+    let mut driver = driver(&topic, &clock);
+    let mut stream = waiting(&topic, &clock);
+    publish_later(&topic, "a", Duration::from_micros(10_000));
+    publish_later(&topic, "b", Duration::from_micros(10_300));
+    for (data, after) in [("a", 10_000), ("b", 300)] {
+        assert!(driver.poll().is_pending());
+        assert_eq!(clock.next_deadline(), Some(Duration::from_micros(after)));
+        clock.advance(Duration::from_micros(after));
+        assert!(driver.take_wakes() > 0 && driver.poll().is_pending());
+        stream.assert_woken_for(data);
+    }
+}
+
+#[test]
 fn a_driver_notices_a_jump_of_the_clock_within_half_a_minute() {
     let (clock, topic) = new_topic();
     publish_later(&topic, "x", secs(3600));

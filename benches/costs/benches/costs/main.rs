@@ -6,6 +6,7 @@
 
 mod delivery;
 mod handles;
+mod labels;
 mod queue_ticks;
 mod ticker_storm;
 mod tokio_tasks;
@@ -23,6 +24,9 @@ const SUITES: &[Suite] = &[
     ("delivery", delivery::delivery),
     ("own-ids", delivery::own_ids),
     ("handles", handles::handles),
+    ("tag-publish", labels::publish),
+    ("tag-read", labels::read),
+    ("key-newest", labels::newest),
     ("workers", wakes::workers),
     ("publish-wakes", wakes::publish),
     ("publish-tokio", tokio_tasks::publish),
