@@ -55,7 +55,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the queue is at its maximum number of streams. Nothing is taken over then.
+    /// [`TooManyStreams`] if the queue is at its maximum number of streams. Nothing is taken over
+    /// then.
     ///
     /// # Examples
     ///
