@@ -1,8 +1,8 @@
-//! What a reconnecting client says it saw last.
+//! The id of the last event that a reconnecting client saw.
 
 use super::id::epoch_of;
 
-/// What a reconnecting client says it saw last.
+/// The id of the last event that a reconnecting client saw.
 ///
 /// Browsers send the id of the last event that they dispatched in the `Last-Event-ID` header, as
 /// UTF-8, on every *re*connect. A first connection never has it, so a page that has kept an id
@@ -10,7 +10,7 @@ use super::id::epoch_of;
 ///
 /// The value comes from the client: it can be unknown, forged or malformed, and none of these is an
 /// error. A value that no stream can have sent (not UTF-8, with a NUL, CR or LF, or longer than
-/// [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client did see something, but
+/// [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client has seen something, but
 /// [`as_str`](Self::as_str) cannot say what.
 ///
 /// # Examples
@@ -94,8 +94,8 @@ impl LastEventId {
 
     /// The epoch in an id that a queue or topic assigned: in `EPOCH-SEQ` and `EPOCH-dSEQ`.
     ///
-    /// In a service with several topics, each with an epoch of its own, it leads from an id to its
-    /// topic.
+    /// A service with several topics, each with a different epoch, can use it to find the topic of
+    /// an id.
     ///
     /// # Examples
     ///

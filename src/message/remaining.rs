@@ -14,7 +14,7 @@ use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.
 ///
-/// It can be pushed again, and keeps its id, due time, expiry and attempts. To keep it over a
+/// It can be pushed again, and keeps its id, due time, expiry and attempts. To keep it across a
 /// restart, store its parts, and rebuild it with [`from_parts`](Self::from_parts).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Remaining {
@@ -141,7 +141,7 @@ impl Remaining {
         self.id.as_str()
     }
 
-    /// When it fell or falls due; `None` means never.
+    /// The time at which it is or was due; `None` means never.
     ///
     /// # Examples
     ///

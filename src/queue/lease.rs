@@ -83,7 +83,8 @@ pub enum Confirm {
     /// flight: what it has seen stays leased to it, and what it has not seen is sent again first.
     #[default]
     ByAck,
-    /// Reconnecting, too: it confirms what the client has seen. For browsers that cannot ack.
+    /// An ack or a reconnect, which confirms what the client has seen. For browsers that cannot
+    /// ack.
     ByResume,
 }
 
@@ -141,7 +142,7 @@ impl Lease {
         self
     }
 
-    /// How many times a message is handed out before it becomes a dead letter: 16 unless set, and
+    /// How many times a message is handed out before it becomes a dead letter: 16 by default, and
     /// at least 1.
     ///
     /// # Examples
@@ -163,7 +164,7 @@ impl Lease {
         self
     }
 
-    /// What confirms a message: only an ack, unless set.
+    /// What confirms a message: by default, only an ack.
     ///
     /// # Examples
     ///
@@ -180,11 +181,11 @@ impl Lease {
         self
     }
 
-    /// The maximum number of unconfirmed messages per stream: 1 unless set, and at least 1. A
-    /// stream that has as many waits, while others take messages.
+    /// The maximum number of unconfirmed messages per stream: 1 by default, and at least 1. A
+    /// stream that has reached it waits, while others take messages.
     ///
-    /// The lease of a message that waits in a socket runs, too. Give one message at a time to a
-    /// client that does one thing at a time.
+    /// A lease also runs while its message waits in a socket. Give one message at a time to a
+    /// client that handles one at a time.
     ///
     /// # Examples
     ///

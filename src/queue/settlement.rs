@@ -18,8 +18,8 @@ impl Queue {
     /// Confirms a message that was handed out: its client is done with it.
     ///
     /// An ack may be repeated, whatever the order of the acks, as long as the message's number is
-    /// among the last 1 048 576. Of messages with an application-supplied id, the last 65 536 that
-    /// are done are remembered, as long as their ids, plus 96 bytes for each, take at most 10 MiB.
+    /// among the last 1 048 576. Of messages whose events brought an id, the queue remembers the
+    /// last 65 536 that are done, or fewer if their ids, plus 96 bytes for each, exceed 10 MiB.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Queue {
     ///
     /// The list is empty only when there will be no more: the queue is closed, what was due then
     /// has left, and nothing is in flight; or the queue delivers at most once. Waiting streams or a
-    /// [driver](Self::drive) notice that a lease has ended. The future holds a handle of the queue.
+    /// [driver](Self::drive) notice that a lease has ended. The future holds a handle to the queue.
     ///
     /// # Cancel safety
     ///

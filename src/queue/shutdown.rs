@@ -80,7 +80,7 @@ impl Queue {
     /// Waits until closing has begun: until [`close`](Self::close) or [`abort`](Self::abort) is
     /// called, or the last handle is dropped.
     ///
-    /// The future holds no handle of the queue.
+    /// The future holds no handle to the queue.
     ///
     /// # Cancel safety
     ///
@@ -147,8 +147,8 @@ impl Queue {
         Driver::new(self.shared(), Goal::Ended, ticker)
     }
 
-    /// A future that is the queue's timekeeper, no matter which streams are polled: for due times,
-    /// the ends of leases, and expiry while producers wait.
+    /// Keeps the queue's time, whichever streams are polled: due times, the ends of leases, and
+    /// expiry while producers wait.
     ///
     /// Without a driver, waiting streams are the timekeepers; without either, nothing happens as
     /// time passes, and the next call sees what is due. The future completes once the queue is
@@ -156,7 +156,8 @@ impl Queue {
     /// is in flight and all handles and streams have been dropped: then no message can be taken any
     /// more. With several drivers, each keeps the time.
     ///
-    /// It holds no handle of the queue, and is the driver from its first poll until it is dropped.
+    /// The future holds no handle to the queue, and is the driver from its first poll until it is
+    /// dropped.
     ///
     /// # Cancel safety
     ///

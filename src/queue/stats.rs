@@ -33,10 +33,10 @@ pub struct QueueStats {
     pub dead: usize,
     /// Messages in the queue, due or not.
     pub depth: usize,
-    /// What the messages that wait, are in flight or are dead count towards
+    /// The bytes that all messages, including those in flight and dead letters, count towards
     /// [`capacity_bytes`](crate::queue::QueueBuilder::capacity_bytes).
     pub bytes: usize,
-    /// Streams open.
+    /// Open streams.
     pub streams: usize,
     /// How long the next message has been due, if it is due.
     pub oldest_age: Option<Duration>,

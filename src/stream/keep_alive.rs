@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::event::Event;
 
-/// What a stream sends while nothing else is to be sent, so that proxies keep the connection and a
+/// What a stream sends while it has nothing else to send, so that proxies keep the connection and a
 /// departed client is noticed.
 ///
 /// # Examples

@@ -14,7 +14,8 @@ pub struct TopicStats {
     pub delivered: u64,
     /// Scheduled messages that had expired when they fell due.
     pub expired: u64,
-    /// Scheduled messages taken back by [`Topic::cancel`](crate::Topic::cancel) or [`Topic::take_remaining`](crate::Topic::take_remaining).
+    /// Scheduled messages taken out by [`Topic::cancel`](crate::Topic::cancel) or
+    /// [`Topic::take_remaining`](crate::Topic::take_remaining).
     pub withdrawn: u64,
     /// How many times the next message of a stream had been evicted.
     pub lagged: u64,
@@ -22,13 +23,14 @@ pub struct TopicStats {
     pub gaps: u64,
     /// Messages that are kept.
     pub retained: usize,
-    /// What they count towards [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
+    /// The bytes that these count towards
+    /// [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
     pub bytes: usize,
     /// Scheduled messages that are not due yet.
     pub scheduled: usize,
-    /// How long until the next scheduled message is due.
+    /// How long until the next scheduled message is due, if there is one.
     pub next_due: Option<Duration>,
-    /// Streams open.
+    /// Open streams.
     pub streams: usize,
 }
 
