@@ -26,7 +26,7 @@ use super::id::epoch_of;
 /// let last = LastEventId::from_request(&headers, Some("last_event_id=q1-7"));
 /// assert_eq!(last, Some(LastEventId::new("q1-41")));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LastEventId(
     /// `None` if the value is malformed.
     Option<Box<str>>,
@@ -55,6 +55,9 @@ impl LastEventId {
     }
 
     /// The id, or `None` if it is malformed.
+    ///
+    /// Because of that, a `LastEventId` implements neither `AsRef<str>` nor `Display`. In a log
+    /// line, use its `Debug`, which escapes what a client has made up.
     ///
     /// # Examples
     ///
@@ -108,5 +111,18 @@ impl LastEventId {
     #[must_use]
     pub fn epoch(&self) -> Option<&str> {
         epoch_of(self.as_str()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn equal_ids_are_one_in_a_set_and_so_are_malformed_ones() {
+        let ids = ["a", "b", "a", "\n", "\0"].map(LastEventId::new);
+        assert_eq!(HashSet::from(ids).len(), 3);
     }
 }

@@ -212,6 +212,30 @@ impl Lease {
 
 /// Why a message was returned the last time, before it became a
 /// [`DeadLetter`](crate::queue::DeadLetter).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::queue::DeadLetterReason;
+/// use sse_queue::{FakeClock, Lease, Queue};
+///
+/// let clock = FakeClock::new();
+/// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+/// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+/// let slow = queue.push("slow")?;
+/// let refused = queue.push("refused")?;
+/// queue.next_ready();
+/// queue.next_ready();
+/// queue.nack(refused.id(), None)?;
+/// clock.advance(Duration::from_secs(30));
+///
+/// let letters = queue.take_dead_letters();
+/// let reason_of = |id| letters.iter().find(|letter| letter.id() == id).map(|it| it.reason());
+/// assert_eq!(reason_of(refused.id()), Some(DeadLetterReason::Nacked));
+/// assert_eq!(reason_of(slow.id()), Some(DeadLetterReason::LeaseEnded));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadLetterReason {

@@ -152,7 +152,8 @@ impl Queue {
     /// Waits for dead letters and takes them, the oldest first.
     ///
     /// The list is empty only when there will be no more: the queue is closed, what was due then
-    /// has left, and nothing is in flight; or the queue delivers at most once. Waiting streams or a
+    /// has left, and nothing is in flight; or the queue delivers at most once. A loop that takes
+    /// dead letters must end then, or it spins. Waiting streams or a
     /// [driver](Self::drive) notice that a lease has ended. The future holds a handle to the queue.
     ///
     /// # Cancel safety
@@ -177,6 +178,33 @@ impl Queue {
     /// queue.nack(receipt.id(), None)?;
     /// let Poll::Ready(letters) = letters.as_mut().poll(&mut cx) else { panic!() };
     /// assert_eq!(letters[0].id(), receipt.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A task that logs dead letters until the queue is over:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Lease, Queue};
+    ///
+    /// async fn log(queue: Queue) -> Vec<String> {
+    ///     let mut ids = Vec::new();
+    ///     loop {
+    ///         let letters = queue.dead_letters().await;
+    ///         if letters.is_empty() {
+    ///             return ids;
+    ///         }
+    ///         ids.extend(letters.iter().map(|letter| letter.id().to_owned()));
+    ///     }
+    /// }
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
+    /// queue.push("job")?;
+    /// queue.next_ready();
+    /// queue.nack("e-1", None)?;
+    /// queue.close();
+    /// assert_eq!(pollster::block_on(log(queue)), ["e-1"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dead_letters(&self) -> impl Future<Output = Vec<DeadLetter>> + use<> {

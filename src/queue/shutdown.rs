@@ -151,10 +151,14 @@ impl Queue {
     /// expiry while producers wait.
     ///
     /// Without a driver, waiting streams are the timekeepers; without either, nothing happens as
-    /// time passes, and the next call sees what is due. The future completes once the queue is
-    /// closed, what was due then has left, and nothing is in flight. It also completes once nothing
-    /// is in flight and all handles and streams have been dropped: then no message can be taken any
-    /// more. With several drivers, each keeps the time.
+    /// time passes, and the next call sees what is due. With several drivers, each keeps the time.
+    ///
+    /// The future completes when nothing is in flight, and one of these is true:
+    ///
+    /// * the queue is [closed](Self::close), and what was due then has left,
+    /// * the queue is [aborted](Self::abort),
+    /// * all handles are dropped, and either no message is left that will be due, or no stream is
+    ///   left that could take one.
     ///
     /// The future holds no handle to the queue, and is the driver from its first poll until it is
     /// dropped.

@@ -8,6 +8,26 @@ use core::time::Duration;
 /// `withdrawn` and `depth`. In one that delivers at least once, it is the sum of `confirmed`,
 /// `in_flight`, `dead`, `dropped`, `expired`, `withdrawn` and `depth`; messages without an id count
 /// as `confirmed` there once they are handed out.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Message, Queue};
+///
+/// let clock = FakeClock::new();
+/// let queue = Queue::builder().clock(clock.clone()).build();
+/// queue.push("a")?;
+/// queue.push("b")?;
+/// queue.push(Message::from("brief").expires_after(Duration::from_secs(1)))?;
+/// queue.next_ready();
+/// clock.advance(Duration::from_secs(5));
+///
+/// let stats = queue.stats();
+/// assert_eq!((stats.pushed, stats.delivered, stats.expired, stats.depth), (3, 1, 1, 1));
+/// assert_eq!(stats.oldest_age, Some(Duration::from_secs(5)));
+/// # Ok::<(), sse_queue::queue::PushError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {

@@ -4,14 +4,20 @@ use core::time::Duration;
 
 use super::event_stream::EventStream;
 use super::keep_alive::KeepAlive;
+use super::moment::Moment;
 use super::pace::Pace;
 use super::pacing::Pacing;
+use super::phase::Phase;
 use crate::event::Event;
 use crate::source::Source;
 use crate::time::Ticker;
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
     /// When the stream may send: by default, [immediately](Pacing::immediate).
+    ///
+    /// After the first poll, the new pacing begins with this call: a [grid](Pacing::every) starts
+    /// now, with its first tick a period later, and a [gap](Pacing::spaced) follows the next burst,
+    /// but not the last one before the call.
     ///
     /// # Examples
     ///
@@ -31,6 +37,9 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn pacing(mut self, pacing: Pacing) -> Self {
         self.pace = Pace::new(pacing.when());
+        if self.phase != Phase::New {
+            self.pace.open(Moment::new(self.ticker.now()));
+        }
         self.settings.limit.messages = pacing.max_messages(self.source.max_messages());
         self
     }

@@ -88,6 +88,29 @@ pub enum Resumption {
 }
 
 /// Why a stream could not continue exactly.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::topic::{GapCause, Resumption};
+/// use sse_queue::{LastEventId, Topic};
+///
+/// let topic = Topic::builder().epoch("e")?.history(1).build();
+/// topic.publish("a")?;
+/// topic.publish("b")?;
+/// let cause = |id| match topic.resumption_of(&LastEventId::new(id)) {
+///     Resumption::Gap { cause, .. } => Some(cause),
+///     _ => None,
+/// };
+/// assert_eq!(cause("e-1"), None, "nothing is missing");
+/// assert_eq!(cause("e-0"), Some(GapCause::Evicted));
+/// assert_eq!(cause("d-1"), Some(GapCause::ForeignEpoch));
+/// assert_eq!(cause("order-b"), Some(GapCause::Unknown));
+/// assert_eq!(cause("two\nlines"), Some(GapCause::Malformed));
+/// assert_eq!(cause("e-3"), Some(GapCause::Future));
+/// assert_eq!(GapCause::ForeignEpoch.to_string(), "foreign-epoch");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapCause {

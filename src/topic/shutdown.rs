@@ -147,8 +147,10 @@ impl Topic {
     /// when they are due and leave it when they expire or age, and all streams of a crowd are
     /// woken, even while no stream is polled and no method of the topic is called.
     ///
-    /// The future completes once closing has begun and nothing is left to do. It holds no handle to
-    /// the topic, and is the driver from its first poll until it is dropped.
+    /// The future completes when all streams have been woken for the end: after
+    /// [`close`](Self::close) or [`abort`](Self::abort), or once all handles are dropped and every
+    /// scheduled message has entered the log. It holds no handle to the topic, and is the driver
+    /// from its first poll until it is dropped.
     ///
     /// # Cancel safety
     ///

@@ -5,6 +5,28 @@
 use core::time::Duration;
 
 /// A topic's counters at one moment.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::topic::Start;
+/// use sse_queue::{FakeClock, Message, Topic};
+///
+/// let clock = FakeClock::new();
+/// let topic = Topic::builder().clock(clock.clone()).history(1).build();
+/// let mut stream = topic.stream(Start::Now, clock.ticker())?.without_first_comment();
+/// topic.publish("a")?;
+/// topic.publish("b")?;
+/// topic.publish(Message::from("later").after(Duration::from_secs(60)))?;
+/// clock.run(&mut stream, Duration::ZERO);
+///
+/// let stats = topic.stats();
+/// assert_eq!((stats.published, stats.delivered, stats.lagged), (3, 1, 1));
+/// assert_eq!((stats.retained, stats.scheduled, stats.streams), (1, 1, 1));
+/// assert_eq!(stats.next_due, Some(Duration::from_secs(60)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
