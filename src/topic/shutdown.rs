@@ -148,8 +148,8 @@ impl Topic {
     /// woken, even while no stream is polled and no method of the topic is called.
     ///
     /// The future completes when all streams have been woken for the end: after
-    /// [`close`](Self::close) or [`abort`](Self::abort), or once all handles are dropped and every
-    /// scheduled message has entered the log. It holds no handle to the topic, and is the driver
+    /// [`close`](Self::close) or [`abort`](Self::abort), or once all handles are dropped and no
+    /// scheduled message will be due any more. It holds no handle to the topic, and is the driver
     /// from its first poll until it is dropped.
     ///
     /// # Cancel safety
