@@ -61,6 +61,8 @@
 //! | mount a stream on a framework | [`header::response`], [`EventStream::into_try_stream`], [frameworks](_guide::frameworks) |
 //! | give each message to one client | [`Queue`] |
 //! | give each message to all clients | [`Topic`] |
+//! | let one connection follow many rooms | [`Message::tag`], [`EventStream::only`], [Tags and keys](#tags-and-keys) |
+//! | send only the newest state of each thing | [`Message::key`], [Tags and keys](#tags-and-keys) |
 //! | let a client come back | [`Topic::resume`], [`Queue::resume`], [Resuming](#resuming) |
 //! | let workers confirm what they have done | [`Lease`], [`Queue::ack`], [Delivery](#delivery) |
 //! | send later, or not after a while | [`Message`] |
@@ -80,7 +82,7 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Event`] | one event: data, name, id, `retry`, or a comment. Valid by construction |
-//! | [`Message`] | an event, plus when it falls due and how long after that it stays valid |
+//! | [`Message`] | an event, plus when it falls due, how long after that it stays valid, its tag and its key |
 //! | [`Queue`] | competing consumers: each message goes to one stream, the earliest due first |
 //! | [`Topic`] | broadcast: each message goes to all streams, from a log that can be replayed |
 //! | [`EventStream`] | one connection's body, made of a source and a ticker |
@@ -146,6 +148,36 @@
 //! from the oldest that is kept. With [`Lag::End`](topic::Lag::End) the stream ends, and its client
 //! learns of the gap when it comes back. The `gap` event has no id, so it does not change the position
 //! from which the client resumes. It can be [renamed or switched off](EventStream::gap_event).
+//!
+//! # Tags and keys
+//!
+//! A message of a topic can have a [tag](Message::tag), such as the room that it is for. A stream
+//! with a [filter](EventStream::only) gets the messages with the tags in a set, and those without a
+//! tag. The set can change while the stream is open. All tags share one log and one order of ids, so
+//! one connection can follow many rooms and resume exactly. Streams are neither woken for messages
+//! that they do not want, nor step over them.
+//!
+//! A message can have a [key](Message::key): it then supersedes the older message with this key, for
+//! every stream that has not read that one yet. This is no gap. A new stream from
+//! [`Start::Oldest`](topic::Start::Oldest) gets the newest message of each key.
+//!
+//! Neither is sent, and a queue ignores both.
+//!
+//! ```
+//! use sse_queue::topic::Start;
+//! use sse_queue::{FakeClock, Message, Topic};
+//!
+//! let topic = Topic::builder().epoch("e")?.build();
+//! let rooms = topic.filter(["lobby"])?;
+//! let stream = topic.stream(Start::Now, FakeClock::new().ticker())?.only(&rooms);
+//! let mut stream = stream.without_first_comment();
+//! for (room, users) in [("lobby", "1 user"), ("garden", "7 users"), ("lobby", "2 users")] {
+//!     topic.publish(Message::from(users).tag(room).key(room))?;
+//! }
+//! assert_eq!(stream.next_ready().unwrap(), "id: e-3\ndata: 2 users\n\n");
+//! assert_eq!(stream.next_ready(), None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Resuming
 //!

@@ -111,7 +111,7 @@ impl Queue {
     /// still counts.
     ///
     /// While it is awaited it is the queue's timekeeper, like [`drive`](Self::drive). It holds no
-    /// handle of the queue. A stream whose client does not read never ends: abort the queue after a
+    /// handle to the queue. A stream whose client does not read never ends: abort the queue after a
     /// while, then drop the connection.
     ///
     /// # Cancel safety

@@ -1,4 +1,4 @@
-//! What streams of a topic have besides.
+//! The methods that only streams of a topic have.
 
 use super::event_stream::EventStream;
 use crate::event::{Event, EventError};

@@ -110,7 +110,7 @@ impl Topic {
     /// still counts.
     ///
     /// While it is awaited it is the topic's timekeeper, like [`drive`](Self::drive). It holds no
-    /// handle of the topic. A stream whose client does not read never ends: abort the topic after a
+    /// handle to the topic. A stream whose client does not read never ends: abort the topic after a
     /// while, then drop the connection.
     ///
     /// # Cancel safety
