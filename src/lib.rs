@@ -2,10 +2,10 @@
 //!
 //! Producers push messages; the crate keeps them in time order and turns them into event streams,
 //! one [`Stream`](futures_core::Stream) of [`Bytes`](bytes::Bytes) for each connection, paced by a
-//! ticker that the caller plugs in. It needs no runtime and no web framework, does no I/O and has
+//! ticker that the caller supplies. It needs no runtime and no web framework, does no I/O and has
 //! no `unsafe` code.
 //!
-//! A handler on axum that broadcasts, for clients that may have been here before:
+//! An axum handler for a broadcast, which lets returning clients resume:
 //!
 //! ```
 //! use axum::body::Body;
@@ -37,7 +37,7 @@
 //! let response = events(State(app), headers).await.unwrap();
 //! assert_eq!(response.headers()["content-type"], "text/event-stream");
 //! let mut body = response.into_body().into_data_stream();
-//! assert_eq!(body.next().await.unwrap()?, ":\n", "so that the page knows it is connected");
+//! assert_eq!(body.next().await.unwrap()?, ":\n", "tells the page that it is connected");
 //! assert_eq!(body.next().await.unwrap()?, "id: e-2\ndata: missed\n\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
@@ -61,6 +61,8 @@
 //! | mount a stream on a framework | [`header::response`], [`EventStream::into_try_stream`], [frameworks](_guide::frameworks) |
 //! | give each message to one client | [`Queue`] |
 //! | give each message to all clients | [`Topic`] |
+//! | let one connection follow many rooms | [`Message::tag`], [`EventStream::only`], [Tags and keys](#tags-and-keys) |
+//! | send only the newest state of each thing | [`Message::key`], [Tags and keys](#tags-and-keys) |
 //! | let a client come back | [`Topic::resume`], [`Queue::resume`], [Resuming](#resuming) |
 //! | let workers confirm what they have done | [`Lease`], [`Queue::ack`], [Delivery](#delivery) |
 //! | send later, or not after a while | [`Message`] |
@@ -68,7 +70,7 @@
 //! | greet a client, or send it a snapshot first | [`EventStream::greeting`], [`greeting_with_position`](EventStream::greeting_with_position) |
 //! | shut down | [`Queue::close`], [`Queue::ended`], [Closing](#closing) |
 //! | end one client's stream | [`EventStream::end_handle`] |
-//! | stop working when nobody listens | [`Topic::deserted`] |
+//! | stop working when a topic has no reader | [`Topic::deserted`] |
 //! | test without sleeping | [`FakeClock`], [testing](_guide::testing) |
 //! | stream from an engine of your own | [`Source`], [`EventStream::from_events`] |
 //! | know what a departed client costs | [clients](_guide::clients) |
@@ -80,7 +82,7 @@
 //! | type | what it is |
 //! |---|---|
 //! | [`Event`] | one event: data, name, id, `retry`, or a comment. Valid by construction |
-//! | [`Message`] | an event, plus when it falls due and how long after that it stays valid |
+//! | [`Message`] | an event, plus when it falls due, how long after that it stays valid, its tag and its key |
 //! | [`Queue`] | competing consumers: each message goes to one stream, the earliest due first |
 //! | [`Topic`] | broadcast: each message goes to all streams, from a log that can be replayed |
 //! | [`EventStream`] | one connection's body, made of a source and a ticker |
@@ -96,67 +98,97 @@
 //!
 //! # Ordering
 //!
-//! The order of a queue is due time, then arrival, across all producers. A message is due when it is
-//! pushed, unless [`after`](Message::after) or [`at`](Message::at) says otherwise; one whose time
-//! lies in the past goes before those that fell due after it. Nothing is handed out before it is
-//! due, or after it has [expired](Message::expires_after).
+//! A queue orders messages by due time, then by arrival, across all producers. A message is due
+//! when it is pushed, unless [`after`](Message::after) or [`at`](Message::at) says otherwise; one
+//! with a due time in the past precedes those that fell due after it. Nothing is handed out before
+//! it is due, or after it has [expired](Message::expires_after).
 //!
-//! A topic numbers its messages as they enter the log, and every stream sees that order. A scheduled
-//! message enters the log when it is due, before the next operation on the topic; one whose time lies
-//! in the past enters at once, after those that are there.
+//! A topic numbers its messages as they enter the log, and every stream sees that order. A
+//! scheduled message enters the log when it is due, before the next operation on the topic; one
+//! with a due time in the past enters at once, after the messages that the log already has.
 //!
 //! # Pacing
 //!
-//! By default all that is due goes at once, several messages in a chunk of up to
-//! [64 KiB](EventStream::max_chunk_bytes), and from a queue at most [16](Pacing::batch) messages. A
-//! chunk holds whole events. [`Pacing`] changes that:
+//! By default everything that is due is sent at once, in chunks of up to
+//! [64 KiB](EventStream::max_chunk_bytes); a chunk from a queue has at most [16](Pacing::batch)
+//! messages. A chunk holds whole events. [`Pacing`] changes when chunks are sent:
 //!
-//! * [`spaced`](Pacing::spaced): a message that comes after a quiet period goes at once; those that
-//!   come within the gap after it go together. All events in a write share its cost, which makes a
-//!   high rate cheap.
+//! * [`spaced`](Pacing::spaced): a message that arrives after a quiet period is sent at once; those
+//!   that arrive within the gap after it are sent together when the gap ends. All events in one
+//!   write share its cost, which makes a high rate cheap.
 //! * [`every`](Pacing::every): at most one [batch](Pacing::batch) at each tick of a grid. Missed ticks
 //!   are skipped, never made up in a burst.
 //!
 //! Pacing uses only the stream's ticker, so jumps of the wall clock never stall a stream or make it
-//! burst. [Keep-alive](EventStream#keep-alive) does too, except that a topic's stream may take the
-//! time of its last chunk from the topic's clock. Due times and expiry are the clock's. A stream that
-//! has nothing to send wakes for its keep-alive alone, apart from the two streams that keep the time
-//! of their queue or topic: they wake for the next due time and one second later, and at least every
-//! 30 s, so that a jump of the wall clock is noticed. With [`Queue::drive`] or [`Topic::drive`] no
-//! stream has to do that.
+//! burst. So does [keep-alive](EventStream#keep-alive), except that a topic's stream may take the
+//! time of its last chunk from the topic's clock. Due times and expiry follow the clock of the
+//! queue or topic. An idle stream wakes only for its keep-alive, with one exception: up to two
+//! streams keep the time of their queue or topic. One wakes at the next due time and the other a
+//! second later, and both at least every 30 s, so that a jump of the wall clock is noticed. With
+//! [`Queue::drive`] or [`Topic::drive`] no stream has to do that.
 //!
 //! # Overflow
 //!
-//! Everything is bounded, with a default. A queue holds at most
+//! Everything is bounded, and each bound has a default. A queue holds at most
 //! [65 536 messages](queue::QueueBuilder::capacity) and
 //! [256 MiB](queue::QueueBuilder::capacity_bytes) of memory. When it is full,
 //! [`push`](Queue::push) hands the message back; with
-//! [`Overflow::DropOldest`](queue::Overflow::DropOldest) it drops messages to make space, and counts
-//! them; [`push_when_ready`](Queue::push_when_ready) waits. A topic keeps as much, evicts the oldest,
-//! and never waits for a stream. Each caps its streams at
-//! [100 000](queue::QueueBuilder::max_streams); answer
+//! [`Overflow::DropOldest`](queue::Overflow::DropOldest) it drops messages to make space, and
+//! counts them; [`push_when_ready`](Queue::push_when_ready) waits. A topic has the same default
+//! bounds, evicts its oldest messages, and never waits for a stream. Both allow at most
+//! [100 000](queue::QueueBuilder::max_streams) streams; answer
 //! [`TooManyStreams`](stream::TooManyStreams) with status 429.
 //!
 //! # Lagging
 //!
 //! A topic's stream is a position in the log. Nothing is queued for it, so a slow one costs the others
-//! nothing. Messages that the log evicts before a stream has read them are lost to that stream, and
+//! nothing. Messages that the log evicts before a stream has read them are lost to that stream, but
 //! never silently. With [`Lag::Skip`](topic::Lag::Skip) the client gets an event named `gap` that says
 //! how many messages are missing, such as `{"missed":12,"cause":"evicted"}`, and the stream continues
 //! from the oldest that is kept. With [`Lag::End`](topic::Lag::End) the stream ends, and its client
 //! learns of the gap when it comes back. The `gap` event has no id, so it does not change the position
 //! from which the client resumes. It can be [renamed or switched off](EventStream::gap_event).
 //!
+//! # Tags and keys
+//!
+//! A message of a topic can have a [tag](Message::tag), such as the room that it is for. A stream
+//! with a [filter](EventStream::only) gets the messages with the tags in a set, and those without a
+//! tag. The set can change while the stream is open. All tags share one log and one order of ids, so
+//! one connection can follow many rooms and resume exactly. Streams are neither woken for messages
+//! that they do not want, nor step over them.
+//!
+//! A message can have a [key](Message::key): it then supersedes the older message with this key, for
+//! every stream that has not read that one yet. This is no gap. A new stream from
+//! [`Start::Oldest`](topic::Start::Oldest) gets the newest message of each key.
+//!
+//! Neither is sent, and a queue ignores both.
+//!
+//! ```
+//! use sse_queue::topic::Start;
+//! use sse_queue::{FakeClock, Message, Topic};
+//!
+//! let topic = Topic::builder().epoch("e")?.build();
+//! let rooms = topic.filter(["lobby"])?;
+//! let stream = topic.stream(Start::Now, FakeClock::new().ticker())?.only(&rooms);
+//! let mut stream = stream.without_first_comment();
+//! for (room, users) in [("lobby", "1 user"), ("garden", "7 users"), ("lobby", "2 users")] {
+//!     topic.publish(Message::from(users).tag(room).key(room))?;
+//! }
+//! assert_eq!(stream.next_ready().unwrap(), "id: e-3\ndata: 2 users\n\n");
+//! assert_eq!(stream.next_ready(), None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Resuming
 //!
 //! Each message of a topic has an id: its event's own, or `EPOCH-SEQ`, or `EPOCH-dSEQ` if it was
-//! scheduled. The epoch is the topic's and changes with a restart. A browser that reconnects sends
-//! the last id that it saw, which [`Topic::resume`] takes; [`resumption`](EventStream::resumption)
-//! says what came of it before the response is made:
+//! scheduled. The epoch identifies the topic, and changes with a restart. A browser that reconnects
+//! sends the last id that it saw, which [`Topic::resume`] takes;
+//! [`resumption`](EventStream::resumption) returns the outcome before the response is made:
 //!
 //! | the client's id | [`Resumption`](topic::Resumption) | the stream continues with |
 //! |---|---|---|
-//! | none, or empty | `Fresh` | whatever the caller says |
+//! | none, or empty | `Fresh` | what the caller chose |
 //! | an event's own, or a scheduled message's; all that follows is kept | `Exact` | the message after it; if several have this id, after the newest |
 //! | `EPOCH-SEQ`; all that follows is kept | `Exact` | the message after it, even if that one is gone itself |
 //! | either of these; nothing follows, and the topic has [closed](Topic::close), or nobody can publish any more | `Complete` | nothing: it ends at once. Answer 204, so that the browser does not reconnect |
@@ -179,15 +211,15 @@
 //! # Delivery
 //!
 //! By default a queue delivers at most once: a message that was handed to a stream has left the
-//! queue, whether its client saw it or not. A client may reconnect before its old connection is known
-//! to be dead, and a message may go to the old one.
+//! queue, whether its client saw it or not. If a client reconnects before its old connection is
+//! known to be dead, messages may still go to the old one, and are lost.
 //!
 //! With [`at_least_once`](queue::QueueBuilder::at_least_once) a message that is handed out is leased
 //! until [`ack`](Queue::ack) confirms it. It returns to its position in time order when its lease
-//! ends, when its stream was dropped and the client did not come back within a
-//! [grace](Lease::grace), or by [`nack`](Queue::nack). After the last of its
+//! ends, when its stream is dropped and the client does not reconnect within the
+//! [grace](Lease::grace), or when [`nack`](Queue::nack) gives it back. After the last of its
 //! [attempts](Lease::max_attempts) it becomes a [dead letter](Queue::take_dead_letters). So a client
-//! must bear a message that comes twice, and must confirm each in time or
+//! must tolerate duplicates, and must confirm each message in time or
 //! [extend](Queue::extend_lease) its lease. Messages in flight count towards the queue's bounds.
 //!
 //! What a client has *seen* is not what it has *done*. A browser that reconnects sends the id that it
@@ -195,8 +227,8 @@
 //! client keeps what it has in flight, and what was lost on the way is sent again first. With
 //! [`Confirm::ByResume`](queue::Confirm::ByResume), for browsers that cannot ack, reconnecting
 //! confirms what was seen. A stream has one message in flight unless
-//! [`max_in_flight`](Lease::max_in_flight) says otherwise, because the lease of a message that waits
-//! in a socket runs, too.
+//! [`max_in_flight`](Lease::max_in_flight) says otherwise, because a lease also runs while its
+//! message waits in a socket.
 //!
 //! ```
 //! use std::time::Duration;
@@ -211,7 +243,7 @@
 //! let job = stream.next_ready();
 //! assert!(job.is_some());
 //! clock.advance(Duration::from_secs(30));
-//! assert_eq!(stream.next_ready(), job, "nobody confirmed it");
+//! assert_eq!(stream.next_ready(), job, "it was not confirmed");
 //! queue.ack(receipt.id())?;
 //! assert_eq!(queue.stats().in_flight, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -221,46 +253,49 @@
 //! expired. A client that lost its connection within an event has not seen its id, and gets the event
 //! again.
 //!
-//! Nothing outlives its process.
+//! No message survives a restart of the process.
 //!
 //! # Closing
 //!
 //! An event stream does not end by itself, so a server that waits for its responses to end waits
-//! for ever. Shut down in this order:
+//! forever. Shut down in this order:
 //!
 //! 1. [`close`](Queue::close): nothing can be pushed any more; streams deliver what was due, without
 //!    pacing, then their [farewell](EventStream::farewell), then end. [`closed`](Queue::closed) tells
 //!    other tasks.
-//! 2. Wait for [`ended`](Queue::ended): no stream and nothing in flight is left.
-//! 3. After 3 s, [`abort`](Queue::abort): streams that are still polled end at once.
-//! 4. A stream whose client does not read is not polled. Drop its connection.
+//! 2. Wait for [`ended`](Queue::ended): no stream is left, and no message is in flight.
+//! 3. If that takes too long, such as 3 s, [`abort`](Queue::abort): streams that are still polled
+//!    end at once.
+//! 4. A stream whose client does not read is not polled, and does not end. Drop its connection, or
+//!    let the process exit: see [the guide](_guide::frameworks#shutdown).
 //!
 //! [`take_remaining`](Queue::take_remaining) then returns what was never delivered, or never
-//! confirmed, for another queue or for a disk.
+//! confirmed, to be pushed to another queue or stored.
 //!
-//! Dropping a stream tells its queue or topic that the client has gone: it leaves at once. Frameworks
-//! drop it when a write fails, which the keep-alive brings about: see [clients](_guide::clients). Once
-//! all handles of a queue or topic are dropped its streams end when nothing is left to come. To make
-//! clients move to another machine, [`max_age`](EventStream::max_age) ends streams by themselves,
-//! spread over time. To end chosen streams, such as those of a client whose right to read them is
-//! revoked, keep their [`end_handle`](EventStream::end_handle)s. [`deserted`](Topic::deserted) tells a
-//! service that nobody has listened to a topic for a while.
+//! Dropping a stream tells its queue or topic that the client has gone: it leaves at once.
+//! Frameworks drop it when a write fails, and the keep-alive makes sure that there is a write: see
+//! [clients](_guide::clients). Once all handles of a queue or topic are dropped, its streams end
+//! when nothing is left to deliver. [`max_age`](EventStream::max_age) ends each stream after a time
+//! that is partly random, for example to move clients to another machine. To end chosen streams,
+//! such as those of a client whose right to read them is revoked, keep their
+//! [`end_handle`](EventStream::end_handle)s. [`deserted`](Topic::deserted) tells a service that a
+//! topic has had no stream for a while.
 //!
 //! # Security notes
 //!
-//! * Ids are no secrets: the numbers count up, and every client of a topic sees its epoch. Decide
-//!   who may read a stream before it is made; an id must open nothing. If an id confirms a message,
-//!   pass on only those of clients that you have authenticated.
+//! * Ids are not secret: the numbers count up, and every client of a topic sees its epoch. Decide
+//!   whether a client may read a stream before you create it; an id must not grant access. If an id
+//!   confirms a message, accept it only from an authenticated client.
 //! * A `POST` of `text/plain` needs no preflight: any web page can send one to your service, even
 //!   to one on localhost. Check `Sec-Fetch-Site` and `Origin`, as the example servers do, or accept
-//!   JSON alone.
+//!   only JSON.
 //! * Line ends cannot inject fields: in data they are split into lines, in names and ids they are
 //!   [refused](event::EventError). Events named `open` or `error` are legal and reach a page's
 //!   listeners for the browser's own events of these names; leave those names to the browser if
 //!   senders are not trusted.
 //! * [`header::response`] sets no CORS headers: other sites cannot read the stream.
-//! * A browser reconnects after a stream has ended or broken, and after no other status than 200.
-//!   So 204 tells it to stop for good; and a 429 or 503 does the same, unless the page itself tries
+//! * A browser reconnects after a stream has ended or broken, but not after any status other than
+//!   200. So 204 makes it stop for good; a 429 or 503 does the same, unless the page itself tries
 //!   again.
 //! * A browser opens six HTTP/1.1 connections to an origin, over all its tabs: the seventh
 //!   `EventSource` waits, and so does every request. HTTP/2 allows many more.
@@ -268,11 +303,12 @@
 //!
 //! # Testing
 //!
-//! [`FakeClock`] owns all of time: it is the queue's clock, and it makes the tickers. No test needs to
-//! sleep or to start a runtime. [`FakeClock::run`] returns what a stream yields in a span of time, and
-//! when; [`EventStream::next_ready`] and [`Queue::next_ready`] take what is ready without an executor.
-//! A fixed [`epoch`](queue::QueueBuilder::epoch) makes ids the same in every run. The guide has a page
-//! on [testing](_guide::testing), including under tokio's paused time.
+//! [`FakeClock`] controls all time: it is the clock of the queue or topic, and it makes the
+//! tickers. No test needs to sleep or to start a runtime. [`FakeClock::run`] returns what a stream
+//! yields in a span of time, and when; [`EventStream::next_ready`] and [`Queue::next_ready`] take
+//! what is ready without an executor. A fixed [`epoch`](queue::QueueBuilder::epoch) makes ids the
+//! same in every run. The guide has a page on [testing](_guide::testing), including under tokio's
+//! paused time.
 //!
 //! # Platforms
 //!

@@ -5,19 +5,12 @@
 //! | term | meaning |
 //! |---|---|
 //! | backlog | the messages in the queue that no consumer has: due, or scheduled |
-//! | due | its time has come, and it has not expired |
-//! | notified | a stream that was woken for a message, and has not polled since |
-//! | credit | how many messages a notified stream may take; it lapses after 1 s |
-//! | reserved | messages that a stream on a grid takes at its next tick |
+//! | due | a message whose time has come, and which has not expired |
 //! | timekeeper | a stream whose ticker is armed for the queue's next deadline |
 //! | [driver](crate::Queue::drive) | a future that is the timekeeper in place of the streams |
 //! | lease | the time within which a message that was handed out must be confirmed |
-//! | in flight | handed out, and leased |
-//! | holder | a client, by what it has in flight; its stream may change |
-//! | owed | in flight to a client that has come back without having seen it |
-//! | dead letter | a message that was handed out as often as it may be, and never confirmed |
-//! | step | one hold of the lock, with the time at which it happens and the effects that follow it |
-//! | settle | what ends each step: whoever must act on it is notified |
+//! | in flight | a message that was handed out, and is leased |
+//! | dead letter | a message that was handed out as often as allowed, and never confirmed |
 
 mod ack_history;
 mod backlog;

@@ -16,11 +16,11 @@ pub use pull::{Limit, Pull};
 /// Where an [`EventStream`](crate::EventStream) gets whole frames from.
 ///
 /// The subscriptions of a [`Queue`](crate::Queue) and a [`Topic`](crate::Topic) are sources; a
-/// broker's client or any other engine can be another. A stream of events needs no implementation
-/// of its own: see [`EventStream::from_events`](crate::EventStream::from_events).
+/// broker's client can be another. A stream of events needs no implementation: see
+/// [`EventStream::from_events`](crate::EventStream::from_events).
 ///
 /// Each poll comes with a [`Pull`]: what the stream asks for, and what the source can add to its
-/// answer. A source that reads only the [limit](Pull::limit) and adds nothing is complete.
+/// answer. A source may read only the [limit](Pull::limit) and add nothing.
 ///
 /// # Examples
 ///
@@ -59,13 +59,14 @@ pub use pull::{Limit, Pull};
 pub trait Source {
     /// The maximum number of messages in one chunk, unless the stream's
     /// [pacing](crate::Pacing::batch) says otherwise: unlimited by default. A source whose
-    /// consumers compete returns few, so that one of them does not take everything.
+    /// consumers compete should return a small number, so that one consumer does not take
+    /// everything.
     fn max_messages(&self) -> usize {
         usize::MAX
     }
 
-    /// What goes out with the first bytes of the stream, before any other event: such as a report
-    /// of what the client missed. Nothing, the default.
+    /// What is sent with the first bytes of the stream, before any other event, such as a report of
+    /// what the client missed. By default, nothing.
     ///
     /// A stream calls this once, with its first poll. Whole frames go into one chunk with the
     /// stream's `retry` line and [greetings](crate::EventStream::greeting).
@@ -74,16 +75,19 @@ pub trait Source {
         None
     }
 
-    /// Ready when [`poll_chunk`](Self::poll_chunk) would be: something is due, or the source has
-    /// ended.
+    /// Returns `Ready` when [`poll_chunk`](Self::poll_chunk) would: something is due, or the source
+    /// has ended.
     ///
-    /// A stream calls this while it may not send. After `Ready` it returns by itself and takes
-    /// within the same limit: until then only the beginning of the end must wake it, and a source
-    /// with several consumers can wake others for the rest. After `Pending` it waits to be woken.
+    /// A stream calls this while its pacing does not let it send. After `Ready` the stream polls
+    /// again by itself, and takes frames within the same limit. Until then the source must wake it
+    /// only when it begins to close; a source with several consumers can wake others for the rest.
+    /// After `Pending` the stream waits to be woken.
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>, pull: &mut Pull) -> Poll<()>;
 
     /// Takes what is due: whole frames in one chunk, within the [limit](Pull::limit). A frame
-    /// larger than the limit goes alone. `None` is the end, and final.
+    /// larger than the limit is returned alone. `None` is the end, and final. After `Pending`, the
+    /// source wakes the task in `cx` when something is due, if the poll
+    /// [registers](Pull::registers).
     fn poll_chunk(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,9 +96,9 @@ pub trait Source {
 
     /// Leaves the wait set until the next call of `poll_ready` or `poll_chunk`.
     ///
-    /// Until then producers need not wake this stream; only the beginning of the end does, through
-    /// the waker in `cx`. A stream parks when it sends a keep-alive, because a slow client may not
-    /// let it be polled for long. Doing nothing, the default, is safe.
+    /// Until then the source wakes this stream only when it begins to close, through the waker in
+    /// `cx`. A stream parks when it sends a keep-alive, because a slow client may not let it be
+    /// polled for long. Doing nothing, the default, is safe.
     fn park(self: Pin<&mut Self>, cx: &mut Context<'_>) {
         let _ = cx;
     }

@@ -54,15 +54,14 @@ pub trait Clock: Send + Sync + 'static {
 
 /// Elapsed time, and a timer on it, for pacing, keep-alive and due messages.
 ///
-/// Each stream owns a ticker. [`ThreadTicker`] works with any executor, or
-/// without one; [`FakeClock::ticker`] returns tickers for tests.
-/// References to tickers and boxed tickers are tickers too, so a handler that must work with both
-/// can take a `Pin<Box<dyn Ticker + Send>>`.
+/// Each stream owns a ticker. [`ThreadTicker`] works with any executor, or without one;
+/// [`FakeClock::ticker`] returns tickers for tests. References to tickers and boxed tickers are
+/// also tickers, so a handler that must work with both can take a `Pin<Box<dyn Ticker + Send>>`.
 ///
 /// # Using the timer of a runtime
 ///
 /// A ticker can use a runtime's timer, here tokio's. It follows tokio's time even while that is
-/// paused.
+/// paused. A clone, if a handler needs one, has the same `start` and no `sleep`.
 ///
 /// ```
 /// use std::pin::Pin;

@@ -6,21 +6,17 @@
 //! | term | meaning |
 //! |---|---|
 //! | log | the messages that are kept for replay, in the order in which they entered it |
-//! | number | counts the messages of the log: the `SEQ` in `EPOCH-SEQ` |
-//! | position, cursor | where a stream reads next; all that a stream is to its topic |
-//! | retained | still in the log |
-//! | evicted | gone from the log, to stay within its bounds |
-//! | scheduled | published, and not in the log before it is due |
-//! | tag, [filter](Filter) | what a message is for, and what a stream wants |
-//! | superseded | gone from the log, since a newer message has the same key |
+//! | number | the count of a message in the log: the `SEQ` in `EPOCH-SEQ` |
+//! | position | where a stream reads next: after one number, before the next |
+//! | retained, kept | still in the log |
+//! | evicted | removed from the log, to keep it within its bounds |
+//! | scheduled | published, but not in the log until it is due |
+//! | tag, [filter](Filter) | what a message is about, and which tags a stream wants |
+//! | superseded | removed from the log, because a newer message has the same key |
 //! | lag | a stream lags if its next message was evicted |
-//! | gap | messages that a client has missed; it is told how many, and why |
-//! | tail | the newest chunk, cached for streams that keep up |
-//! | parked | a stream that is woken by the end alone |
-//! | pending | streams that a publication has yet to wake |
+//! | gap | messages that a client has missed; the `gap` event says how many, and why |
 //! | timekeeper | a stream whose ticker is armed for the topic's next deadline |
 //! | [driver](crate::Topic::drive) | a future that is the timekeeper in place of the streams |
-//! | step | one hold of the lock, with the time at which it happens and the effects that follow it |
 
 mod builder;
 mod cursor;

@@ -79,8 +79,8 @@ impl Event {
 
     /// Creates a comment, which clients ignore, but proxies and packet traces show.
     ///
-    /// Each line of the text becomes a comment of its own. The frame does not end with a blank
-    /// line, as there is nothing to dispatch, and it never has an id.
+    /// Each line of the text becomes a separate comment. The frame does not end with a blank line,
+    /// as there is nothing to dispatch, and it never has an id.
     ///
     /// # Examples
     ///

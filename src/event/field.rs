@@ -5,6 +5,17 @@ use core::fmt;
 use thiserror::Error;
 
 /// A field of an event, as errors name it.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::event::Field;
+/// use sse_queue::Event;
+///
+/// let error = Event::new("x").name("two\nlines").unwrap_err();
+/// assert_eq!(error.field(), Field::Name);
+/// assert_eq!(error.field().to_string(), "event name");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Field {

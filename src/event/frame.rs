@@ -63,7 +63,23 @@ pub(crate) fn own_copy(frame: Bytes) -> Bytes {
     }
 }
 
-/// Why a frame was refused. Offsets are in bytes, with each line end counted as one.
+/// Why a frame was refused.
+///
+/// Offsets are in bytes, with each line end counted as one.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::event::{Field, FrameError};
+/// use sse_queue::Event;
+///
+/// let refusal = |frame: &'static str| Event::from_frame(frame).unwrap_err();
+/// assert_eq!(refusal("data: x\n"), FrameError::Unfinished);
+/// assert_eq!(refusal("date: x\n\n"), FrameError::UnknownField { at: 0 });
+/// let again = refusal("id: 1\r\nid: 2\r\ndata: x\r\n\r\n");
+/// assert_eq!(again, FrameError::Repeated { field: Field::Id, at: 6 });
+/// assert_eq!(again.to_string(), "frame sets id again at byte 6");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum FrameError {

@@ -125,8 +125,8 @@ impl Event {
 
     /// Sets the client's reconnection time, rounded down to whole milliseconds.
     ///
-    /// Zero is legal: all clients reconnect at once. Longer durations than `u64::MAX` milliseconds
-    /// are written as that.
+    /// Zero is legal: all clients reconnect at once. Durations above `u64::MAX` milliseconds are
+    /// written as `u64::MAX`.
     ///
     /// # Examples
     ///

@@ -1,7 +1,7 @@
 //! The ids that queues and topics issue: `EPOCH-NUMBER`.
 
 use core::fmt;
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -232,6 +232,12 @@ impl PartialEq for Id {
 }
 
 impl Eq for Id {}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
-//! What a reconnecting client says it saw last.
+//! The id of the last event that a reconnecting client saw.
 
 use super::id::epoch_of;
 
-/// What a reconnecting client says it saw last.
+/// The id of the last event that a reconnecting client saw.
 ///
 /// Browsers send the id of the last event that they dispatched in the `Last-Event-ID` header, as
 /// UTF-8, on every *re*connect. A first connection never has it, so a page that has kept an id
@@ -10,7 +10,7 @@ use super::id::epoch_of;
 ///
 /// The value comes from the client: it can be unknown, forged or malformed, and none of these is an
 /// error. A value that no stream can have sent (not UTF-8, with a NUL, CR or LF, or longer than
-/// [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client did see something, but
+/// [`MAX_LEN`](Self::MAX_LEN)) is kept as *malformed*: the client has seen something, but
 /// [`as_str`](Self::as_str) cannot say what.
 ///
 /// # Examples
@@ -26,7 +26,7 @@ use super::id::epoch_of;
 /// let last = LastEventId::from_request(&headers, Some("last_event_id=q1-7"));
 /// assert_eq!(last, Some(LastEventId::new("q1-41")));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LastEventId(
     /// `None` if the value is malformed.
     Option<Box<str>>,
@@ -55,6 +55,9 @@ impl LastEventId {
     }
 
     /// The id, or `None` if it is malformed.
+    ///
+    /// Because of that, a `LastEventId` implements neither `AsRef<str>` nor `Display`. In a log
+    /// line, use its `Debug`, which escapes what a client has made up.
     ///
     /// # Examples
     ///
@@ -94,8 +97,8 @@ impl LastEventId {
 
     /// The epoch in an id that a queue or topic assigned: in `EPOCH-SEQ` and `EPOCH-dSEQ`.
     ///
-    /// In a service with several topics, each with an epoch of its own, it leads from an id to its
-    /// topic.
+    /// A service with several topics, each with a different epoch, can use it to find the topic of
+    /// an id.
     ///
     /// # Examples
     ///
@@ -108,5 +111,18 @@ impl LastEventId {
     #[must_use]
     pub fn epoch(&self) -> Option<&str> {
         epoch_of(self.as_str()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn equal_ids_are_one_in_a_set_and_so_are_malformed_ones() {
+        let ids = ["a", "b", "a", "\n", "\0"].map(LastEventId::new);
+        assert_eq!(HashSet::from(ids).len(), 3);
     }
 }

@@ -14,7 +14,7 @@ use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.
 ///
-/// It can be pushed again, and keeps its id, due time, expiry and attempts. To keep it over a
+/// It can be pushed again, and keeps its id, due time, expiry and attempts. To keep it across a
 /// restart, store its parts, and rebuild it with [`from_parts`](Self::from_parts).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Remaining {
@@ -111,14 +111,18 @@ impl Remaining {
         Ok(Self::new(event.encode(), id, due, expires, attempts))
     }
 
-    /// The encoded event.
+    /// The encoded event. [`Event::from_frame`] reads its name and id.
     ///
     /// # Examples
     ///
     /// ```
+    /// use sse_queue::Event;
     /// # let queue = sse_queue::Queue::builder().epoch("e")?.build();
-    /// queue.push("x")?;
-    /// assert_eq!(queue.take_remaining()[0].frame(), "id: e-1\ndata: x\n\n");
+    /// queue.push(Event::new("x").name("mail")?)?;
+    /// let remaining = queue.take_remaining().remove(0);
+    /// assert_eq!(remaining.frame(), "id: e-1\nevent: mail\ndata: x\n\n");
+    /// let event = Event::from_frame(remaining.frame().clone())?;
+    /// assert_eq!(event.event_name(), Some("mail"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -141,7 +145,7 @@ impl Remaining {
         self.id.as_str()
     }
 
-    /// When it fell or falls due; `None` means never.
+    /// The time at which it is or was due; `None` means never.
     ///
     /// # Examples
     ///
@@ -210,7 +214,19 @@ impl Remaining {
         self.labels.as_ref()?.tag.as_deref()
     }
 
-    /// The key of a message that was scheduled in a topic: see [`tag`](Self::tag).
+    /// The key of a message that was scheduled in a topic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Message, Topic};
+    ///
+    /// let topic = Topic::new();
+    /// topic.publish(Message::from("x").key("job 7").after(Duration::from_secs(60)))?;
+    /// assert_eq!(topic.take_remaining()[0].key(), Some("job 7"));
+    /// # Ok::<(), sse_queue::topic::PublishError>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.labels.as_ref()?.key.as_deref()

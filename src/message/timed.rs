@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::message::Labels;
 use crate::time::Deadline;
 
-/// An [`Event`], plus when it falls due and how long after that it stays valid.
+/// An [`Event`], with the time at which it is due, and how long it stays valid after that.
 ///
 /// # Examples
 ///
@@ -74,8 +74,8 @@ impl Message {
         }
     }
 
-    /// Makes the message due `delay` after it is pushed. A time that `SystemTime` cannot represent
-    /// is never.
+    /// Makes the message due `delay` after it is pushed. If `SystemTime` cannot represent that
+    /// time, the message is never due.
     ///
     /// # Examples
     ///

@@ -101,7 +101,7 @@ impl QueueBuilder {
         }
     }
 
-    /// The maximum number of messages in the queue, due or not: 65 536 unless set. With 0, every
+    /// The maximum number of messages in the queue, due or not: 65 536 by default. With 0, every
     /// push is refused.
     ///
     /// # Examples
@@ -117,9 +117,9 @@ impl QueueBuilder {
         self
     }
 
-    /// The maximum memory of the queue's messages, in bytes: 256 MiB unless set.
+    /// The maximum memory of the queue's messages, in bytes: 256 MiB by default.
     ///
-    /// Each message counts its frame plus 192 bytes for bookkeeping, and an id of its own counts
+    /// Each message counts its frame plus 192 bytes for bookkeeping, and the event's own id counts
     /// its length plus 64 bytes. A message that exceeds the bound by itself is refused as [too
     /// large](crate::queue::PushError::TooLarge).
     ///
@@ -137,7 +137,7 @@ impl QueueBuilder {
         self
     }
 
-    /// What a push does when the queue is full: it is refused, unless set.
+    /// What a push does when the queue is full: by default, it is refused.
     ///
     /// # Examples
     ///
@@ -155,7 +155,7 @@ impl QueueBuilder {
         self
     }
 
-    /// The maximum number of streams open at once: 100 000 unless set.
+    /// The maximum number of streams open at once: 100 000 by default.
     ///
     /// # Examples
     ///
@@ -169,7 +169,7 @@ impl QueueBuilder {
         self
     }
 
-    /// The clock for due times, expiry and leases: a [`SystemClock`] unless set.
+    /// The clock for due times, expiry and leases: a [`SystemClock`] by default.
     ///
     /// # Examples
     ///
@@ -189,10 +189,10 @@ impl QueueBuilder {
         self
     }
 
-    /// The number of the first message: 1 unless set, and at most 2^48.
+    /// The number of the first message: 1 by default. 0 counts as 1, and a number above 2^48 as 2^48.
     ///
-    /// A queue that starts afresh under an epoch that was used before must begin after its last
-    /// number. Otherwise an id that a client remembers could name another message.
+    /// A queue that starts empty with an epoch that was used before must begin after the last
+    /// number of that epoch. Otherwise an id that a client remembers could name another message.
     ///
     /// # Examples
     ///
@@ -231,9 +231,9 @@ impl QueueBuilder {
     /// Delivers at least once: a message that is handed out is leased until it is confirmed, and
     /// returns if it is not.
     ///
-    /// Messages in flight and dead letters count towards the queue's bounds. Application-supplied
-    /// ids must be unique. Comments and reconnection times have no id that a client could confirm,
-    /// so they are delivered at most once.
+    /// Messages in flight and dead letters count towards the queue's bounds. Ids that events bring
+    /// must be unique. Comments and reconnection times have no id that a client could confirm, so
+    /// they are delivered at most once.
     ///
     /// # Examples
     ///

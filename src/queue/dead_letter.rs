@@ -42,7 +42,36 @@ pub enum AckError {
 
 /// A message that was handed out as often as allowed and never confirmed.
 ///
-/// Made by [`Queue::take_dead_letters`](crate::Queue::take_dead_letters). It can be pushed again.
+/// Made by [`Queue::take_dead_letters`](crate::Queue::take_dead_letters) and
+/// [`Queue::dead_letters`](crate::Queue::dead_letters). It can be pushed again.
+///
+/// # Examples
+///
+/// [`Event::from_frame`] reads the event's name. `Debug` shows no data; a log line that needs it
+/// takes it from the lines of the [frame](Self::frame):
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{Event, Lease, Queue};
+///
+/// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+/// let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
+/// queue.push(Event::new("order 7").name("mail")?)?;
+/// queue.next_ready();
+/// queue.nack("e-1", None)?;
+///
+/// let letter = queue.take_dead_letters().remove(0);
+/// let event = Event::from_frame(letter.frame().clone())?;
+/// assert_eq!((event.event_id(), event.event_name()), (Some("e-1"), Some("mail")));
+///
+/// let frame = str::from_utf8(letter.frame())?;
+/// let data: Vec<_> = frame.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+/// let line = format!("{}: {:?}, {:?}", letter.id(), letter.reason(), data.join("\n"));
+/// assert_eq!(line, "e-1: Nacked, \"order 7\"");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [`Event::from_frame`]: crate::Event::from_frame
 #[derive(Clone)]
 pub struct DeadLetter {
     remaining: Remaining,

@@ -18,20 +18,20 @@ use super::stats::QueueStats;
 ///
 /// A queue holds at most [`capacity`](super::QueueBuilder::capacity) messages and
 /// [`capacity_bytes`](super::QueueBuilder::capacity_bytes) of memory. [`Overflow`](super::Overflow)
-/// decides what a push beyond that does.
+/// decides what a push beyond these bounds does.
 ///
 /// # Liveness
 ///
-/// A due message wakes the stream that has waited longest, and further streams only for messages
-/// that this one may not take. A stream that was woken but does not poll, such as one in a
+/// A due message wakes the stream that has waited longest; further streams are woken only for
+/// messages that this one may not take. A stream that was woken but does not poll, such as one in a
 /// `select!` whose other branch is busy, delays the others by at most 1 s.
 ///
 /// As time passes, messages fall due, leases end, and expired messages free capacity for producers.
-/// Up to two of the waiting streams, the *timekeepers*, watch for that: one is woken at the next
-/// deadline, and the other a second later, in case the first does not poll. They are the last to be
-/// woken for a message. A push that wakes a stream also wakes a timekeeper, unless one was awake
-/// within the last second. A timekeeper that takes a message and does not return within a second is
-/// replaced.
+/// Up to two of the waiting streams, the *timekeepers*, wait for these deadlines: one is woken at
+/// the next deadline, and the other a second later, in case the first does not poll. They are the
+/// last to be woken for a message. A push that wakes a stream also wakes a timekeeper, unless one
+/// was awake within the last second. A timekeeper that takes a message and does not return within a
+/// second is replaced.
 ///
 /// If both timekeepers are busy at once, the others wait until the next call, poll or keep-alive.
 /// To avoid that, give the queue a [driver](Self::drive).

@@ -83,7 +83,8 @@ pub enum Confirm {
     /// flight: what it has seen stays leased to it, and what it has not seen is sent again first.
     #[default]
     ByAck,
-    /// Reconnecting, too: it confirms what the client has seen. For browsers that cannot ack.
+    /// An ack or a reconnect, which confirms what the client has seen. For browsers that cannot
+    /// ack.
     ByResume,
 }
 
@@ -141,7 +142,7 @@ impl Lease {
         self
     }
 
-    /// How many times a message is handed out before it becomes a dead letter: 16 unless set, and
+    /// How many times a message is handed out before it becomes a dead letter: 16 by default, and
     /// at least 1.
     ///
     /// # Examples
@@ -163,7 +164,7 @@ impl Lease {
         self
     }
 
-    /// What confirms a message: only an ack, unless set.
+    /// What confirms a message: by default, only an ack.
     ///
     /// # Examples
     ///
@@ -180,11 +181,11 @@ impl Lease {
         self
     }
 
-    /// The maximum number of unconfirmed messages per stream: 1 unless set, and at least 1. A
-    /// stream that has as many waits, while others take messages.
+    /// The maximum number of unconfirmed messages per stream: 1 by default, and at least 1. A
+    /// stream that has reached it waits, while others take messages.
     ///
-    /// The lease of a message that waits in a socket runs, too. Give one message at a time to a
-    /// client that does one thing at a time.
+    /// A lease also runs while its message waits in a socket. Give one message at a time to a
+    /// client that handles one at a time.
     ///
     /// # Examples
     ///
@@ -211,6 +212,30 @@ impl Lease {
 
 /// Why a message was returned the last time, before it became a
 /// [`DeadLetter`](crate::queue::DeadLetter).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::queue::DeadLetterReason;
+/// use sse_queue::{FakeClock, Lease, Queue};
+///
+/// let clock = FakeClock::new();
+/// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+/// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+/// let slow = queue.push("slow")?;
+/// let refused = queue.push("refused")?;
+/// queue.next_ready();
+/// queue.next_ready();
+/// queue.nack(refused.id(), None)?;
+/// clock.advance(Duration::from_secs(30));
+///
+/// let letters = queue.take_dead_letters();
+/// let reason_of = |id| letters.iter().find(|letter| letter.id() == id).map(|it| it.reason());
+/// assert_eq!(reason_of(refused.id()), Some(DeadLetterReason::Nacked));
+/// assert_eq!(reason_of(slow.id()), Some(DeadLetterReason::LeaseEnded));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadLetterReason {

@@ -18,11 +18,11 @@ use crate::time::{ThreadTicker, Ticker, poll_again_after};
 
 /// Pushing.
 impl Queue {
-    /// Puts a message into the queue, and wakes a stream for it if one waits and the message is
-    /// due.
+    /// Puts a message into the queue, and wakes a stream for it if the message is due and a stream
+    /// waits.
     ///
     /// The message is encoded before the queue is locked; only its id is filled in under the lock.
-    /// An event without an id of its own gets the id `EPOCH-SEQ`.
+    /// An event without an id gets the id `EPOCH-SEQ`.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Queue {
 pin_project! {
     /// The future of [`Queue::push_when_ready`].
     ///
-    /// It holds a handle of the queue, and is ready once the message is in the queue or refused.
+    /// It holds a handle to the queue, and is ready once the message is in the queue or refused.
     #[must_use = "futures do nothing unless polled"]
     pub struct PushWhenReady<T = ThreadTicker> {
         push: Option<Push>,

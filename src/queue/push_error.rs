@@ -20,7 +20,8 @@ use crate::message::Message;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The queue is at its bound in messages or bytes, or producers wait for capacity already.
+    /// The queue is at its bound in messages or bytes, or producers are already waiting for
+    /// capacity.
     #[error("queue is full")]
     Full(Message),
     /// The message exceeds the queue's bound in bytes by itself.
@@ -29,9 +30,9 @@ pub enum PushError {
     /// The queue was closed or aborted.
     #[error("queue is closed")]
     Closed(Message),
-    /// The event's own id has the form of this queue's own, `EPOCH-SEQ`. Only a message that comes
-    /// from [`Remaining`](crate::message::Remaining) or a [`DeadLetter`](crate::queue::DeadLetter) may bring one,
-    /// with a number of at most 2^48.
+    /// The event's own id has the form of the ids that this queue assigns, `EPOCH-SEQ`. Only a
+    /// message that comes from [`Remaining`](crate::message::Remaining) or a
+    /// [`DeadLetter`](crate::queue::DeadLetter) may bring one, with a number of at most 2^48.
     #[error("id has the form of the ids that this queue gives")]
     ReservedId(Message),
     /// The event's own id is empty, in a queue that delivers at least once: it could not be
@@ -42,8 +43,7 @@ pub enum PushError {
     /// client could send it back.
     #[error("id is longer than a client can send back")]
     IdTooLong(Message),
-    /// The queue delivers at least once and already holds a message with this application-supplied
-    /// id.
+    /// The queue delivers at least once and already holds a message with this id.
     #[error("queue has a message with this id already")]
     DuplicateId(Message),
 }

@@ -18,8 +18,8 @@ impl Queue {
     /// Confirms a message that was handed out: its client is done with it.
     ///
     /// An ack may be repeated, whatever the order of the acks, as long as the message's number is
-    /// among the last 1 048 576. Of messages with an application-supplied id, the last 65 536 that
-    /// are done are remembered, as long as their ids, plus 96 bytes for each, take at most 10 MiB.
+    /// among the last 1 048 576. Of messages whose events brought an id, the queue remembers the
+    /// last 65 536 that are done, or fewer if their ids, plus 96 bytes for each, exceed 10 MiB.
     ///
     /// # Errors
     ///
@@ -152,8 +152,9 @@ impl Queue {
     /// Waits for dead letters and takes them, the oldest first.
     ///
     /// The list is empty only when there will be no more: the queue is closed, what was due then
-    /// has left, and nothing is in flight; or the queue delivers at most once. Waiting streams or a
-    /// [driver](Self::drive) notice that a lease has ended. The future holds a handle of the queue.
+    /// has left, and nothing is in flight; or the queue delivers at most once. A loop that takes
+    /// dead letters must end then, or it spins. Waiting streams or a
+    /// [driver](Self::drive) notice that a lease has ended. The future holds a handle to the queue.
     ///
     /// # Cancel safety
     ///
@@ -177,6 +178,33 @@ impl Queue {
     /// queue.nack(receipt.id(), None)?;
     /// let Poll::Ready(letters) = letters.as_mut().poll(&mut cx) else { panic!() };
     /// assert_eq!(letters[0].id(), receipt.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A task that logs dead letters until the queue is over:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{Lease, Queue};
+    ///
+    /// async fn log(queue: Queue) -> Vec<String> {
+    ///     let mut ids = Vec::new();
+    ///     loop {
+    ///         let letters = queue.dead_letters().await;
+    ///         if letters.is_empty() {
+    ///             return ids;
+    ///         }
+    ///         ids.extend(letters.iter().map(|letter| letter.id().to_owned()));
+    ///     }
+    /// }
+    ///
+    /// let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);
+    /// let queue = Queue::builder().at_least_once(lease).epoch("e")?.build();
+    /// queue.push("job")?;
+    /// queue.next_ready();
+    /// queue.nack("e-1", None)?;
+    /// queue.close();
+    /// assert_eq!(pollster::block_on(log(queue)), ["e-1"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn dead_letters(&self) -> impl Future<Output = Vec<DeadLetter>> + use<> {

@@ -80,7 +80,7 @@ impl Queue {
     /// Waits until closing has begun: until [`close`](Self::close) or [`abort`](Self::abort) is
     /// called, or the last handle is dropped.
     ///
-    /// The future holds no handle of the queue.
+    /// The future holds no handle to the queue.
     ///
     /// # Cancel safety
     ///
@@ -111,7 +111,7 @@ impl Queue {
     /// still counts.
     ///
     /// While it is awaited it is the queue's timekeeper, like [`drive`](Self::drive). It holds no
-    /// handle of the queue. A stream whose client does not read never ends: abort the queue after a
+    /// handle to the queue. A stream whose client does not read never ends: abort the queue after a
     /// while, then drop the connection.
     ///
     /// # Cancel safety
@@ -147,16 +147,21 @@ impl Queue {
         Driver::new(self.shared(), Goal::Ended, ticker)
     }
 
-    /// A future that is the queue's timekeeper, no matter which streams are polled: for due times,
-    /// the ends of leases, and expiry while producers wait.
+    /// Keeps the queue's time, whichever streams are polled: due times, the ends of leases, and
+    /// expiry while producers wait.
     ///
     /// Without a driver, waiting streams are the timekeepers; without either, nothing happens as
-    /// time passes, and the next call sees what is due. The future completes once the queue is
-    /// closed, what was due then has left, and nothing is in flight. It also completes once nothing
-    /// is in flight and all handles and streams have been dropped: then no message can be taken any
-    /// more. With several drivers, each keeps the time.
+    /// time passes, and the next call sees what is due. With several drivers, each keeps the time.
     ///
-    /// It holds no handle of the queue, and is the driver from its first poll until it is dropped.
+    /// The future completes when nothing is in flight, and one of these is true:
+    ///
+    /// * the queue is [closed](Self::close), and what was due then has left,
+    /// * the queue is [aborted](Self::abort),
+    /// * all handles are dropped, and either no message is left that will be due, or no stream is
+    ///   left that could take one.
+    ///
+    /// The future holds no handle to the queue, and is the driver from its first poll until it is
+    /// dropped.
     ///
     /// # Cancel safety
     ///

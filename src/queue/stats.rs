@@ -8,6 +8,26 @@ use core::time::Duration;
 /// `withdrawn` and `depth`. In one that delivers at least once, it is the sum of `confirmed`,
 /// `in_flight`, `dead`, `dropped`, `expired`, `withdrawn` and `depth`; messages without an id count
 /// as `confirmed` there once they are handed out.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::{FakeClock, Message, Queue};
+///
+/// let clock = FakeClock::new();
+/// let queue = Queue::builder().clock(clock.clone()).build();
+/// queue.push("a")?;
+/// queue.push("b")?;
+/// queue.push(Message::from("brief").expires_after(Duration::from_secs(1)))?;
+/// queue.next_ready();
+/// clock.advance(Duration::from_secs(5));
+///
+/// let stats = queue.stats();
+/// assert_eq!((stats.pushed, stats.delivered, stats.expired, stats.depth), (3, 1, 1, 1));
+/// assert_eq!(stats.oldest_age, Some(Duration::from_secs(5)));
+/// # Ok::<(), sse_queue::queue::PushError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueStats {
@@ -33,10 +53,10 @@ pub struct QueueStats {
     pub dead: usize,
     /// Messages in the queue, due or not.
     pub depth: usize,
-    /// What the messages that wait, are in flight or are dead count towards
+    /// The bytes that all messages, including those in flight and dead letters, count towards
     /// [`capacity_bytes`](crate::queue::QueueBuilder::capacity_bytes).
     pub bytes: usize,
-    /// Streams open.
+    /// Open streams.
     pub streams: usize,
     /// How long the next message has been due, if it is due.
     pub oldest_age: Option<Duration>,

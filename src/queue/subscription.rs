@@ -21,6 +21,26 @@ use crate::source::{Pull, Source, TooManyStreams};
 /// Dropping it leaves the queue at once; a message that it was woken for goes to another stream.
 /// Made by [`Queue::stream`](crate::Queue::stream) and returned by
 /// [`EventStream::into_source`](crate::EventStream::into_source).
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::queue::QueueSubscription;
+/// use sse_queue::{EventStream, FakeClock, FakeTicker, Queue};
+///
+/// struct Connection {
+///     events: EventStream<QueueSubscription, FakeTicker>,
+/// }
+///
+/// let queue = Queue::new();
+/// let events = queue.stream(FakeClock::new().ticker())?;
+/// let connection = Connection { events };
+/// let subscription = connection.events.into_source();
+/// assert_eq!(queue.stats().streams, 1);
+/// drop(subscription);
+/// assert_eq!(queue.stats().streams, 0);
+/// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+/// ```
 #[must_use = "dropping a subscription leaves the queue"]
 pub struct QueueSubscription {
     shared: Arc<Shared>,

@@ -14,8 +14,8 @@ use crate::source::chunk::Chunk;
 impl Queue {
     /// Takes the next message that is due, as one frame, without a stream or an executor.
     ///
-    /// A call removes at most 1024 expired messages: if more of them precede the next
-    /// message, it returns `None`, and the next call goes on.
+    /// A call removes at most 1024 expired messages: if more of them precede the next message, it
+    /// returns `None`, and the next call continues.
     ///
     /// # Examples
     ///
@@ -42,7 +42,7 @@ impl Queue {
 
     /// Withdraws a message that has not been handed out yet; returns whether there was one.
     ///
-    /// If several messages have this id of their own, it withdraws the newest.
+    /// If several events brought this id, the newest message is withdrawn.
     ///
     /// # Examples
     ///

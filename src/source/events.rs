@@ -13,8 +13,8 @@ use crate::source::chunk::Chunk;
 use crate::source::{Pull, Source};
 
 pin_project! {
-    /// Any stream of [`Event`]s as a [`Source`]: what
-    /// [`EventStream::from_events`](crate::EventStream::from_events) takes from.
+    /// Any stream of [`Event`]s as a [`Source`]: the source of
+    /// [`EventStream::from_events`](crate::EventStream::from_events).
     ///
     /// Events that are ready go together, within the limits of the stream. The last one may exceed
     /// [`max_chunk_bytes`](crate::EventStream::max_chunk_bytes), because everything taken from the

@@ -48,8 +48,26 @@ struct Wake {
 }
 
 /// What the stream asks for.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::stream::{Limit, Pull};
+///
+/// let pull = || Pull::new(Limit::new(64 * 1024, 16));
+/// assert_eq!(pull().limit(), Limit::new(64 * 1024, 16));
+/// assert!(pull().registers() && !pull().by_hand().registers());
+/// assert!(pull().yielding().yields());
+/// assert!(pull().asking_idle().asks_idle());
+/// assert!(pull().batched().is_batch());
+/// assert!(pull().leaving().is_leaving());
+///
+/// let second = Duration::from_secs(1);
+/// assert_eq!(pull().returning_within(second).returns_within(), Some(second));
+/// ```
 impl Pull {
-    /// A poll for at most `limit`, by a task that waits if there is nothing.
+    /// Creates a poll for at most `limit`, by a task that waits if nothing is ready.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         Self {
@@ -139,7 +157,7 @@ impl Pull {
         self.limit
     }
 
-    /// Whether the source registers the task's waker if it has nothing.
+    /// Whether the source registers the task's waker if nothing is ready.
     #[must_use]
     pub fn registers(&self) -> bool {
         self.registers
@@ -178,6 +196,33 @@ impl Pull {
 }
 
 /// What the source answers.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use sse_queue::stream::{Limit, Pull};
+///
+/// let pull = || Pull::new(Limit::new(64 * 1024, 16));
+/// let second = Duration::from_secs(1);
+///
+/// let mut waits = pull();
+/// waits.wake_after(second);
+/// assert_eq!(waits.wakes_after(), Some(second));
+///
+/// let mut waits = pull();
+/// waits.wake_at(SystemTime::UNIX_EPOCH + second, SystemTime::UNIX_EPOCH);
+/// assert_eq!(waits.wakes_after(), Some(second));
+/// assert_eq!(waits.deadline(), Some(SystemTime::UNIX_EPOCH + second));
+///
+/// let mut chunk = pull();
+/// chunk.more_follows();
+/// chunk.closing();
+/// chunk.dated();
+/// chunk.idle_for(second);
+/// assert!(chunk.has_more() && chunk.is_closing() && chunk.is_dated());
+/// assert_eq!(chunk.idle(), Some(second));
+/// ```
 impl Pull {
     /// Nothing is due, and the stream must be polled again after that time even if it is not woken.
     pub fn wake_after(&mut self, after: Duration) {
@@ -211,7 +256,7 @@ impl Pull {
         Some(self.wake?.after)
     }
 
-    /// The chunk is not all of its burst: what follows goes without waiting for a gap or tick.
+    /// The chunk is not its whole burst: the rest is sent without waiting for a gap or tick.
     pub fn more_follows(&mut self) {
         self.has_more = true;
     }
@@ -222,7 +267,7 @@ impl Pull {
         self.has_more
     }
 
-    /// The source is closing: what it still returns goes without pacing.
+    /// The source is closing: what it still returns is sent without pacing.
     pub fn closing(&mut self) {
         self.is_closing = true;
     }
@@ -266,7 +311,7 @@ impl Pull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limit {
-    /// The maximum size of a chunk, in bytes. A single frame may be larger; it goes alone.
+    /// The maximum size of a chunk, in bytes. A single frame may be larger; it is returned alone.
     pub bytes: usize,
     /// The maximum number of messages in a chunk.
     pub messages: usize,

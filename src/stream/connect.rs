@@ -12,8 +12,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the queue's cap on streams is reached. A service answers it with status
-    /// 429.
+    /// [`TooManyStreams`] if the queue is at its maximum number of streams. A service answers it
+    /// with status 429.
     ///
     /// # Examples
     ///
@@ -35,26 +35,28 @@ impl Queue {
         self.resume(None, ticker)
     }
 
-    /// A stream that competes for the queue's messages, for a client that saw `id` last, or nothing.
+    /// A stream that competes for the queue's messages, for a client that saw `id` last, or has
+    /// seen nothing if it is `None`.
     ///
     /// In a queue that [delivers at least once](crate::queue::QueueBuilder::at_least_once) the new
     /// stream takes over what the client has in flight. What it has seen stays leased to it, or is
-    /// confirmed with [`Confirm::ByResume`](crate::queue::Confirm::ByResume); what it has not seen is
-    /// sent again first. Coming back twice with the same id, or with one that has been acked
-    /// meanwhile, is the same as coming back once. No lease is extended. In other queues an id means
-    /// nothing.
+    /// confirmed with [`Confirm::ByResume`](crate::queue::Confirm::ByResume); what it has not seen
+    /// is sent again first. Reconnecting twice with the same id, or with one that has been acked
+    /// meanwhile, has the same effect as reconnecting once. No lease is extended. A queue that
+    /// delivers at most once ignores the id.
     ///
-    /// A client is identified by the id that it saw last: one in flight on its stream, or, of those
+    /// The id identifies the client: it must be in flight on the client's stream, or, of the ids
     /// that have left that stream (by [`ack`](Self::ack), [`nack`](Self::nack) or the end of the
-    /// lease), the one that was handed out last. An id that was handed out to more than one client
-    /// takes nothing over.
+    /// lease), be the one that was handed out last. An id that was handed out to more than one
+    /// client takes nothing over.
     ///
-    /// Ids can be guessed: pass on the id of a client that you have authenticated. Of two streams
-    /// that claim the same id the later one takes over.
+    /// Ids can be guessed, so pass on only the ids of clients that you have authenticated. If two
+    /// streams claim the same id, the later one takes over.
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the queue's cap on streams is reached; nothing is taken over then.
+    /// [`TooManyStreams`] if the queue is at its maximum number of streams. Nothing is taken over
+    /// then.
     ///
     /// # Examples
     ///
@@ -98,8 +100,8 @@ impl Topic {
     ///
     /// # Errors
     ///
-    /// [`TooManyStreams`] if the topic's cap on streams is reached. A service answers it with status
-    /// 429.
+    /// [`TooManyStreams`] if the topic is at its maximum number of streams. A service answers it
+    /// with status 429.
     ///
     /// # Examples
     ///
@@ -128,15 +130,15 @@ impl Topic {
         Ok(EventStream::new(source, ticker))
     }
 
-    /// A stream of the topic's messages, for a client that saw `id` last; one that has seen nothing
-    /// begins at `otherwise`.
+    /// A stream of the topic's messages, for a client that saw `id` last; a client that has seen
+    /// nothing begins at `otherwise`.
     ///
     /// [`resumption`](EventStream::resumption) then says whether the stream continues exactly, before
     /// the response is made.
     ///
-    /// Mind what a client misses that connects for the first time: with [`Start::Now`], all that was
-    /// published before. Where it would miss the beginning of an answer that is being streamed, say
-    /// [`Start::Oldest`].
+    /// A client that connects for the first time with [`Start::Now`] misses everything that was
+    /// published before. If it needs that, such as the beginning of an answer that is being
+    /// streamed, use [`Start::Oldest`].
     ///
     /// # Errors
     ///

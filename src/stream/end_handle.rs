@@ -76,10 +76,12 @@ impl fmt::Debug for EndHandle {
 }
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
-    /// A handle that ends this stream from outside; called again, another handle of the same.
+    /// Returns a handle that ends this stream from outside. Further calls return handles to the
+    /// same stream.
     ///
-    /// Take it before the first poll: a task that waits for the stream already is woken by the
-    /// handle only after it has polled again. A stream without a handle pays nothing for this.
+    /// Take the first handle before the first poll: it wakes a task that is already waiting for the
+    /// stream only after that task has polled again. A stream without a handle pays nothing for
+    /// this.
     ///
     /// # Examples
     ///

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::event::Event;
 
-/// What a stream sends while nothing else is to be sent, so that proxies keep the connection and a
+/// What a stream sends while it has nothing else to send, so that proxies keep the connection and a
 /// departed client is noticed.
 ///
 /// # Examples
@@ -121,7 +121,20 @@ impl Default for KeepAlive {
     }
 }
 
-/// A keep-alive event must not have an id.
+/// Why an event was refused as a keep-alive: it has an id.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::stream::{KeepAlive, KeepAliveError};
+/// use sse_queue::Event;
+///
+/// let error = KeepAlive::event(Duration::from_secs(5), Event::new("").id("7")?).unwrap_err();
+/// assert_eq!(error.to_string(), "keep-alive event has an id");
+/// # let _: KeepAliveError = error;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("keep-alive event has an id")]
 #[non_exhaustive]

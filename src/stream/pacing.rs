@@ -6,9 +6,10 @@ use super::pace::When;
 
 /// When an [`EventStream`](crate::EventStream) may send.
 ///
-/// A stream is [immediate](Self::immediate) unless [set](crate::EventStream::pacing) otherwise. In
-/// each kind of pacing, [`batch`](Self::batch) limits how many messages go at once. When the source
-/// closes, what is left goes without pacing.
+/// A stream is [immediate](Self::immediate) by default; set its pacing with
+/// [`EventStream::pacing`](crate::EventStream::pacing). In each kind of pacing,
+/// [`batch`](Self::batch) limits how many messages are sent at once. When the source closes, what
+/// is left is sent without pacing.
 ///
 /// # Examples
 ///
@@ -37,7 +38,7 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    /// All that is due goes at once.
+    /// Everything that is due is sent at once.
     ///
     /// # Examples
     ///
@@ -50,12 +51,12 @@ impl Pacing {
         Self::new(When::Immediate)
     }
 
-    /// At least `gap` lies between two bursts. Zero is [immediate](Self::immediate).
+    /// Leaves at least `gap` between two bursts. Zero is [immediate](Self::immediate).
     ///
-    /// A message that arrives after a quiet period goes at once. What arrives within the gap after
-    /// a burst goes together at its end: all that is due then, in as many chunks as
-    /// [`max_chunk_bytes`](crate::EventStream::max_chunk_bytes) and [`batch`](Self::batch) require.
-    /// No timer is armed while nothing arrives.
+    /// A message that arrives after a quiet period is sent at once. Messages that arrive within the
+    /// gap after a burst are sent together when the gap ends: everything that is due then, in as
+    /// many chunks as [`max_chunk_bytes`](crate::EventStream::max_chunk_bytes) and
+    /// [`batch`](Self::batch) require. No timer is armed while nothing arrives.
     ///
     /// This makes a high rate cheap: all events in a write share its cost.
     ///
@@ -87,12 +88,12 @@ impl Pacing {
         Self::new(When::Spaced(gap))
     }
 
-    /// One [batch](Self::batch) goes at each tick of a grid. Zero is [immediate](Self::immediate).
+    /// Sends one [batch](Self::batch) at each tick of a grid. Zero is [immediate](Self::immediate).
     ///
     /// The grid starts when the stream is first polled; the first tick is one period later, as with
-    /// JavaScript's `setInterval`. Ticks that were missed are skipped, never made up in a burst. The
-    /// grid wakes no stream for which nothing is due. A message may wait for the tick of the stream
-    /// that was woken for it.
+    /// JavaScript's `setInterval`. Ticks that were missed are skipped, never made up in a burst. A
+    /// stream for which nothing is due is not woken by its grid. A message may wait for the tick of
+    /// the stream that was woken for it, even if another stream has an earlier tick.
     ///
     /// # Examples
     ///
@@ -114,11 +115,12 @@ impl Pacing {
         Self::new(When::Every(period))
     }
 
-    /// The most messages that go at once: in one chunk, or at one tick of a grid. At least 1.
+    /// The maximum number of messages sent at once: in one chunk, or at one tick of a grid. At
+    /// least 1.
     ///
-    /// Unless set, it is 1 on a grid, and otherwise what the
-    /// [source](crate::Source::max_messages) says: 16 for a queue, so that one of several consumers
-    /// does not take the whole backlog, and no limit for others.
+    /// By default it is 1 on a grid, and otherwise what the [source](crate::Source::max_messages)
+    /// says: 16 for a queue, so that one of several consumers does not take the whole backlog, and
+    /// no limit for others.
     ///
     /// # Examples
     ///

@@ -4,14 +4,20 @@ use core::time::Duration;
 
 use super::event_stream::EventStream;
 use super::keep_alive::KeepAlive;
+use super::moment::Moment;
 use super::pace::Pace;
 use super::pacing::Pacing;
+use super::phase::Phase;
 use crate::event::Event;
 use crate::source::Source;
 use crate::time::Ticker;
 
 impl<S: Source, T: Ticker> EventStream<S, T> {
-    /// When the stream may send: [immediately](Pacing::immediate) unless set.
+    /// When the stream may send: by default, [immediately](Pacing::immediate).
+    ///
+    /// After the first poll, the new pacing begins with this call: a [grid](Pacing::every) starts
+    /// now, with its first tick a period later, and a [gap](Pacing::spaced) follows the next burst,
+    /// but not the last one before the call.
     ///
     /// # Examples
     ///
@@ -31,11 +37,14 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// ```
     pub fn pacing(mut self, pacing: Pacing) -> Self {
         self.pace = Pace::new(pacing.when());
+        if self.phase != Phase::New {
+            self.pace.open(Moment::new(self.ticker.now()));
+        }
         self.settings.limit.messages = pacing.max_messages(self.source.max_messages());
         self
     }
 
-    /// The maximum size of a chunk, in bytes: 64 KiB unless set. A larger frame goes alone.
+    /// The maximum size of a chunk, in bytes: 64 KiB by default. A larger frame is sent alone.
     ///
     /// # Examples
     ///
@@ -56,7 +65,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// What is sent while nothing else is: a comment line after 15 s unless set.
+    /// What is sent while nothing else is: by default, a comment line after 15 s.
     ///
     /// Each period is shortened at random by up to a tenth, so that a crowd of streams does not
     /// fall into step. No keep-alive is sent while data flows.
@@ -89,7 +98,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// The first poll yields one chunk at once, which flushes the response's head, so that the
     /// page's `onopen` fires: the [`retry`](Self::retry) line if one is set, the event that reports
     /// a gap if a topic's stream begins with one, and the [greetings](Self::greeting); if there is
-    /// none of these, a comment. This leaves out that comment, mostly for tests.
+    /// none of these, a comment. This method omits that comment, mostly for tests.
     ///
     /// # Examples
     ///
@@ -107,12 +116,12 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// An event that goes out with the first poll, before any message. Called again, it adds
-    /// another one.
+    /// Adds an event that is sent with the first poll, before any message. Further calls add
+    /// further events.
     ///
     /// If a topic's stream begins with a gap, the greetings follow the event that reports it. An
-    /// event with an id changes the position from which the client resumes; so give it one only if
-    /// the source can resume from there. For a topic's stream see
+    /// event with an id changes the position from which the client resumes; give it one only if the
+    /// source can resume from there. For a topic's stream, see
     /// [`greeting_with_position`](Self::greeting_with_position).
     ///
     /// # Examples
@@ -153,10 +162,10 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     }
 
     /// Ends the stream by itself after 80 to 100 % of `age`, with a reconnection time of 50 to 150
-    /// % of the one that is set (or of 3 s), so that clients do not all return at once.
+    /// % of the one that is set (or of 3 s), so that clients do not all reconnect at once.
     ///
     /// Due messages stay in the queue for others, or for the client's next stream; only what the
-    /// source had already taken from elsewhere is sent. No [farewell](Self::farewell) follows.
+    /// source has already taken from elsewhere is sent. No [farewell](Self::farewell) follows.
     ///
     /// # Examples
     ///
@@ -179,7 +188,7 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
         self
     }
 
-    /// The seed of everything random in [`max_age`](Self::max_age) and
+    /// The seed of all randomness in [`max_age`](Self::max_age) and
     /// [`keep_alive`](Self::keep_alive), for tests.
     ///
     /// # Examples
@@ -207,7 +216,8 @@ impl<S: Source, T: Ticker> EventStream<S, T> {
     /// An event that is sent when the source has ended, or a [handle](Self::end_handle) has ended
     /// the stream, before the stream does.
     ///
-    /// A stream that ends because of its [age](Self::max_age) sends none: its client is to return.
+    /// A stream that ends because of its [age](Self::max_age) sends none, because its client should
+    /// reconnect.
     ///
     /// # Examples
     ///

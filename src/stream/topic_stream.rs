@@ -1,4 +1,4 @@
-//! What streams of a topic have besides.
+//! The methods that only streams of a topic have.
 
 use super::event_stream::EventStream;
 use crate::event::{Event, EventError};
@@ -96,8 +96,8 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     /// A [greeting](Self::greeting) that carries the position where the stream begins as its id,
     /// unless it has an id of its own.
     ///
-    /// A client that has seen nothing else then comes back to exactly that position. So a stream can
-    /// begin with a snapshot of the state.
+    /// A client that has seen nothing else then resumes from exactly that position. A stream can
+    /// thus begin with a snapshot of the state.
     ///
     /// # Examples
     ///
@@ -125,7 +125,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
     }
 
     /// Ends the first chunk with the position where the stream begins: `id: EPOCH-SEQ` and a blank
-    /// line, from which a client sets its last event id, and dispatches no event. Off unless called.
+    /// line, from which a client sets its last event id, and dispatches no event. Off by default.
     ///
     /// A client that has seen nothing else then comes back to exactly that position.
     ///
@@ -148,7 +148,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
         self
     }
 
-    /// What the stream does when its next message has been evicted: it skips, unless set.
+    /// What the stream does when its next message has been evicted: by default, it skips.
     ///
     /// # Examples
     ///
@@ -172,7 +172,7 @@ impl<T: Ticker> EventStream<TopicSubscription, T> {
         }
     }
 
-    /// The name of the event that reports a gap: `gap` unless set. `None` switches it off.
+    /// The name of the event that reports a gap: `gap` by default. `None` switches it off.
     ///
     /// Its data is `{"missed":12,"cause":"evicted"}`, with `null` if the number is not known. It has
     /// no id, so it does not change the position from which the client resumes.

@@ -39,6 +39,26 @@ pin_project! {
     /// An [`EventStream`] whose items are `Result<Bytes, Infallible>`.
     ///
     /// Made by [`EventStream::into_try_stream`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use std::time::Duration;
+    /// use bytes::Bytes;
+    /// use sse_queue::queue::QueueSubscription;
+    /// use sse_queue::stream::TryEventStream;
+    /// use sse_queue::{FakeClock, FakeTicker, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).epoch("e")?.build();
+    /// let stream = queue.stream(clock.ticker())?.without_first_comment();
+    /// let mut body: TryEventStream<QueueSubscription, FakeTicker> = stream.into_try_stream();
+    /// queue.push("x")?;
+    /// let chunks: Vec<(Duration, Result<Bytes, Infallible>)> = clock.run(&mut body, Duration::ZERO);
+    /// assert_eq!(chunks, [(Duration::ZERO, Ok("id: e-1\ndata: x\n\n".into()))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct TryEventStream<S, T> {
         #[pin]

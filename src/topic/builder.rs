@@ -100,9 +100,9 @@ impl TopicBuilder {
         }
     }
 
-    /// The maximum number of messages in the history: 65 536 unless set, and at least 1.
+    /// The maximum number of messages in the history: 65 536 by default, and at least 1.
     ///
-    /// They can be replayed, and a slow stream can fall behind by as many.
+    /// Streams can replay them, and a slow stream can fall behind by as many.
     ///
     /// # Examples
     ///
@@ -120,13 +120,13 @@ impl TopicBuilder {
         self
     }
 
-    /// The maximum memory of the history, in bytes: 256 MiB unless set. Scheduled messages have a
+    /// The maximum memory of the history, in bytes: 256 MiB by default. Scheduled messages have a
     /// separate budget of the same size.
     ///
-    /// A message counts its frame plus 16 bytes; one that has an id of its own, or was scheduled,
-    /// counts the length of its id plus 64 bytes more. One that exceeds the bound by itself is
-    /// refused as [too large](crate::topic::PublishError::TooLarge). The history holds at most 1.25
-    /// times this bound plus 4 KB of memory; 8 KB if messages expire or age.
+    /// A message counts its frame plus 16 bytes; one that was scheduled, or whose event brought an
+    /// id, also counts the length of its id plus 64 bytes. A message that exceeds the bound by
+    /// itself is refused as [too large](crate::topic::PublishError::TooLarge). The history holds at
+    /// most 1.25 times this bound plus 4 KB of memory; 8 KB if messages expire or age.
     ///
     /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this
     /// bound. A stream can hold one block while its client reads it.
@@ -144,7 +144,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The maximum age of messages in the history: unlimited unless set.
+    /// The maximum age of messages in the history: unlimited by default.
     ///
     /// Older messages leave with the next call or poll that reads the clock, or with a
     /// [driver](crate::Topic::drive). A stream that was woken for a message gets it even if it
@@ -168,7 +168,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The maximum number of scheduled messages: 65 536 unless set.
+    /// The maximum number of scheduled messages: 65 536 by default.
     ///
     /// # Examples
     ///
@@ -185,7 +185,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The maximum number of streams open at once: 100 000 unless set.
+    /// The maximum number of streams open at once: 100 000 by default.
     ///
     /// # Examples
     ///
@@ -200,7 +200,7 @@ impl TopicBuilder {
         self
     }
 
-    /// The clock for due times, expiry and age: a [`SystemClock`] unless set.
+    /// The clock for due times, expiry and age: a [`SystemClock`] by default.
     ///
     /// # Examples
     ///
@@ -218,8 +218,8 @@ impl TopicBuilder {
     /// that an id from before a restart is known to be foreign.
     ///
     /// A fixed epoch is for tests, or for a topic that continues another one's log. It must not be
-    /// used again for a log that starts afresh, unless that starts after the [last
-    /// number](Self::first_number).
+    /// used again for a log that starts empty, unless the [first number](Self::first_number) of
+    /// that log follows the last one.
     ///
     /// # Errors
     ///
@@ -238,7 +238,7 @@ impl TopicBuilder {
         Ok(self)
     }
 
-    /// The number of the first message: 1 unless set, and at most 2^48.
+    /// The number of the first message: 1 by default, and at most 2^48.
     ///
     /// A topic that replaces another one with the same epoch, after a restart for example, begins
     /// after the last number of that one. A client that has seen the last message then continues

@@ -17,12 +17,12 @@ impl Topic {
     /// Waits until no stream of the topic has been open for `grace`.
     ///
     /// The time counts by the ticker, from the first poll or from when the last stream was dropped.
-    /// A stream that opens meanwhile starts it again. So a service can stop working for a topic that
-    /// nobody reads, and clients that reconnect within the grace find it as it was. The future
-    /// completes also when closing has [begun](Self::closed) and no stream is left.
+    /// A stream that opens meanwhile restarts it. A service can thus stop working for a topic that
+    /// no client reads, while clients that reconnect within the grace find it as it was. The future
+    /// also completes when closing has [begun](Self::closed) and no stream is left.
     ///
-    /// It holds no handle of the topic. A stream may open after it has completed: a service that
-    /// then ends the topic should [`close`](Self::close) it.
+    /// The future holds no handle to the topic. A stream may open after it has completed: a service
+    /// that then ends the topic should [`close`](Self::close) it.
     ///
     /// # Cancel safety
     ///

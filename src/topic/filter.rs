@@ -22,9 +22,9 @@ const MAX_PER_HOLD: usize = 64;
 /// [`Topic::filter`](crate::Topic::filter).
 ///
 /// A stream with a filter gets the messages whose [tag](crate::Message::tag) is in the set, and
-/// those without a tag, in the order of the log. What others get costs it nothing: it is not woken
-/// for their messages, and does not skip over them when it reads. A gap counts only what it would
-/// have got, and where all that was evicted was for others, it resumes exactly.
+/// those without a tag, in the order of the log. Other messages cost it nothing: it is not woken for
+/// them, and does not step over them when it reads. A gap counts only messages that it wants; if
+/// none of those was evicted, it resumes exactly.
 ///
 /// The tags that a filter has when a stream gets it apply from where the stream begins. One that is
 /// added later applies to what is published after that; one that is removed applies to nothing that
@@ -65,7 +65,7 @@ struct Inner {
     id: usize,
 }
 
-/// A filter has [`Filter::MAX_TAGS`] tags, and one more was to be added.
+/// Why a tag was refused: the filter has [`Filter::MAX_TAGS`] others.
 ///
 /// # Examples
 ///

@@ -19,8 +19,8 @@ use crate::message::LastEventId;
 /// # Ids and resuming
 ///
 /// A message gets the id `EPOCH-SEQ` as it enters the log. A scheduled message gets `EPOCH-dSEQ`
-/// when it is published, and an event may bring an id of its own. A client that reconnects with any
-/// of them continues after it: see [`Start::After`]. [`Resumption`] says whether it continues
+/// when it is published, and an event may bring its own id. A client that reconnects with any of
+/// these ids continues after it: see [`Start::After`]. [`Resumption`] says whether it continues
 /// exactly, before the response is made; a gap is never silent.
 ///
 /// A message that is published again, from [`take_remaining`](Self::take_remaining) or a queue of
@@ -38,17 +38,17 @@ use crate::message::LastEventId;
 /// The cost of a call does not depend on how many streams there are. [`publish`](Self::publish) and
 /// [`close`](Self::close) wake at most 64 streams; each stream that is polled wakes the next 64. If
 /// none of the woken streams is polled, the others wait for the next poll of any stream or the next
-/// call, and at most a second if a stream had begun to wait in between.
+/// call, but at most one second if a stream began to wait in between.
 ///
 /// # Time
 ///
-/// Scheduled messages enter the log when they are due. A waiting stream arms its ticker for that,
-/// and another one for a second later, so a stream that is not polled delays the others by at most
-/// a second. [`drive`](Self::drive) takes that role from the streams. Messages that expire or age
-/// leave the log with the next call or poll that reads the clock, or with a driver.
+/// Scheduled messages enter the log when they are due. One waiting stream arms its ticker for that
+/// time, and another one for a second later, so a stream that is not polled delays the others by at
+/// most a second. [`drive`](Self::drive) takes that role from the streams. Messages that expire or
+/// age leave the log with the next call or poll that reads the clock, or with a driver.
 ///
-/// A message with a time does not slow down the others: a stream that keeps up reads no clock for
-/// messages that do not expire.
+/// A message that is scheduled or expires does not slow down the others: a stream that keeps up
+/// reads no clock for messages that do not expire.
 ///
 /// # End
 ///
@@ -101,10 +101,11 @@ impl Topic {
 
     /// The position after the newest message, as the id of a client that has seen everything.
     ///
-    /// Take it first, then a snapshot of the state; hand out both, and stream from there. Changes
-    /// between the two are repeated, and nothing is missed. The id is always of the form
-    /// `EPOCH-SEQ`, even if the newest message has an id of its own or nothing has been published
-    /// yet.
+    /// To send a state and then its changes, change the state before you publish the change. Then
+    /// take this position first and a snapshot of the state second, hand out both, and stream from
+    /// the position. Changes between the two are repeated, and none is missed. The id is always of
+    /// the form `EPOCH-SEQ`, even if the newest event brought its own id, or nothing has been
+    /// published yet.
     ///
     /// # Examples
     ///

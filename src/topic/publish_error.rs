@@ -43,7 +43,8 @@ pub enum PublishError {
     /// client could send it back.
     #[error("id is longer than a client can send back")]
     IdTooLong(Message),
-    /// The message comes from [`Remaining`](crate::message::Remaining), and the topic holds one with its id.
+    /// The message comes from [`Remaining`](crate::message::Remaining), and the topic already holds
+    /// a message with its id.
     #[error("topic holds a message with this id")]
     DuplicateId(Message),
 }

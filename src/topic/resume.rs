@@ -18,7 +18,8 @@ use crate::message::LastEventId;
 /// }
 /// let first = |start| {
 ///     let ticker = FakeClock::new().ticker();
-///     let mut stream = topic.stream(start, ticker)?.without_first_comment().pacing(Pacing::immediate().batch(1));
+///     let stream = topic.stream(start, ticker)?.without_first_comment();
+///     let mut stream = stream.pacing(Pacing::immediate().batch(1));
 ///     Ok::<_, sse_queue::stream::TooManyStreams>(stream.next_ready())
 /// };
 /// assert_eq!(first(Start::Now)?, None);
@@ -35,7 +36,7 @@ pub enum Start {
     Now,
     /// With the oldest message that is kept.
     Oldest,
-    /// With the oldest of that many newest messages, or as many as are kept.
+    /// With the newest messages: this many, or as many as are kept.
     Last(usize),
     /// With the message that follows the one that a client saw last.
     After(LastEventId),
@@ -71,9 +72,9 @@ pub enum Resumption {
     /// The stream continues exactly after what the client has seen; if the topic has ended, there is
     /// more to see.
     Exact,
-    /// The topic was closed, or nobody can publish any more, and nothing follows the client's id. A
-    /// service answers with status 204, which tells a browser not to come back. A stream that is
-    /// opened anyway ends at once, after its first bytes and its
+    /// The topic was closed or all of its handles were dropped, and nothing follows the client's
+    /// id. A service answers with status 204, which tells a browser not to reconnect. A stream that
+    /// is opened anyway ends at once, after its first bytes and its
     /// [farewell](crate::EventStream::farewell).
     Complete,
     /// The stream continues with the oldest message that is kept, after an event that reports the
@@ -87,6 +88,29 @@ pub enum Resumption {
 }
 
 /// Why a stream could not continue exactly.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::topic::{GapCause, Resumption};
+/// use sse_queue::{LastEventId, Topic};
+///
+/// let topic = Topic::builder().epoch("e")?.history(1).build();
+/// topic.publish("a")?;
+/// topic.publish("b")?;
+/// let cause = |id| match topic.resumption_of(&LastEventId::new(id)) {
+///     Resumption::Gap { cause, .. } => Some(cause),
+///     _ => None,
+/// };
+/// assert_eq!(cause("e-1"), None, "nothing is missing");
+/// assert_eq!(cause("e-0"), Some(GapCause::Evicted));
+/// assert_eq!(cause("d-1"), Some(GapCause::ForeignEpoch));
+/// assert_eq!(cause("order-b"), Some(GapCause::Unknown));
+/// assert_eq!(cause("two\nlines"), Some(GapCause::Malformed));
+/// assert_eq!(cause("e-3"), Some(GapCause::Future));
+/// assert_eq!(GapCause::ForeignEpoch.to_string(), "foreign-epoch");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapCause {

@@ -80,7 +80,7 @@ impl Topic {
     /// Waits until closing has begun: until [`close`](Self::close) or [`abort`](Self::abort) is
     /// called, or the last handle is dropped.
     ///
-    /// The future holds no handle of the topic.
+    /// The future holds no handle to the topic.
     ///
     /// # Cancel safety
     ///
@@ -110,7 +110,7 @@ impl Topic {
     /// still counts.
     ///
     /// While it is awaited it is the topic's timekeeper, like [`drive`](Self::drive). It holds no
-    /// handle of the topic. A stream whose client does not read never ends: abort the topic after a
+    /// handle to the topic. A stream whose client does not read never ends: abort the topic after a
     /// while, then drop the connection.
     ///
     /// # Cancel safety
@@ -141,14 +141,16 @@ impl Topic {
         Driver::new(self.shared(), Goal::Ended, ticker)
     }
 
-    /// A future that is the topic's timekeeper, no matter which streams are polled.
+    /// Keeps the topic's time, whichever streams are polled.
     ///
-    /// Without a driver, waiting streams are the timekeepers. With one, messages enter the log when
-    /// they are due, those that expire or age leave it then, and a crowd is woken to the last
-    /// stream, even while no stream is polled and the topic is not called.
+    /// Without a driver, waiting streams are the timekeepers. With a driver, messages enter the log
+    /// when they are due and leave it when they expire or age, and all streams of a crowd are
+    /// woken, even while no stream is polled and no method of the topic is called.
     ///
-    /// The future completes once closing has begun and nothing is left to do. It holds no handle of
-    /// the topic, and is the driver from its first poll until it is dropped.
+    /// The future completes when all streams have been woken for the end: after
+    /// [`close`](Self::close) or [`abort`](Self::abort), or once all handles are dropped and no
+    /// scheduled message will be due any more. It holds no handle to the topic, and is the driver
+    /// from its first poll until it is dropped.
     ///
     /// # Cancel safety
     ///

@@ -5,6 +5,28 @@
 use core::time::Duration;
 
 /// A topic's counters at one moment.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sse_queue::topic::Start;
+/// use sse_queue::{FakeClock, Message, Topic};
+///
+/// let clock = FakeClock::new();
+/// let topic = Topic::builder().clock(clock.clone()).history(1).build();
+/// let mut stream = topic.stream(Start::Now, clock.ticker())?.without_first_comment();
+/// topic.publish("a")?;
+/// topic.publish("b")?;
+/// topic.publish(Message::from("later").after(Duration::from_secs(60)))?;
+/// clock.run(&mut stream, Duration::ZERO);
+///
+/// let stats = topic.stats();
+/// assert_eq!((stats.published, stats.delivered, stats.lagged), (3, 1, 1));
+/// assert_eq!((stats.retained, stats.scheduled, stats.streams), (1, 1, 1));
+/// assert_eq!(stats.next_due, Some(Duration::from_secs(60)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -14,7 +36,8 @@ pub struct TopicStats {
     pub delivered: u64,
     /// Scheduled messages that had expired when they fell due.
     pub expired: u64,
-    /// Scheduled messages taken back by [`Topic::cancel`](crate::Topic::cancel) or [`Topic::take_remaining`](crate::Topic::take_remaining).
+    /// Scheduled messages taken out by [`Topic::cancel`](crate::Topic::cancel) or
+    /// [`Topic::take_remaining`](crate::Topic::take_remaining).
     pub withdrawn: u64,
     /// How many times the next message of a stream had been evicted.
     pub lagged: u64,
@@ -22,13 +45,14 @@ pub struct TopicStats {
     pub gaps: u64,
     /// Messages that are kept.
     pub retained: usize,
-    /// What they count towards [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
+    /// The bytes that these count towards
+    /// [`history_bytes`](crate::topic::TopicBuilder::history_bytes).
     pub bytes: usize,
     /// Scheduled messages that are not due yet.
     pub scheduled: usize,
-    /// How long until the next scheduled message is due.
+    /// How long until the next scheduled message is due, if there is one.
     pub next_due: Option<Duration>,
-    /// Streams open.
+    /// Open streams.
     pub streams: usize,
 }
 

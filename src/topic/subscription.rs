@@ -25,6 +25,26 @@ use crate::source::{Limit, Pull, Source, TooManyStreams};
 /// Nothing is queued for it. Dropping it leaves the topic at once. Made by
 /// [`Topic::stream`](crate::Topic::stream) and returned by
 /// [`EventStream::into_source`](crate::EventStream::into_source).
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::topic::{Start, TopicSubscription};
+/// use sse_queue::{EventStream, FakeClock, FakeTicker, Topic};
+///
+/// struct Connection {
+///     events: EventStream<TopicSubscription, FakeTicker>,
+/// }
+///
+/// let topic = Topic::new();
+/// let events = topic.stream(Start::Now, FakeClock::new().ticker())?;
+/// let connection = Connection { events };
+/// let subscription = connection.events.into_source();
+/// assert_eq!(topic.stats().streams, 1);
+/// drop(subscription);
+/// assert_eq!(topic.stats().streams, 0);
+/// # Ok::<(), sse_queue::stream::TooManyStreams>(())
+/// ```
 #[must_use = "dropping a subscription leaves the topic"]
 pub struct TopicSubscription {
     shared: Arc<Shared>,

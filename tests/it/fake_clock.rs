@@ -117,3 +117,56 @@ fn a_stream_that_wakes_itself_is_polled_again_before_time_passes() {
     };
     assert_eq!(clock.run(&mut stream, secs(10)), [(secs(0), 2)]);
 }
+
+/// Wakes itself at each poll and is never ready, or always ready.
+struct Restless {
+    is_ready: bool,
+}
+
+impl Stream for Restless {
+    type Item = ();
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        cx.waker().wake_by_ref();
+        if self.is_ready {
+            Poll::Ready(Some(()))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "stream was polled 1000000 times while no time passed")]
+fn a_run_of_a_stream_that_is_always_ready_panics() {
+    FakeClock::new().run(&mut Restless { is_ready: true }, secs(1));
+}
+
+#[test]
+#[should_panic(expected = "stream was polled 1000000 times while no time passed")]
+fn a_run_of_a_stream_that_wakes_itself_without_end_panics() {
+    FakeClock::new().run(&mut Restless { is_ready: false }, secs(1));
+}
+
+/// Ready every nanosecond.
+struct Nanos(FakeTicker);
+
+impl Stream for Nanos {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        let mut ticker = Pin::new(&mut self.0);
+        let tick = ticker.as_mut().poll_tick(cx);
+        ticker.as_mut().arm(Some(Duration::from_nanos(1)));
+        let _ = ticker.poll_tick(cx);
+        tick.map(Some)
+    }
+}
+
+#[test]
+fn a_run_may_poll_a_stream_as_often_as_it_likes_while_time_passes() {
+    let clock = FakeClock::new();
+    let span = Duration::from_micros(600);
+    let chunks = clock.run(&mut Nanos(clock.ticker()), span);
+    assert_eq!(chunks.len(), 600_000);
+}

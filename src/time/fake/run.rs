@@ -11,6 +11,10 @@ use futures_core::Stream;
 
 use super::FakeClock;
 
+/// How often a stream is polled before time must pass. More than any test needs, and few enough that
+/// a stream that is always ready fails within seconds.
+const MAX_POLLS: u32 = 1_000_000;
+
 /// Marks that a task was woken.
 struct Flag(AtomicBool);
 
@@ -25,7 +29,13 @@ impl FakeClock {
     /// Returns its items, each with the time since the call.
     ///
     /// What is due exactly at the end of the span belongs to it. If the stream ends earlier, time
-    /// moves on to the end of the span all the same. A stream that is always ready never returns.
+    /// moves on to the end of the span all the same.
+    ///
+    /// # Panics
+    ///
+    /// If the stream is polled a million times while no time passes: it is always ready, or wakes
+    /// itself without end. Take single chunks of such a stream with
+    /// [`next_ready`](crate::EventStream::next_ready) or by polling it.
     ///
     /// # Examples
     ///
@@ -60,10 +70,16 @@ impl FakeClock {
         let start = self.elapsed();
         let mut items = Vec::new();
         let mut has_ended = false;
+        let mut polls = 0_u32;
         loop {
             let elapsed = self.elapsed().saturating_sub(start);
             // A stream that was not woken is not polled, or this would hide that a wake-up is lost.
             while !has_ended && flag.0.swap(false, Ordering::Relaxed) {
+                assert!(
+                    polls < MAX_POLLS,
+                    "stream was polled {MAX_POLLS} times while no time passed"
+                );
+                polls = polls.saturating_add(1);
                 match Pin::new(&mut *stream).poll_next(&mut cx) {
                     Poll::Ready(Some(item)) => {
                         items.push((elapsed, item));
@@ -77,7 +93,11 @@ impl FakeClock {
             if left.is_zero() || self.elapsed() == Duration::MAX {
                 return items;
             }
-            self.advance(self.next_deadline().map_or(left, |next| next.min(left)));
+            let by = self.next_deadline().map_or(left, |next| next.min(left));
+            if !by.is_zero() {
+                polls = 0;
+            }
+            self.advance(by);
         }
     }
 }

@@ -199,3 +199,23 @@ fn scheduled_messages_for_many_ticked_streams_wait_at_most_one_period() {
     assert_eq!(sent, ["0", "1", "2", "3"]);
     assert_eq!(clock.elapsed(), secs(3));
 }
+
+/// ```text
+/// s       0 first poll    2.5 every(1 s)    3.5    4.5
+/// pushed                  a b c
+/// sent                                      a      b
+/// ```
+#[test]
+fn a_grid_that_is_set_after_the_first_poll_starts_then() {
+    let (clock, queue) = new_queue();
+    let mut stream = quiet_stream(&queue, &clock);
+    assert_eq!(stream.next_ready(), None);
+    clock.advance(ms(2500));
+    let mut stream = Task::new(stream.pacing(Pacing::every(secs(1))));
+    push_all(&queue, &["a", "b", "c"]);
+    stream.assert_pending();
+    for data in ["a", "b"] {
+        assert_eq!(clock.advance_to_next(), Some(secs(1)));
+        stream.assert_sends(data);
+    }
+}

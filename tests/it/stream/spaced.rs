@@ -3,7 +3,7 @@
 use sse_queue::Pacing;
 
 use crate::support::queue::{new_queue, quiet_stream};
-use crate::support::{ms, settled};
+use crate::support::{Task, ms, settled};
 
 /// ```text
 /// ms     0    5   10   20        30       50 ...    90
@@ -68,4 +68,25 @@ fn a_spaced_stream_is_woken_twice_a_gap_however_much_is_pushed() {
         assert_eq!(stream.data().split(',').count(), 100);
         stream.assert_pending();
     }
+}
+
+/// ```text
+/// ms     0    5 spaced(20)    25
+/// push   a    b c
+/// sent   a    b               c
+/// ```
+#[test]
+fn a_gap_that_is_set_after_a_burst_follows_the_next_one() {
+    let (clock, queue) = new_queue();
+    let mut stream = quiet_stream(&queue, &clock).pacing(Pacing::spaced(ms(1000)));
+    queue.push("a").unwrap();
+    assert!(stream.next_ready().is_some());
+    clock.advance(ms(5));
+    let mut stream = Task::new(stream.pacing(Pacing::spaced(ms(20))));
+    queue.push("b").unwrap();
+    stream.assert_sends("b");
+    queue.push("c").unwrap();
+    stream.assert_pending();
+    assert_eq!(clock.advance_to_next(), Some(ms(20)));
+    stream.assert_sends("c");
 }
