@@ -50,7 +50,7 @@ impl Queue {
     /// Gives back a message that was handed out, to be handed out again after `delay`.
     ///
     /// Without a delay it returns to its position in time order, before messages that were due
-    /// later. After its last attempt it becomes a dead letter instead.
+    /// later, unless the lease has a [backoff](crate::Lease::backoff). After its last attempt it becomes a dead letter instead.
     ///
     /// # Errors
     ///

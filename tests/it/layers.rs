@@ -33,9 +33,11 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/consumers",
             "queue/dead_letter",
             "queue/delivery",
+            "queue/gate",
             "queue/item",
             "queue/lease",
             "queue/push_error",
+            "queue/rate",
             "queue/state",
             "queue/stats",
             "queue/step",
@@ -68,7 +70,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 37] = [
+const PURE: [&str; 39] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -77,9 +79,11 @@ const PURE: [&str; 37] = [
     "queue/consumers",
     "queue/dead_letter",
     "queue/delivery",
+    "queue/gate",
     "queue/item",
     "queue/lease",
     "queue/push_error",
+    "queue/rate",
     "queue/state",
     "queue/stats",
     "queue/step",
