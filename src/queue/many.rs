@@ -60,7 +60,7 @@ impl Queue {
                 let rest = some.into_iter().map(|push| push.message);
                 return Err(PushAllError {
                     receipts,
-                    error,
+                    error: Box::new(error),
                     rest: rest.chain(messages.map(Into::into)).collect(),
                 });
             }
@@ -177,7 +177,8 @@ fn push_in_one_hold(
 #[error("{error} after {} messages", receipts.len())]
 pub struct PushAllError {
     receipts: Vec<Receipt>,
-    error: PushError,
+    /// In a box, because results are moved.
+    error: Box<PushError>,
     /// What comes after the refused message.
     rest: Vec<Message>,
 }

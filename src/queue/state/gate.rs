@@ -62,6 +62,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     fn due_through(&self, gate: &Gate, due: usize, now: SystemTime) -> usize {
         let left = gate.left(now);
         let passes = left == 0 && !gate.is_paused() && self.is_head_unleased(now);
@@ -78,6 +79,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     fn next_through(&self, gate: &Gate, next: Deadline, now: SystemTime) -> Deadline {
         let Some(opens) = gate.opens(now) else {
             return next;
@@ -92,9 +94,25 @@ impl State {
         if is_counted { next.max(opens) } else { due }
     }
 
-    /// When a client that is owed messages, and waits because none may leave, polls again.
-    pub(super) fn wait_owed(&mut self, holder: Option<HolderId>, now: SystemTime) -> Deadline {
-        if self.gate.is_none() || !holder.is_some_and(|holder| self.is_owed(holder)) {
+    /// When a waiting stream polls again: at `time`, or when its client may get what it is owed.
+    #[inline]
+    pub(super) fn or_owed(
+        &mut self,
+        time: Option<SystemTime>,
+        holder: Option<HolderId>,
+        now: SystemTime,
+    ) -> Option<SystemTime> {
+        match holder {
+            Some(holder) if self.gate.is_some() => {
+                let owed = self.wait_owed(holder, now).time();
+                time.into_iter().chain(owed).min()
+            }
+            _ => time,
+        }
+    }
+
+    fn wait_owed(&mut self, holder: HolderId, now: SystemTime) -> Deadline {
+        if !self.is_owed(holder) {
             return Deadline::Never;
         }
         let gate = self.gate.as_mut();

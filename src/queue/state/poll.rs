@@ -137,8 +137,7 @@ impl State {
         self.consumers.wait(ticket, list, credit, caller, step)?;
         let next = self.next_deadline(step.now);
         let keeps = self.consumers.keep_time(ticket, next, step.now);
-        let owed = self.wait_owed(holder, step.now).time();
-        Ok(Taken::Wait(keeps.into_iter().chain(owed).min()))
+        Ok(Taken::Wait(self.or_owed(keeps, holder, step.now)))
     }
 
     /// Reports whether more of the burst follows this chunk. The last chunk may hold messages that
