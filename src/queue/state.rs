@@ -263,7 +263,8 @@ impl State {
         let has_waiting = self.consumers.has_waiting();
         let is_any_full = self.consumers.has_full();
         if has_waiting {
-            let due = self.due(step.now);
+            self.backlog.count_due(self.horizon(step.now));
+            let due = self.leaving(self.backlog.due(), step.now);
             if due > 0 {
                 self.consumers.notify(due, step);
             } else {

@@ -51,19 +51,17 @@ impl State {
         }
     }
 
-    /// How many messages are known to be due and may leave.
+    /// How many messages of those that are due may leave.
     #[inline]
-    pub(super) fn due(&mut self, now: SystemTime) -> usize {
-        self.backlog.count_due(self.horizon(now));
-        let due = self.backlog.due();
+    pub(super) fn leaving(&self, due: usize, now: SystemTime) -> usize {
         match &self.gate {
             None => due,
-            Some(gate) => self.due_through(gate, due, now),
+            Some(gate) => self.leaving_through(gate, due, now),
         }
     }
 
     #[inline(never)]
-    fn due_through(&self, gate: &Gate, due: usize, now: SystemTime) -> usize {
+    fn leaving_through(&self, gate: &Gate, due: usize, now: SystemTime) -> usize {
         let left = gate.left(now);
         let passes = left == 0 && !gate.is_paused() && self.is_head_unleased(now);
         due.min(left.max(usize::from(passes)))
@@ -111,6 +109,7 @@ impl State {
         }
     }
 
+    #[inline(never)]
     fn wait_owed(&mut self, holder: HolderId, now: SystemTime) -> Deadline {
         if !self.is_owed(holder) {
             return Deadline::Never;
@@ -122,6 +121,13 @@ impl State {
     /// Announces the end of a pause to some more streams.
     #[inline]
     pub(super) fn announce_unpaused(&mut self, step: &mut Step) {
+        if self.gate.is_some() {
+            self.announce_some(step);
+        }
+    }
+
+    #[inline(never)]
+    fn announce_some(&mut self, step: &mut Step) {
         if self.gate.as_ref().is_some_and(|gate| gate.announces()) {
             self.consumers.announce(step);
         }

@@ -109,7 +109,8 @@ impl State {
         {
             return false;
         }
-        let due = self.due(now);
+        self.backlog.count_due(now);
+        let due = self.leaving(self.backlog.due(), now);
         due > 0 && self.consumers.abstains(ticket, due)
     }
 
@@ -281,7 +282,8 @@ impl State {
         let capacity = holder.map_or(usize::MAX, |holder| self.capacity(holder));
         let head = self.backlog.head();
         let is_full = capacity == 0 && head.is_none_or(|(.., item)| item.has_id);
-        let due = self.due(step.now);
+        self.backlog.count_due(self.horizon(step.now));
+        let due = self.leaving(self.backlog.due(), step.now);
         if !pull.registers() {
             // It polls by hand: it reserves nothing.
             self.consumers.leave_unregistered(ticket, step);
