@@ -18,7 +18,7 @@ fn backing_off() -> (FakeClock, Queue) {
 
 #[track_caller]
 fn assert_waits_for(queue: &Queue, clock: &FakeClock, wait: u64) {
-    clock.advance(secs(wait) - Duration::from_nanos(1));
+    clock.advance(secs(wait).saturating_sub(Duration::from_nanos(1)));
     assert_eq!(queue.next_ready(), None, "before {wait} s");
     clock.advance(Duration::from_nanos(1));
     take_one(queue);

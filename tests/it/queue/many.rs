@@ -39,7 +39,7 @@ fn what_has_expired_makes_space_for_many() {
         push_brief(&queue, "x", secs(1));
     }
     clock.advance(secs(1));
-    assert_eq!(queue.push_all(["y"; 2_000]).unwrap().len(), 2_000);
+    assert_eq!(queue.push_all(vec!["y"; 2_000]).unwrap().len(), 2_000);
     assert_eq!(queue.stats().expired, 2_000);
 }
 
