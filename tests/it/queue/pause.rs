@@ -153,10 +153,12 @@ fn a_client_that_came_back_in_a_pause_is_sent_what_it_is_owed_after_it() {
     let mut stream = waiting(&queue, &clock);
     push_all(&queue, &["a", "b"]);
     assert_eq!(stream.data(), "a,b");
-    queue.pause();
-    let mut back = Task::new(resumed_stream(&queue, &clock, "e-1"));
-    back.assert_pending();
-    back.take_wakes();
-    queue.unpause();
-    back.assert_woken_for("b");
+    for _ in 0..2 {
+        queue.pause();
+        let mut back = Task::new(resumed_stream(&queue, &clock, "e-1"));
+        back.assert_pending();
+        back.take_wakes();
+        queue.unpause();
+        back.assert_woken_for("b");
+    }
 }
