@@ -47,6 +47,8 @@ pub struct Lease {
     pub(crate) max_attempts: u32,
     pub(crate) max_in_flight: usize,
     pub(crate) confirm: Confirm,
+    /// The first wait, and the longest.
+    backoff: Option<(Duration, Duration)>,
 }
 
 /// What confirms a message, in a queue that delivers at least once.
@@ -114,6 +116,7 @@ impl Lease {
             max_attempts: 16,
             max_in_flight: 1,
             confirm: Confirm::ByAck,
+            backoff: None,
         }
     }
 
@@ -161,6 +164,51 @@ impl Lease {
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
         self
+    }
+
+    /// How long a message waits before it is handed out again: not at all, unless set.
+    ///
+    /// After its first attempt it waits for `first`, and after each further one twice as long, but at
+    /// most for `most`. That applies when its lease ends, when the grace of its stream ends, and to a
+    /// [`nack`](crate::Queue::nack) without a delay; a nack with a delay keeps that. The wait begins
+    /// when the message returns. A message that expires in the meantime is not handed out again.
+    ///
+    /// A message that a client is sent again because it [came back](crate::Queue::resume) has not
+    /// returned, and does not wait. In a closed queue, what waits stays for
+    /// [`take_remaining`](crate::Queue::take_remaining).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let (first, most) = (Duration::from_secs(1), Duration::from_secs(60));
+    /// let lease = Lease::new(Duration::from_secs(30)).backoff(first, most);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// for wait in [1, 2, 4] {
+    ///     assert!(queue.next_ready().is_some());
+    ///     queue.nack(receipt.id(), None)?;
+    ///     clock.advance(Duration::from_secs(wait) - Duration::from_millis(1));
+    ///     assert!(queue.next_ready().is_none());
+    ///     clock.advance(Duration::from_millis(1));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.backoff = Some((first, most));
+        self
+    }
+
+    /// How long a message waits after so many attempts.
+    pub(crate) fn backoff_after(&self, attempts: u32) -> Option<Duration> {
+        let (first, most) = self.backoff?;
+        let doubled = 2_u32.checked_pow(attempts.saturating_sub(1));
+        let wait = doubled.and_then(|times| first.checked_mul(times));
+        let is_none = first.is_zero();
+        Some(wait.unwrap_or(if is_none { first } else { most }).min(most))
     }
 
     /// What confirms a message: only an ack, unless set.

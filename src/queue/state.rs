@@ -2,6 +2,7 @@
 
 mod confirm;
 mod end;
+mod gate;
 mod poll;
 mod push;
 
@@ -12,6 +13,7 @@ use super::backlog::{self, Backlog};
 use super::bounds::Bounds;
 use super::consumers::Consumers;
 use super::delivery::{AllLent, Delivery};
+use super::gate::Gate;
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
@@ -35,6 +37,8 @@ pub(super) struct State {
     pub(super) consumers: Consumers,
     /// Only in a queue that delivers at least once.
     pub(super) delivery: Option<Box<Delivery>>,
+    /// Only in a queue that is open, and has a rate or was paused.
+    gate: Option<Box<Gate>>,
     /// The latest reading of the clock. Readings are taken before the lock, so they can arrive in
     /// another order; a message that was due once must stay due.
     latest: SystemTime,
@@ -79,6 +83,7 @@ impl State {
             backlog: Backlog::new(bounds, epoch, first_number),
             consumers: Consumers::new(bounds.streams),
             delivery: lease.map(|lease| Box::new(Delivery::new(lease))),
+            gate: None,
             latest: now,
             has_handles: true,
             closed: None,
@@ -256,17 +261,18 @@ impl State {
         }
         self.announce_end(step);
         self.consumers.release();
+        self.announce_unpaused(step);
         let has_waiting = self.consumers.has_waiting();
         let is_any_full = self.consumers.has_full();
         if has_waiting {
             self.backlog.count_due(self.horizon(step.now));
-            let due = self.backlog.due();
+            let due = self.leaving(self.backlog.due(), step.now);
             if due > 0 {
                 self.consumers.notify(due, step);
             } else {
                 self.consumers.void_reservations();
             }
-        } else if is_any_full && self.is_head_unleased(step.now) {
+        } else if is_any_full && !self.is_paused() && self.is_head_unleased(step.now) {
             self.consumers.notify_full(step);
         }
         if self.consumers.has_waiting() || is_any_full || self.consumers.is_driven() {
@@ -298,9 +304,9 @@ impl State {
             next = delivery.next_end();
         }
         if self.consumers.has_waiting() && !self.is_closed() {
-            next = next.min(self.backlog.next_due(now));
+            next = next.min(self.next_leaving(now));
         }
-        if !self.consumers.has_waiting() && self.consumers.has_full() {
+        if !self.consumers.has_waiting() && self.consumers.has_full() && !self.is_paused() {
             // A message that needs no lease can go to a stream that is full.
             let head = self.backlog.head().filter(|(.., item)| !item.has_id);
             let due = head.map_or(Deadline::Never, |(key, ..)| key.due);

@@ -33,9 +33,11 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/consumers",
             "queue/dead_letter",
             "queue/delivery",
+            "queue/gate",
             "queue/item",
             "queue/lease",
             "queue/push_error",
+            "queue/rate",
             "queue/state",
             "queue/stats",
             "queue/step",
@@ -69,7 +71,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 38] = [
+const PURE: [&str; 40] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -78,9 +80,11 @@ const PURE: [&str; 38] = [
     "queue/consumers",
     "queue/dead_letter",
     "queue/delivery",
+    "queue/gate",
     "queue/item",
     "queue/lease",
     "queue/push_error",
+    "queue/rate",
     "queue/state",
     "queue/stats",
     "queue/step",

@@ -243,6 +243,21 @@ fn capacity_that_a_poll_or_an_expiry_frees_reaches_both_producers() {
     });
 }
 
+/// The end of the pause wakes the stream, or the push does.
+#[test]
+fn a_message_that_is_pushed_as_a_pause_ends_reaches_a_stream_that_waits() {
+    loom::model(|| {
+        let (clock, queue) = with_clock(queue);
+        queue.pause();
+        let mut stream = queue_stream(&queue, &clock);
+        let takes = thread::spawn(move || next(&mut stream));
+        let unpauses = spawn_with(&queue, |queue| queue.unpause());
+        queue.push("x").unwrap();
+        unpauses.join().unwrap();
+        assert!(takes.join().unwrap().is_some());
+    });
+}
+
 /// A queue with one message in flight, for the last time.
 fn in_flight() -> Queue {
     let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);

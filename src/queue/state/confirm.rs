@@ -17,8 +17,8 @@ use crate::time::Deadline;
 
 /// The steps that only a queue has that delivers at least once.
 impl State {
-    /// Sends a message again that the client has not seen. `None` if there is none, false if it
-    /// does not fit.
+    /// Sends a message again that the client has not seen. `None` if there is none that may leave
+    /// now, false if it does not fit.
     pub(super) fn redeliver_owed(
         &mut self,
         chunk: &mut Chunk,
@@ -34,6 +34,12 @@ impl State {
         }
         if !chunk.has_capacity_left(limit) || !chunk.fits(&item.frame, limit) {
             return Some(false);
+        }
+        if let Some(gate) = &mut self.gate {
+            if !gate.lets_pass(true, step.now) {
+                return None;
+            }
+            gate.take(step.now);
         }
         chunk.push(item.frame.clone());
         delivery.leases.lend_owed(holder, step.now);
@@ -111,11 +117,8 @@ impl State {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((mut lent, holder)) = ended {
-            if let Some(delay) = delay {
-                // A message that expires before it is due again is due when it expires: it goes to
-                // no client.
-                lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
-            }
+            let delay = delay.or_else(|| self.backoff(lent.attempts));
+            postpone(&mut lent, delay, step);
             self.come_back(lent, holder, DeadLetterReason::Nacked, step);
         }
         Ok(())
@@ -133,9 +136,11 @@ impl State {
     pub(super) fn return_one(&mut self, step: &mut Step) -> bool {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end_due(step.now));
-        let Some((lent, holder, reason)) = ended else {
+        let Some((mut lent, holder, reason)) = ended else {
             return false;
         };
+        let delay = self.backoff(lent.attempts);
+        postpone(&mut lent, delay, step);
         self.come_back(lent, holder, reason, step);
         true
     }
@@ -268,6 +273,15 @@ impl State {
         }
     }
 
+    /// How long a message waits after so many attempts, if it waits at all.
+    fn backoff(&self, attempts: u32) -> Option<Duration> {
+        self.delivery
+            .as_ref()?
+            .leases
+            .terms()
+            .backoff_after(attempts)
+    }
+
     /// Puts a message whose lease has ended back into the backlog, or among the dead letters.
     fn come_back(
         &mut self,
@@ -310,6 +324,15 @@ impl State {
         if let Some(stream) = stream {
             self.consumers.free_capacity(Ticket::from_bits(stream));
         }
+    }
+}
+
+/// Lets a message that returns fall due after `delay`, if there is one.
+fn postpone(lent: &mut Lent<Item>, delay: Option<Duration>, step: &Step) {
+    if let Some(delay) = delay {
+        // A message that expires before it is due again is due when it expires: it goes to no
+        // client.
+        lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
     }
 }
 

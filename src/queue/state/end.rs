@@ -31,6 +31,8 @@ pub(super) enum Phase {
 impl State {
     pub(crate) fn close(&mut self, now: SystemTime) {
         self.closed.get_or_insert(now);
+        // What was due leaves at once.
+        self.gate = None;
     }
 
     pub(crate) fn abort(&mut self) {
@@ -45,6 +47,8 @@ impl State {
     /// The last handle is gone: nothing can be pushed any more.
     pub(crate) fn drop_handles(&mut self) {
         self.has_handles = false;
+        // Nobody can end a pause any more.
+        self.unpause();
     }
 
     /// Waits until closing has begun; returns whether it has.
