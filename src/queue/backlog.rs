@@ -16,6 +16,7 @@ use super::step::MAX_PER_HOLD;
 use super::wait_queue::WaitQueue;
 use crate::message::id::{Epoch, Id};
 use crate::message::{Message, Receipt};
+use crate::ordered::walk::{self, Read, merged};
 use crate::ordered::{Key, Ordered};
 use crate::queue::lease::Client;
 use crate::time::Deadline;
@@ -58,6 +59,13 @@ pub(super) enum Pushed {
     Full(Push),
     /// More had to be discarded than one hold of the lock allows.
     Again(Push),
+}
+
+/// How far the waiting messages were read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Position {
+    fresh: walk::Position,
+    returned: walk::Position,
 }
 
 /// A message that has left the backlog.
@@ -304,6 +312,32 @@ impl Backlog {
         let fresh = self.fresh.next_due(now).unwrap_or(Deadline::Never);
         let returned = self.returned.next_due(now).unwrap_or(Deadline::Never);
         fresh.min(returned)
+    }
+
+    /// The waiting messages after a position that are due at `now`, in order.
+    pub(super) fn due_from(
+        &self,
+        position: Position,
+        now: SystemTime,
+    ) -> impl Iterator<Item = Read<'_, Item>> {
+        let returned = self.returned.due_from(position.returned, now);
+        merged(self.fresh.due_from(position.fresh, now), returned)
+    }
+
+    /// The waiting messages after a position that fall due after `now`, in order.
+    pub(super) fn scheduled_from(
+        &self,
+        position: Position,
+        now: SystemTime,
+    ) -> impl Iterator<Item = Read<'_, Item>> {
+        let returned = self.returned.scheduled_from(position.returned, now);
+        merged(self.fresh.scheduled_from(position.fresh, now), returned)
+    }
+
+    /// Moves a position past a waiting message.
+    pub(super) fn pass(&self, position: &mut Position, key: Key) {
+        self.fresh.pass(&mut position.fresh, key);
+        self.returned.pass(&mut position.returned, key);
     }
 
     /// Drops messages that were never handed out, the oldest first, until there is capacity; a

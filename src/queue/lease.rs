@@ -20,7 +20,7 @@ mod leases;
 use core::time::Duration;
 
 pub(crate) use flight::{Client, HolderId, Lent};
-pub(crate) use leases::{Leases, TakenOver};
+pub(crate) use leases::{InFlight, Leases, TakenOver};
 
 /// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
 ///

@@ -3,6 +3,7 @@
 mod confirm;
 mod end;
 mod gate;
+mod peek;
 mod poll;
 mod push;
 
@@ -25,6 +26,7 @@ use crate::watchers::Watchers;
 use end::Phase;
 
 pub(super) use end::Driven;
+pub(super) use peek::{Among, Peek};
 pub(super) use poll::{Burst, Readiness, Taken};
 
 /// The state behind a queue's lock.

@@ -36,6 +36,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/gate",
             "queue/item",
             "queue/lease",
+            "queue/peeked",
             "queue/push_error",
             "queue/rate",
             "queue/state",
@@ -71,7 +72,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 40] = [
+const PURE: [&str; 41] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -83,6 +84,7 @@ const PURE: [&str; 40] = [
     "queue/gate",
     "queue/item",
     "queue/lease",
+    "queue/peeked",
     "queue/push_error",
     "queue/rate",
     "queue/state",

@@ -11,6 +11,7 @@ mod idle;
 mod many;
 mod order;
 mod pause;
+mod peek;
 mod rate;
 mod stalled;
 mod timekeeper;

@@ -36,6 +36,18 @@ pub(crate) struct Leases<T> {
     last_order: u64,
 }
 
+/// A message in flight, as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InFlight<'a, T> {
+    pub(crate) item: &'a T,
+    pub(crate) due: Deadline,
+    pub(crate) expires: Deadline,
+    /// When its lease ends.
+    pub(crate) until: Deadline,
+    /// How many times it was handed out, including this time.
+    pub(crate) attempts: u32,
+}
+
 /// Why a lease has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Over {
@@ -79,6 +91,21 @@ impl<T> Leases<T> {
 
     pub(crate) fn get(&self, seq: u64) -> Option<&T> {
         self.flights.get(seq).map(|flight| &flight.item)
+    }
+
+    /// Each message in flight from a number on: its number, its item, and what is known of it.
+    pub(crate) fn iter_from(&self, first: u64) -> impl Iterator<Item = (u64, InFlight<'_, T>)> {
+        let flights = self.flights.iter_from(first);
+        flights.map(|(seq, flight)| {
+            let in_flight = InFlight {
+                item: &flight.item,
+                due: flight.due,
+                expires: flight.expires,
+                until: flight.until,
+                attempts: flight.attempts,
+            };
+            (seq, in_flight)
+        })
     }
 
     /// Leases a message to a holder, or to none. `attempts` counts how many times it was handed out

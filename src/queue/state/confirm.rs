@@ -306,7 +306,7 @@ impl State {
             delivery.bury(lent, reason);
         } else {
             let entry = (Key { due, seq }, lent.expires, lent.item);
-            self.backlog.put_back(entry, step.now);
+            self.backlog.put_back(entry, self.horizon(step.now));
         }
     }
 
