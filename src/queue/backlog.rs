@@ -4,6 +4,7 @@
 
 mod ids;
 mod line;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,14 +13,14 @@ use std::time::SystemTime;
 use super::bounds::{Bounds, Overflow};
 use super::item::Item;
 use super::push_error::PushError;
-use super::step::MAX_PER_HOLD;
 use super::wait_queue::WaitQueue;
 use crate::message::id::{Epoch, Id};
 use crate::message::{Message, Receipt};
-use crate::ordered::walk::{self, Read, merged};
 use crate::ordered::{Key, Ordered};
 use crate::queue::lease::Client;
 use crate::time::Deadline;
+
+pub(super) use reading::Position;
 
 /// The messages of a queue.
 pub(super) struct Backlog {
@@ -59,13 +60,6 @@ pub(super) enum Pushed {
     Full(Push),
     /// More had to be discarded than one hold of the lock allows.
     Again(Push),
-}
-
-/// How far the waiting messages were read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Position {
-    fresh: walk::Position,
-    returned: walk::Position,
 }
 
 /// A message that has left the backlog.
@@ -314,47 +308,11 @@ impl Backlog {
         fresh.min(returned)
     }
 
-    /// The waiting messages after a position that are due at `now`, in order.
-    pub(super) fn due_from(
-        &self,
-        position: Position,
-        now: SystemTime,
-    ) -> impl Iterator<Item = Read<'_, Item>> {
-        let returned = self.returned.due_from(position.returned, now);
-        merged(self.fresh.due_from(position.fresh, now), returned)
-    }
-
-    /// The waiting messages after a position that fall due after `now`, in order.
-    pub(super) fn scheduled_from(
-        &self,
-        position: Position,
-        now: SystemTime,
-    ) -> impl Iterator<Item = Read<'_, Item>> {
-        let returned = self.returned.scheduled_from(position.returned, now);
-        merged(self.fresh.scheduled_from(position.fresh, now), returned)
-    }
-
-    /// Moves a position past a waiting message.
-    pub(super) fn pass(&self, position: &mut Position, key: Key) {
-        self.fresh.pass(&mut position.fresh, key);
-        self.returned.pass(&mut position.returned, key);
-    }
-
-    /// Drops messages that were never handed out, the oldest first, until there is capacity; a
-    /// bounded number in one step. Passes each to the caller, to be counted, and dropped outside
-    /// the lock.
-    pub(super) fn drop_oldest(&mut self, cost: usize, mut each: impl FnMut(Item)) -> bool {
-        for _ in 0..MAX_PER_HOLD {
-            if self.has_capacity(cost) {
-                return true;
-            }
-            let Some((key, _, item)) = self.fresh.pop() else {
-                break;
-            };
-            self.release(key, &item, false);
-            each(item);
-        }
-        self.has_capacity(cost)
+    /// Removes the oldest message that was never handed out, for good.
+    pub(super) fn pop_oldest(&mut self) -> Option<Item> {
+        let (key, _, item) = self.fresh.pop()?;
+        self.release(key, &item, false);
+        Some(item)
     }
 
     /// Takes all messages and ids, to be dropped outside the lock. Those in flight and dead were

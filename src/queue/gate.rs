@@ -48,6 +48,11 @@ impl Gate {
         self.announces
     }
 
+    /// The end of the pause was announced to all streams.
+    pub(super) fn end_announcing(&mut self) {
+        self.announces = false;
+    }
+
     /// A client that is owed messages waits. Returns when it may poll again, if time decides that.
     pub(super) fn wait_owed(&mut self, now: SystemTime) -> Deadline {
         self.owes |= self.is_paused;

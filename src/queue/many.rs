@@ -11,8 +11,7 @@ use super::dead_letter::AckError;
 use super::handle::Queue;
 use super::push_error::PushError;
 use super::shared::{MAX_HOLDS, Shared};
-use super::state::State;
-use super::step::{MAX_PER_HOLD, Step};
+use super::step::MAX_PER_HOLD;
 use crate::message::{Message, Receipt};
 
 /// Many messages with one call.
@@ -131,7 +130,7 @@ impl Shared {
         let mut holds = 0;
         while !some.is_empty() {
             let before = receipts.len();
-            match self.with(|state, step| push_in_one_hold(state, some, receipts, step)) {
+            match self.with(|state, step| state.push_some(some, receipts, step)) {
                 Some(Pushed::Done(Err(error))) => return Err(error),
                 Some(Pushed::Full(push)) => return Err(PushError::Full(push.message)),
                 // More has expired than one message should remove.
@@ -147,27 +146,6 @@ impl Shared {
         }
         Ok(())
     }
-}
-
-/// Pushes as many messages as one hold of the lock allows. Returns what was not accepted.
-fn push_in_one_hold(
-    state: &mut State,
-    some: &mut VecDeque<Push>,
-    receipts: &mut Vec<Receipt>,
-    step: &mut Step,
-) -> Option<Pushed> {
-    let dropped = state.stats.dropped;
-    while let Some(push) = some.pop_front() {
-        match state.push(push, &mut None, step) {
-            Pushed::Done(Ok(receipt)) => receipts.push(receipt),
-            refused => return Some(refused),
-        }
-        // What each message drops counts towards the hold.
-        if state.stats.dropped.saturating_sub(dropped) >= MAX_PER_HOLD as u64 {
-            break;
-        }
-    }
-    None
 }
 
 /// Some of many messages were not pushed. They are handed back.

@@ -15,7 +15,7 @@ use crate::watchers::Watchers;
 pub(crate) enum Driven {
     /// Poll again when it is woken, or after that time.
     Wait(Option<Duration>),
-    /// Poll again at once: more streams must hear of the end.
+    /// Poll again at once: more streams must hear of the end, or of the end of a pause.
     Again,
     /// The queue is closed, and nothing is left to do.
     Done,
@@ -107,7 +107,8 @@ impl State {
         // The queue may have ended in this step. Streams that are not polled announce nothing, so a
         // driver stays until all have been told.
         self.announce_end(step);
-        if self.announced > Phase::Open && self.consumers.is_announcing() {
+        let announces_end = self.announced > Phase::Open && self.consumers.is_announcing();
+        if announces_end || self.announces_unpaused() {
             return Ok(Driven::Again);
         }
         if self.is_done(step.now) {

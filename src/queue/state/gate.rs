@@ -128,8 +128,17 @@ impl State {
 
     #[inline(never)]
     fn announce_some(&mut self, step: &mut Step) {
-        if self.gate.as_ref().is_some_and(|gate| gate.announces()) {
+        if let Some(gate) = self.gate.as_mut().filter(|gate| gate.announces()) {
             self.consumers.announce(step);
+            if !self.consumers.is_announcing() {
+                gate.end_announcing();
+            }
         }
+    }
+
+    /// Whether the end of a pause has yet to be announced to some streams.
+    pub(super) fn announces_unpaused(&self) -> bool {
+        let gate = self.gate.as_ref();
+        gate.is_some_and(|gate| gate.announces()) && self.consumers.is_announcing()
     }
 }
