@@ -20,7 +20,7 @@ mod leases;
 use core::time::Duration;
 
 pub(crate) use flight::{Client, HolderId, Lent};
-pub(crate) use leases::{InFlight, Leases, TakenOver};
+pub(crate) use leases::{Ended, InFlight, Leases, TakenOver};
 
 /// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
 ///
@@ -169,13 +169,13 @@ impl Lease {
     /// How long a message waits before it is handed out again: not at all, unless set.
     ///
     /// After its first attempt it waits for `first`, and after each further one twice as long, but at
-    /// most for `most`. That applies when its lease ends, when the grace of its stream ends, and to a
-    /// [`nack`](crate::Queue::nack) without a delay; a nack with a delay keeps that. The wait begins
-    /// when the message returns. A message that expires in the meantime is not handed out again.
+    /// most for `most`. The wait begins when its lease ends, when the grace of its dropped stream
+    /// ends, or with a [`nack`](crate::Queue::nack) without a delay; a nack with a delay, zero
+    /// included, keeps that delay. A message that expires in the meantime is not handed out again.
     ///
-    /// A message that a client is sent again because it [came back](crate::Queue::resume) has not
-    /// returned, and does not wait. In a closed queue, what waits stays for
-    /// [`take_remaining`](crate::Queue::take_remaining).
+    /// What a client is sent again because it [came back](crate::Queue::resume) has stayed in flight,
+    /// and does not wait. In a [closed](crate::Queue::close) queue, a message whose wait ends after
+    /// the close stays for [`take_remaining`](crate::Queue::take_remaining).
     ///
     /// # Examples
     ///
@@ -204,11 +204,13 @@ impl Lease {
 
     /// How long a message waits after so many attempts.
     pub(crate) fn backoff_after(&self, attempts: u32) -> Option<Duration> {
+        /// As often as the shortest time can be doubled.
+        const MOST: u32 = 100;
+
         let (first, most) = self.backoff?;
-        let doubled = 2_u32.checked_pow(attempts.saturating_sub(1));
-        let wait = doubled.and_then(|times| first.checked_mul(times));
-        let is_none = first.is_zero();
-        Some(wait.unwrap_or(if is_none { first } else { most }).min(most))
+        let doublings = 0..attempts.saturating_sub(1).min(MOST);
+        let wait = doublings.fold(first, |wait, _| wait.saturating_add(wait).min(most));
+        Some(wait.min(most))
     }
 
     /// What confirms a message: only an ack, unless set.

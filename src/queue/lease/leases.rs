@@ -58,6 +58,17 @@ enum Over {
     Expiry,
 }
 
+/// A lease that is over.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    pub(crate) lent: Lent<T>,
+    /// It has capacity again.
+    pub(crate) holder: Option<HolderId>,
+    pub(crate) reason: DeadLetterReason,
+    /// When it ended, which may be long before the call.
+    pub(crate) at: Deadline,
+}
+
 /// What a stream has taken over from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TakenOver {
@@ -173,12 +184,9 @@ impl<T> Leases<T> {
     ///
     /// Returns `None` if none is over, or if this step has done its share without ending one;
     /// [`next_end`](Self::next_end) is then still in the past.
-    pub(crate) fn end_due(
-        &mut self,
-        now: SystemTime,
-    ) -> Option<(Lent<T>, Option<HolderId>, DeadLetterReason)> {
+    pub(crate) fn end_due(&mut self, now: SystemTime) -> Option<Ended<T>> {
         for _ in 0..MAX_DETACHED {
-            let (seq, over) = self.first_over(now)?;
+            let (seq, over, at) = self.first_over(now)?;
             if over == Over::Grace && self.flights.get(seq)?.extended {
                 self.detach(seq);
                 continue;
@@ -188,13 +196,18 @@ impl<T> Leases<T> {
                 Over::Lease => DeadLetterReason::LeaseEnded,
                 Over::Grace | Over::Expiry => DeadLetterReason::Dropped,
             };
-            return Some((lent, holder, reason));
+            return Some(Ended {
+                lent,
+                holder,
+                reason,
+                at,
+            });
         }
         None
     }
 
-    /// The message whose lease ended first, and why.
-    fn first_over(&self, now: SystemTime) -> Option<(u64, Over)> {
+    /// The message whose lease ended first, why, and when.
+    fn first_over(&self, now: SystemTime) -> Option<(u64, Over, Deadline)> {
         let never = Deadline::Never;
         let grace = self.graces.first().map_or(never, |(grace, _)| *grace);
         let expiry = self.expiries.first().map_or(never, |(expiry, _)| *expiry);
@@ -203,11 +216,11 @@ impl<T> Leases<T> {
         if !first.has_come(now) {
             None
         } else if expiry == first {
-            Some((self.first_expired(now)?, Over::Expiry))
+            Some((self.first_expired(now)?, Over::Expiry, first))
         } else if grace == first {
-            Some((self.first_after_grace(now)?, Over::Grace))
+            Some((self.first_after_grace(now)?, Over::Grace, first))
         } else {
-            Some((self.first_ended(now)?, Over::Lease))
+            Some((self.first_ended(now)?, Over::Lease, first))
         }
     }
 

@@ -8,7 +8,7 @@ use crate::queue::ack_history::End;
 use crate::queue::dead_letter::AckError;
 use crate::queue::delivery::Dead;
 use crate::queue::item::Item;
-use crate::queue::lease::{Confirm, DeadLetterReason, HolderId, Lent, TakenOver};
+use crate::queue::lease::{Confirm, DeadLetterReason, Ended, HolderId, Lent, TakenOver};
 use crate::queue::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use crate::queue::wait_queue::Ticket;
 use crate::source::Limit;
@@ -118,7 +118,7 @@ impl State {
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((mut lent, holder)) = ended {
             let delay = delay.or_else(|| self.backoff(lent.attempts));
-            postpone(&mut lent, delay, step);
+            postpone(&mut lent, delay, Deadline::At(step.now));
             self.come_back(lent, holder, DeadLetterReason::Nacked, step);
         }
         Ok(())
@@ -136,11 +136,18 @@ impl State {
     pub(super) fn return_one(&mut self, step: &mut Step) -> bool {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end_due(step.now));
-        let Some((mut lent, holder, reason)) = ended else {
+        let Some(ended) = ended else {
             return false;
         };
+        let Ended {
+            mut lent,
+            holder,
+            reason,
+            at,
+        } = ended;
+        // Whenever a step notices it, the wait began as the lease ended.
         let delay = self.backoff(lent.attempts);
-        postpone(&mut lent, delay, step);
+        postpone(&mut lent, delay, at);
         self.come_back(lent, holder, reason, step);
         true
     }
@@ -327,12 +334,12 @@ impl State {
     }
 }
 
-/// Lets a message that returns fall due after `delay`, if there is one.
-fn postpone(lent: &mut Lent<Item>, delay: Option<Duration>, step: &Step) {
+/// Lets a message that returns fall due so long after its lease ended, if that is set.
+fn postpone(lent: &mut Lent<Item>, delay: Option<Duration>, ended: Deadline) {
     if let Some(delay) = delay {
         // A message that expires before it is due again is due when it expires: it goes to no
         // client.
-        lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
+        lent.due = ended.plus(delay).min(lent.expires);
     }
 }
 

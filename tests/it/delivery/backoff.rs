@@ -45,6 +45,16 @@ fn a_message_waits_after_its_lease_has_ended() {
     assert_waits_for(&queue, &clock, 2);
 }
 
+/// No stream waits that would notice the end of the lease.
+#[test]
+fn the_wait_begins_when_the_lease_ends_and_not_when_a_call_notices_it() {
+    let (clock, queue) = backing_off();
+    queue.push("a").unwrap();
+    take_one(&queue);
+    clock.advance(secs(32));
+    assert_eq!(drain_data(&queue), "a");
+}
+
 #[test]
 fn a_message_waits_after_its_stream_was_dropped() {
     let (clock, queue) = backing_off();

@@ -13,6 +13,7 @@ use sse_queue::queue::{DeadLetter, Overflow, PushError, PushWhenReady};
 use sse_queue::{Clock, FakeClock, FakeTicker, Pacing, Queue};
 
 use super::Mode;
+use super::gate::PERIOD;
 use super::model::{Model, lease};
 use crate::support::queue::{QueueStream, builder, quiet_stream};
 use crate::support::{Task, ms, parser};
@@ -123,14 +124,22 @@ impl Simulation {
             builder = builder.overflow(Overflow::DropOldest);
         }
         if let Some(in_flight) = mode.in_flight {
-            builder = builder.at_least_once(lease(in_flight));
+            builder = builder.at_least_once(lease(in_flight, mode.backs_off));
+        }
+        let mut model = Model::new(mode.capacity, mode.drops_oldest, mode.in_flight.is_some());
+        if let Some(rate) = mode.rate {
+            builder = builder.rate(rate, PERIOD);
+            model.gate.rate = mode.rate;
+        }
+        if mode.backs_off {
+            model.back_off();
         }
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Self {
             random: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
             queue: builder.build(),
-            model: Model::new(mode.capacity, mode.drops_oldest, mode.in_flight.is_some()),
+            model,
             mode,
             clock,
             clients: Vec::new(),

@@ -65,7 +65,7 @@ fn list(leases: &Leases<u64>, holder: HolderId) -> Vec<u64> {
 /// What ends by `now`, with the reason.
 fn ended(leases: &mut Leases<u64>, now: u64) -> Vec<(u64, DeadLetterReason)> {
     let ends = core::iter::from_fn(|| leases.end_due(at(now)));
-    ends.map(|(lent, _, reason)| (lent.seq, reason)).collect()
+    ends.map(|ended| (ended.lent.seq, ended.reason)).collect()
 }
 
 #[test]
