@@ -21,7 +21,6 @@
 
 mod checks;
 mod clients;
-mod gate;
 mod model;
 mod steps;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::clients::{Client, GAP, Late, Pace, Simulation};
-use super::gate::Gate;
 use super::model::Counts;
+use crate::support::gate::Gate;
 use crate::support::ms;
 
 /// How long one stream may hold up the others that was woken and does not poll, or that keeps the

@@ -13,13 +13,15 @@ use sse_queue::queue::{DeadLetter, Overflow, PushError, PushWhenReady};
 use sse_queue::{Clock, FakeClock, FakeTicker, Pacing, Queue};
 
 use super::Mode;
-use super::gate::PERIOD;
 use super::model::{Model, lease};
 use crate::support::queue::{QueueStream, builder, quiet_stream};
 use crate::support::{Task, ms, parser};
 
 /// The gap of spaced streams, and the period of ticked ones.
 pub const GAP: Duration = ms(700);
+
+/// The period of queues with a rate.
+const PERIOD: Duration = ms(900);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
@@ -129,7 +131,7 @@ impl Simulation {
         let mut model = Model::new(mode.capacity, mode.drops_oldest, mode.in_flight.is_some());
         if let Some(rate) = mode.rate {
             builder = builder.rate(rate, PERIOD);
-            model.gate.rate = mode.rate;
+            model.gate.rate = Some((rate, PERIOD));
         }
         if mode.backs_off {
             model.back_off();

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use sse_queue::Lease;
 use sse_queue::queue::QueueStats;
 
-use super::gate::Gate;
+use crate::support::gate::Gate;
 use crate::support::ms;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -184,7 +184,8 @@ impl Model {
 
     /// The message that goes next, if one may leave.
     pub fn leaving(&self, now: SystemTime) -> Option<u64> {
-        self.head(now).filter(|_| self.gate.is_open(now))
+        self.head(now)
+            .filter(|_| self.gate.is_open(since_epoch(now)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -260,7 +261,7 @@ impl Model {
 
     pub fn hand_out(&mut self, number: u64, to: Option<u64>, now: SystemTime) {
         assert_eq!(self.head(now), Some(number), "the first that is due goes");
-        self.gate.take(now);
+        self.gate.take(since_epoch(now));
         self.counts.delivered += 1;
         if !self.is_leased {
             self.held.remove(&number);
@@ -340,4 +341,8 @@ impl Model {
         self.held.clear();
         self.counts.withdrawn += count as u64;
     }
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }

@@ -59,6 +59,8 @@ impl Run {
             (Step::Nack(_, delay), _) => {
                 if delay > 0 {
                     message.due = (now + delay).min(message.expires);
+                } else {
+                    self.model.postpone(at, now);
                 }
                 self.model.release(at, DeadLetterReason::Nacked);
             }
@@ -152,6 +154,7 @@ impl Run {
         if self.model.closed.is_some() {
             return;
         }
+        self.step(Step::Pause(false));
         self.step(Step::Open);
         for _ in 0..200 {
             self.step(Step::Run);
