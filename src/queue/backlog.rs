@@ -202,6 +202,13 @@ impl Backlog {
     /// The message that leaves first.
     #[inline]
     pub(super) fn head(&self) -> Option<(Key, Deadline, &Item)> {
+        if self.len() == 0 {
+            return None;
+        }
+        self.first()
+    }
+
+    fn first(&self) -> Option<(Key, Deadline, &Item)> {
         let fresh = self.fresh.head();
         if self.returned.len() == 0 {
             return fresh;
@@ -266,6 +273,13 @@ impl Backlog {
     #[inline]
     pub(super) fn can_expire(&self) -> bool {
         self.fresh.can_expire() || self.returned.can_expire()
+    }
+
+    /// Whether all messages were due when they arrived, and none can expire.
+    #[inline]
+    pub(super) fn is_timeless(&self) -> bool {
+        let has_no_scheduled = self.fresh.has_no_scheduled() && self.returned.has_no_scheduled();
+        has_no_scheduled && !self.can_expire()
     }
 
     /// Whether an expired message has not been discarded.

@@ -110,15 +110,17 @@ impl State {
     /// Returns whether there may be more.
     #[inline]
     pub(super) fn catch_up(&mut self, step: &mut Step) -> bool {
+        // Most queues hold nothing that time changes.
         let is_timeless = self.delivery.is_none() && !self.backlog.can_expire();
         if is_timeless && !self.consumers.may_lapse() {
             return false;
         }
-        self.catch_up_with_time(step)
+        self.consumers.lapse(step.now);
+        !is_timeless && self.catch_up_with_time(step)
     }
 
+    #[inline(never)]
     fn catch_up_with_time(&mut self, step: &mut Step) -> bool {
-        self.consumers.lapse(step.now);
         self.is_behind(step.now) && self.catch_up_some(step)
     }
 
@@ -252,16 +254,20 @@ impl State {
     pub(super) fn settle(&mut self, step: &mut Step) {
         // Streams last: a crowd of them may belong to clients that do not read, and use up all that
         // a step may wake without being polled.
-        if self.is_closing() {
+        let is_closing = self.is_closing();
+        if is_closing {
             self.wake_watchers(step);
         }
-        if self.delivery.is_some() {
-            let is_over = self.is_finished(step.now);
-            if let Some(delivery) = &mut self.delivery {
-                delivery.settle(is_over, step);
-            }
+        if self
+            .delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.has_takers())
+        {
+            self.settle_takers(step);
         }
-        self.announce_end(step);
+        if is_closing {
+            self.announce_end(step);
+        }
         self.consumers.release();
         self.announce_unpaused(step);
         let has_waiting = self.consumers.has_waiting();
@@ -284,6 +290,14 @@ impl State {
         self.backlog.settle(step);
     }
 
+    /// Wakes tasks that wait for dead letters.
+    fn settle_takers(&mut self, step: &mut Step) {
+        let is_over = self.is_finished(step.now);
+        if let Some(delivery) = &mut self.delivery {
+            delivery.settle(is_over, step);
+        }
+    }
+
     /// Whether the first message is due and needs no lease.
     #[inline]
     fn is_head_unleased(&self, now: SystemTime) -> bool {
@@ -301,6 +315,13 @@ impl State {
     /// waits, no stream can take a message that falls due.
     #[inline]
     fn next_deadline(&self, now: SystemTime) -> Deadline {
+        if self.delivery.is_none() && self.gate.is_none() && self.backlog.is_timeless() {
+            return Deadline::Never;
+        }
+        self.next_of_all(now)
+    }
+
+    fn next_of_all(&self, now: SystemTime) -> Deadline {
         let mut next = Deadline::Never;
         if let Some(delivery) = &self.delivery {
             next = delivery.next_end();

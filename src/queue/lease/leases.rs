@@ -242,9 +242,12 @@ impl<T> Leases<T> {
 
     /// When the next lease or grace ends, or the next orphan expires.
     pub(crate) fn next_end(&self) -> Option<Deadline> {
+        let end = self.ends.first().map(|(end, _)| end);
+        if self.graces.is_empty() && self.expiries.is_empty() {
+            return end;
+        }
         let grace = self.graces.first().map(|(grace, _)| *grace);
         let expiry = self.expiries.first().map(|(expiry, _)| *expiry);
-        let end = self.ends.first().map(|(end, _)| end);
         grace.into_iter().chain(expiry).chain(end).min()
     }
 

@@ -179,7 +179,6 @@ impl State {
 
     /// Wakes all tasks once when closing begins, so that pacing ends, and once when everything is
     /// over: some of them in each step.
-    #[inline]
     pub(super) fn announce_end(&mut self, step: &mut Step) {
         let phase = if self.is_aborted || self.is_exhausted() {
             Phase::Over
