@@ -34,6 +34,7 @@ impl Shared {
     }
 
     /// Catches up with the time in at most `max` holds of the lock, and works in the last one.
+    #[inline]
     fn hold<R>(&self, max: usize, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         let now = self.clock.now();
         let mut left = max;
@@ -89,6 +90,7 @@ impl Shared {
     }
 
     /// The same, for a caller that may have cloned its waker already.
+    #[inline]
     pub(super) fn poll_as<R>(
         &self,
         mut caller: Caller<'_>,

@@ -1,5 +1,6 @@
 //! One step on a queue's state: its time, and its effects outside the lock.
 
+use core::mem;
 use core::task::Waker;
 use std::time::SystemTime;
 
@@ -61,15 +62,18 @@ impl Effects {
     /// Wakes and drops, outside the lock.
     #[inline]
     pub(super) fn run(self) {
-        // Unrolled by hand: this runs in every step, and an iterator over the array costs more than
-        // most of what the step does.
-        let [first, second] = self.few;
-        if let Some(waker) = first {
-            wake(waker);
+        let is_idle = self.wakes == 0 && self.displaced.is_none() && self.frame.is_none();
+        if is_idle && self.many.is_none() {
+            // There is nothing to drop.
+            mem::forget(self);
+        } else {
+            self.run_all();
         }
-        if let Some(waker) = second {
-            wake(waker);
-        }
+    }
+
+    #[inline(never)]
+    fn run_all(self) {
+        self.few.into_iter().flatten().for_each(wake);
         if let Some(many) = self.many {
             many.wakers.into_iter().for_each(wake);
         }

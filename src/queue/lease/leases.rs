@@ -34,6 +34,8 @@ pub(crate) struct Leases<T> {
     departed: SeqMap<HolderId>,
     last_holder: u64,
     last_order: u64,
+    /// Whether any client has come back to messages that it had not seen.
+    has_owed: bool,
 }
 
 /// A message in flight, as it is shown.
@@ -89,6 +91,7 @@ impl<T> Leases<T> {
             departed: SeqMap::default(),
             last_holder: 0,
             last_order: 0,
+            has_owed: false,
         }
     }
 

@@ -61,9 +61,8 @@ impl State {
             return refuse(PushError::TooLarge, push);
         }
         // An expired message may have the same id, or take the missing capacity.
-        let is_behind = self.is_behind(step.now);
         if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
-            if is_behind {
+            if self.is_behind(step.now) {
                 return Pushed::Again(push);
             }
             return refuse(PushError::DuplicateId, push);
@@ -72,7 +71,7 @@ impl State {
             return Pushed::Full(push);
         }
         if !self.backlog.has_capacity(cost) {
-            if is_behind {
+            if self.is_behind(step.now) {
                 return Pushed::Again(push);
             }
             if !self.backlog.drops_oldest() || !self.backlog.may_have_capacity(cost) {
