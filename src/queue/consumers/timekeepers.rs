@@ -38,7 +38,7 @@ impl Consumers {
     }
 
     #[inline]
-    fn has_no_keeper(&self) -> bool {
+    pub(super) fn has_no_keeper(&self) -> bool {
         self.first.is_none() && self.second.is_none()
     }
 
