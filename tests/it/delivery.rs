@@ -15,6 +15,7 @@ mod ids;
 mod leases;
 mod many;
 mod pacing;
+mod rate;
 mod resume;
 
 use sse_queue::queue::Confirm;

@@ -162,3 +162,82 @@ fn a_client_that_came_back_in_a_pause_is_sent_what_it_is_owed_after_it() {
         back.assert_woken_for("b");
     }
 }
+
+#[test]
+fn abort_ends_the_pause_and_the_streams() {
+    let (clock, queue) = new_queue();
+    let mut stream = waiting(&queue, &clock);
+    queue.pause();
+    queue.push("a").unwrap();
+    queue.abort();
+    assert!(!queue.is_paused());
+    stream.assert_ended();
+    assert_eq!(queue.take_remaining().len(), 1);
+}
+
+#[test]
+fn the_wait_for_the_end_waits_through_a_pause_and_ends_after_the_close() {
+    let (clock, queue) = new_queue();
+    let mut stream = waiting(&queue, &clock);
+    let mut ended = Task::new(Box::pin(queue.ended(clock.ticker())));
+    queue.pause();
+    queue.push("a").unwrap();
+    assert!(ended.poll().is_pending());
+    assert_eq!(clock.next_deadline(), None, "nothing falls due in a pause");
+    queue.close();
+    assert_eq!(stream.data(), "a");
+    stream.assert_ended();
+    drop(stream);
+    assert!(ended.take_wakes() > 0);
+    assert!(ended.poll().is_ready());
+}
+
+#[test]
+fn a_driver_keeps_the_time_again_after_a_pause() {
+    let (clock, queue) = new_queue();
+    let mut driver = Task::new(Box::pin(queue.drive(clock.ticker())));
+    let mut stream = waiting(&queue, &clock);
+    queue.pause();
+    push_later(&queue, "a", secs(5));
+    assert!(driver.poll().is_pending());
+    queue.unpause();
+    assert!(driver.take_wakes() > 0);
+    assert!(driver.poll().is_pending());
+    stream.assert_pending();
+    stream.take_wakes();
+    clock.advance(secs(5));
+    assert!(driver.take_wakes() > 0);
+    assert!(driver.poll().is_pending());
+    stream.assert_woken_for("a");
+}
+
+/// More streams than one hold of the lock wakes, and those that it wakes do not poll.
+#[test]
+fn a_driver_tells_all_clients_that_the_pause_has_ended() {
+    let clock = FakeClock::new();
+    let lease = Lease::new(Duration::from_secs(600)).max_in_flight(2);
+    let queue = builder(&clock).at_least_once(lease).build();
+    let mut driver = Task::new(Box::pin(queue.drive(clock.ticker())));
+    assert!(driver.poll().is_pending());
+    let mut clients = Vec::new();
+    queue.pause();
+    for at in 0..300_u64 {
+        queue.unpause();
+        let mut stream = waiting(&queue, &clock);
+        push_all(&queue, &["seen", "owed"]);
+        assert_eq!(stream.data(), "seen,owed");
+        queue.pause();
+        let seen = format!("e-{}", 2 * at + 1);
+        clients.push(Task::new(resumed_stream(&queue, &clock, &seen)));
+    }
+    for client in &mut clients {
+        client.assert_pending();
+        client.take_wakes();
+    }
+    queue.unpause();
+    while driver.take_wakes() > 0 {
+        assert!(driver.poll().is_pending());
+    }
+    assert!(clients.iter().all(|client| client.take_wakes() > 0));
+    assert!(clients.iter_mut().all(|client| client.data() == "owed"));
+}

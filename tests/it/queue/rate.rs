@@ -177,3 +177,71 @@ fn ticked_streams_are_promised_only_what_the_rate_leaves() {
     }
     assert_eq!(sent, [(4, "a".to_owned()), (15, "b".to_owned())]);
 }
+
+/// Nobody can close the queue any more, so its streams keep to the rate.
+#[test]
+fn the_rate_goes_on_when_the_last_handle_is_gone() {
+    let (clock, queue) = limited(1);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b"]);
+    drop(queue);
+    assert_eq!(stream.data(), "a");
+    stream.assert_pending();
+    clock.advance(secs(10));
+    assert_eq!(stream.data(), "b");
+    stream.assert_ended();
+}
+
+#[test]
+fn a_driver_is_done_when_the_rate_has_let_out_the_last_message() {
+    let (clock, queue) = limited(1);
+    let mut driver = Task::new(Box::pin(queue.drive(clock.ticker())));
+    assert!(driver.poll().is_pending());
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b"]);
+    drop(queue);
+    assert_eq!(stream.data(), "a");
+    stream.assert_pending();
+    assert!(driver.poll().is_pending());
+    stream.take_wakes();
+    clock.advance(secs(10));
+    assert!(driver.poll().is_pending());
+    stream.assert_woken_for("b");
+    stream.assert_ended();
+    assert!(driver.poll().is_ready());
+}
+
+#[test]
+fn abort_ends_streams_in_a_spent_period() {
+    let (clock, queue) = limited(1);
+    let mut stream = waiting(&queue, &clock);
+    push_all(&queue, &["a", "b"]);
+    assert_eq!(stream.data(), "a");
+    queue.abort();
+    stream.assert_ended();
+    assert_eq!(queue.take_remaining().len(), 1);
+}
+
+/// ```text
+/// s         0    4    10   14   20
+/// gap 4 s   ab        cd        e
+/// ```
+#[test]
+fn a_spaced_stream_goes_on_in_the_next_period() {
+    let (clock, queue) = limited(2);
+    let mut stream = settled(quiet_stream(&queue, &clock).pacing(Pacing::spaced(secs(4))));
+    push_all(&queue, &["a", "b", "c", "d", "e"]);
+    let mut sent = Vec::new();
+    for second in 0..25 {
+        let data = stream.drain_data();
+        if !data.is_empty() {
+            sent.push((second, data));
+        }
+        clock.advance(secs(1));
+    }
+    let expected = [(0, "a,b"), (10, "c,d"), (20, "e")];
+    assert_eq!(
+        sent,
+        expected.map(|(second, data)| (second, data.to_owned()))
+    );
+}
