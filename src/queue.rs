@@ -1,4 +1,4 @@
-//! The types of a [`Queue`]: settings, counters, errors, and delivery at least once.
+//! The types of a [`Queue`]: settings, counters, errors, delivery at least once, and what it shows.
 //!
 //! # Terms
 //!
@@ -11,6 +11,7 @@
 //! | reserved | messages that a stream on a grid takes at its next tick |
 //! | timekeeper | a stream whose ticker is armed for the queue's next deadline |
 //! | [driver](crate::Queue::drive) | a future that is the timekeeper in place of the streams |
+//! | [rate](QueueBuilder::rate), [pause](crate::Queue::pause) | what keeps due messages in the queue |
 //! | lease | the time within which a message that was handed out must be confirmed |
 //! | in flight | handed out, and leased |
 //! | holder | a client, by what it has in flight; its stream may change |

@@ -258,17 +258,21 @@ impl QueueBuilder {
         self
     }
 
-    /// At most `messages` leave the queue per `period`, across all its streams: as many as there are,
-    /// unless set. For consumers that share a limit, such as that of a service which they all call.
+    /// The maximum number of messages that leave the queue in each `period`, over all its streams:
+    /// no limit unless set.
     ///
-    /// The periods form a grid on the queue's [clock](Self::clock) that starts with the first message
-    /// after a quiet period. When as many messages have left, the rest stay until the next period
-    /// begins, as if they were not due yet. What a period leaves unused is lost, so a jump of the
-    /// clock releases at most one period's messages early. Each time that a message is handed out
-    /// counts, and [`next_ready`](Queue::next_ready) does too. Comments and reconnection times do not.
+    /// It is for consumers that share a limit, such as that of a service which they all call.
     ///
-    /// It holds for messages, whatever the [pacing](crate::Pacing) of the streams, and ends when the
-    /// queue is [closed](Queue::close). Zero messages count as one; a period of zero is no limit.
+    /// The periods form a grid on the queue's [clock](Self::clock) that starts with the first
+    /// message after a quiet period. When as many messages have left, the others stay until the next
+    /// period begins, as if they were not due yet. What a period leaves unused is lost, so a jump of
+    /// the clock releases at most one period's messages early. Each time that a message is handed
+    /// out counts, by [`next_ready`](Queue::next_ready) too. Comments and reconnection times do not
+    /// count, and leave in their turn.
+    ///
+    /// The rate holds whatever the [pacing](crate::Pacing) of the streams. A stream on a grid of its
+    /// own finds nothing at a tick if others have used up the period. The rate ends when the queue is
+    /// [closed](Queue::close). Zero messages count as one; a period of zero is no limit.
     ///
     /// ```text
     /// rate(2, 10 s)    0         10        20        30   s

@@ -168,14 +168,14 @@ impl Lease {
 
     /// How long a message waits before it is handed out again: not at all, unless set.
     ///
-    /// After its first attempt it waits for `first`, and after each further one twice as long, but at
-    /// most for `most`. The wait begins when its lease ends, when the grace of its dropped stream
+    /// After its first attempt it waits for `first`, and after each further one twice as long, but
+    /// at most for `most`. The wait begins when its lease ends, when the grace of its dropped stream
     /// ends, or with a [`nack`](crate::Queue::nack) without a delay; a nack with a delay, zero
     /// included, keeps that delay. A message that expires in the meantime is not handed out again.
     ///
-    /// What a client is sent again because it [came back](crate::Queue::resume) has stayed in flight,
-    /// and does not wait. In a [closed](crate::Queue::close) queue, a message whose wait ends after
-    /// the close stays for [`take_remaining`](crate::Queue::take_remaining).
+    /// What a client is sent again because it [came back](crate::Queue::resume) has stayed in
+    /// flight, and does not wait. In a [closed](crate::Queue::close) queue, a message whose wait ends
+    /// after the close stays for [`take_remaining`](crate::Queue::take_remaining).
     ///
     /// # Examples
     ///

@@ -18,9 +18,10 @@ use crate::message::{Message, Receipt};
 impl Queue {
     /// Puts messages into the queue, in order, up to the first that is refused.
     ///
-    /// It costs less than a [`push`](Self::push) for each, because one hold of the queue's lock takes
-    /// up to 64. The messages of other producers may come between those of two holds. Unlike that of
-    /// other operations, its cost grows with the number of messages.
+    /// It costs less than a [`push`](Self::push) for each, because one hold of the queue's lock
+    /// takes up to 64; those that [`Overflow::DropOldest`](crate::queue::Overflow::DropOldest) drops
+    /// for them count, too. The messages of other producers may come between those of two holds.
+    /// Unlike that of other operations, its cost grows with the number of messages.
     ///
     /// # Errors
     ///

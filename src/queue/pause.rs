@@ -7,9 +7,9 @@ impl Queue {
     /// Hands out nothing until [`unpause`](Self::unpause): streams wait.
     ///
     /// All else goes on: keep-alives, pushes, acks, expiry and the ends of leases. What was handed
-    /// out before stays with its client. A closed queue cannot be paused, and [`close`](Self::close)
-    /// ends a pause, so that what is due can leave; so does the drop of the last handle, because
-    /// nobody could end it any more.
+    /// out before stays with its client. [`close`](Self::close) ends a pause, so that what is due
+    /// can leave, and a closed queue cannot be paused. The drop of the last handle ends a pause, too,
+    /// because nobody could end it any more.
     ///
     /// # Examples
     ///

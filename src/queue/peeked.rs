@@ -12,8 +12,8 @@ use crate::time::Deadline;
 ///
 /// Made by [`Queue::peek_ready`](crate::Queue::peek_ready),
 /// [`peek_scheduled`](crate::Queue::peek_scheduled) and
-/// [`peek_in_flight`](crate::Queue::peek_in_flight). It shares the message's bytes, so it keeps them
-/// in memory after the message has left the queue.
+/// [`peek_in_flight`](crate::Queue::peek_in_flight). It shares the message's bytes, and so keeps
+/// them in memory after the message has left the queue.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Peeked {
     remaining: Remaining,
