@@ -42,6 +42,6 @@ impl Gate {
         let (Some(first), Some((_, period))) = (self.left.first(), self.rate) else {
             return 0;
         };
-        (time - *first).as_nanos() / period.as_nanos()
+        time.saturating_sub(*first).as_nanos() / period.as_nanos()
     }
 }

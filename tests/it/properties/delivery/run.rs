@@ -286,8 +286,8 @@ impl Run {
     /// What is due waits only where every stream is full, or nothing may leave.
     pub fn assert_none_starves(&mut self) {
         self.assert_none_is_owed();
-        let head = self.model.head();
-        if head.is_none_or(|head| !self.model.may_leave(head)) {
+        let next = self.model.head();
+        if next.is_none_or(|next| !self.model.may_leave(next)) {
             return;
         }
         for at in 0..self.streams.len() {
