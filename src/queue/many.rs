@@ -107,12 +107,14 @@ impl Queue {
             // `as_ref` is a caller's code, and so runs before the lock is taken.
             let some: Vec<_> = some.iter().map(AsRef::as_ref).collect();
             let failed = shared.with(|state, step| {
-                let acks = some.iter().map(|id| (*id, state.ack(id, step)));
+                let acks = some.iter().map(|id| {
+                    step.count_move();
+                    (*id, state.ack(id, step))
+                });
                 let failed = acks.filter_map(|(id, ack)| Some((id.to_owned(), ack.err()?)));
                 failed.collect::<Vec<_>>()
             });
             failures.extend(failed);
-            shared.state.end_turn();
         }
         if failures.is_empty() {
             return Ok(());
@@ -143,7 +145,6 @@ impl Shared {
             }
             let is_stuck = receipts.len() == before;
             holds = if is_stuck { holds.saturating_add(1) } else { 0 };
-            self.state.end_turn();
         }
         Ok(())
     }

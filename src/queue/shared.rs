@@ -5,7 +5,7 @@ use core::task::Context;
 use std::sync::Arc;
 
 use super::state::{State, Turn};
-use super::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
+use super::step::{Caller, NeedsClone, Step};
 use super::turns::Turns;
 use crate::message::id::Epoch;
 use crate::sync::MutexGuard;
@@ -49,7 +49,7 @@ impl Shared {
             }
             let result = work(&mut state, &mut step);
             state.settle(&mut step);
-            let ended = state.count_moved(if is_behind { MAX_PER_HOLD } else { 1 });
+            let ended = state.count_moved(step.moved().max(1));
             drop(state);
             step.effects.run();
             if let Some(turn) = ended {
@@ -63,7 +63,7 @@ impl Shared {
     #[inline(never)]
     fn leave(&self, mut state: MutexGuard<'_, State>, mut step: Step) {
         state.settle(&mut step);
-        let ended = state.count_moved(MAX_PER_HOLD);
+        let ended = state.count_moved(step.moved());
         drop(state);
         step.effects.run();
         if let Some(turn) = ended {

@@ -18,7 +18,7 @@ pub(super) const MAX_PER_TURN: usize = 256;
 pub(super) struct Step {
     pub(super) now: SystemTime,
     pub(super) effects: Effects,
-    /// How many messages it has discarded or returned.
+    /// How many messages it has discarded or returned, or moved as some of many.
     moved: usize,
 }
 
@@ -31,7 +31,13 @@ impl Step {
         }
     }
 
-    /// Counts a message to be discarded or returned; false if it must wait for the next step.
+    /// How many messages were counted.
+    #[inline]
+    pub(super) fn moved(&self) -> usize {
+        self.moved
+    }
+
+    /// Counts a message to be discarded, returned, or moved as one of many; false if it must wait for the next step.
     #[inline]
     pub(super) fn count_move(&mut self) -> bool {
         let may_move = self.moved < MAX_PER_HOLD;
