@@ -5,7 +5,6 @@ use std::time::SystemTime;
 use super::State;
 use crate::ordered::Key;
 use crate::queue::gate::Gate;
-use crate::queue::item::Item;
 use crate::queue::lease::HolderId;
 use crate::queue::rate::Rate;
 use crate::queue::step::Step;
@@ -82,14 +81,19 @@ impl State {
         let Some(opens) = gate.opens(now) else {
             return next;
         };
-        let Some((Key { due, .. }, _, Item { has_id, .. })) = self.backlog.head() else {
+        let Some((Key { due, .. }, expires, item)) = self.backlog.head() else {
             return Deadline::Never;
         };
-        if due.has_come(now) {
-            return opens;
+        if gate.is_paused() {
+            Deadline::Never
+        } else if item.has_id {
+            // Once it has expired, a message that is not counted may be the first.
+            due.max(opens).min(expires)
+        } else if due.has_come(now) {
+            opens
+        } else {
+            due
         }
-        let is_counted = *has_id || gate.is_paused();
-        if is_counted { next.max(opens) } else { due }
     }
 
     /// When a waiting stream polls again: at `time`, or when its client may get what it is owed.

@@ -3,7 +3,7 @@
 use sse_queue::{Event, FakeClock, Message, Pacing, Queue};
 
 use crate::support::queue::{
-    builder, drain_data, push_all, push_later, quiet_stream, take_one, waiting,
+    builder, drain_data, push_all, push_brief, push_later, quiet_stream, take_one, waiting,
 };
 use crate::support::{Task, secs, settled};
 
@@ -140,6 +140,21 @@ fn comments_pass_a_spent_rate_in_their_turn() {
     queue.push("b").unwrap();
     queue.push(Event::comment("after b")).unwrap();
     stream.assert_pending();
+}
+
+#[test]
+fn a_comment_leaves_a_spent_period_when_the_message_before_it_expires() {
+    let (clock, queue) = limited(1);
+    let mut stream = waiting(&queue, &clock);
+    queue.push("a").unwrap();
+    assert_eq!(stream.data(), "a");
+    push_brief(&queue, "b", secs(5));
+    queue.push(Event::comment("after b")).unwrap();
+    stream.assert_pending();
+    stream.take_wakes();
+    clock.advance(secs(5));
+    assert!(stream.take_wakes() > 0);
+    assert_eq!(stream.bytes(), ": after b\n");
 }
 
 #[test]
