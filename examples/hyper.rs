@@ -2,7 +2,7 @@
 //! hyper alone.
 //!
 //! ```sh
-//! cargo run --example hyper -- --interval 0         # or --mode broadcast
+//! cargo run --example hyper -- --interval 0         # or --mode broadcast, or --rate 1000
 //! curl -N http://127.0.0.1:3000/events
 //! curl -H 'content-type: text/plain' -d 'hello' http://127.0.0.1:3000/messages
 //! ```

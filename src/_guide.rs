@@ -26,6 +26,7 @@ pub mod examples {
     //!
     //! `axum` and `hyper` are the same server on two frameworks: readers and senders, limits, refusals,
     //! tokio's own timer, and a shutdown that ends every stream. What both need stands in `shared`.
+    //! `--rate 1000` lets one message a second out of the queue, however many readers there are.
     //! `worker` takes jobs from one of them and confirms each. `no_runtime` needs neither framework
     //! nor runtime.
     //!

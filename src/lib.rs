@@ -67,6 +67,8 @@
 //! | let workers confirm what they have done | [`Lease`], [`Queue::ack`], [Delivery](#delivery) |
 //! | send later, or not after a while | [`Message`] |
 //! | slow a stream down | [`Pacing`] |
+//! | slow all streams of a queue down together | [`QueueBuilder::rate`](queue::QueueBuilder::rate), [`Queue::pause`] |
+//! | look into a queue | [`Queue::peek_ready`], [`Queue::stats`] |
 //! | greet a client, or send it a snapshot first | [`EventStream::greeting`], [`greeting_with_position`](EventStream::greeting_with_position) |
 //! | shut down | [`Queue::close`], [`Queue::ended`], [Closing](#closing) |
 //! | end one client's stream | [`EventStream::end_handle`] |
@@ -119,10 +121,13 @@
 //! * [`every`](Pacing::every): at most one [batch](Pacing::batch) at each tick of a grid. Missed ticks
 //!   are skipped, never made up in a burst.
 //!
+//! A queue's [`rate`](queue::QueueBuilder::rate) limits what leaves it in each period, over all its
+//! streams together, for consumers that share a limit; [`pause`](Queue::pause) keeps everything back.
+//!
 //! Pacing uses only the stream's ticker, so jumps of the wall clock never stall a stream or make it
 //! burst. So does [keep-alive](EventStream#keep-alive), except that a topic's stream may take the
-//! time of its last chunk from the topic's clock. Due times and expiry follow the clock of the
-//! queue or topic. An idle stream wakes only for its keep-alive, with one exception: up to two
+//! time of its last chunk from the topic's clock. Due times, expiry and a queue's rate follow the clock
+//! of the queue or topic. An idle stream wakes only for its keep-alive, with one exception: up to two
 //! streams keep the time of their queue or topic. One wakes at the next due time and the other a
 //! second later, and both at least every 30 s, so that a jump of the wall clock is noticed. With
 //! [`Queue::drive`] or [`Topic::drive`] no stream has to do that.
@@ -217,7 +222,8 @@
 //! With [`at_least_once`](queue::QueueBuilder::at_least_once) a message that is handed out is leased
 //! until [`ack`](Queue::ack) confirms it. It returns to its position in time order when its lease
 //! ends, when its stream is dropped and the client does not reconnect within the
-//! [grace](Lease::grace), or when [`nack`](Queue::nack) gives it back. After the last of its
+//! [grace](Lease::grace), or when [`nack`](Queue::nack) gives it back: at once, or after a
+//! [backoff](Lease::backoff) that grows with its attempts. After the last of its
 //! [attempts](Lease::max_attempts) it becomes a [dead letter](Queue::take_dead_letters). So a client
 //! must tolerate duplicates, and must confirm each message in time or
 //! [extend](Queue::extend_lease) its lease. Messages in flight count towards the queue's bounds.

@@ -2,6 +2,10 @@
 //!
 //! Pure: no lock, no clock.
 
+// Spelled out, because benchmarks include this file by its path.
+#[path = "ordered/walk.rs"]
+pub(crate) mod walk;
+
 use core::ops::Bound::{Excluded, Included, Unbounded};
 use std::collections::BTreeSet;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! The types of a [`Queue`]: settings, counters, errors, and delivery at least once.
+//! The types of a [`Queue`]: settings, counters, errors, delivery at least once, and what it shows.
 //!
 //! # Terms
 //!
@@ -8,6 +8,7 @@
 //! | due | a message whose time has come, and which has not expired |
 //! | timekeeper | a stream whose ticker is armed for the queue's next deadline |
 //! | [driver](crate::Queue::drive) | a future that is the timekeeper in place of the streams |
+//! | [rate](QueueBuilder::rate), [pause](crate::Queue::pause) | what keeps due messages in the queue |
 //! | lease | the time within which a message that was handed out must be confirmed |
 //! | in flight | a message that was handed out, and is leased |
 //! | dead letter | a message that was handed out as often as allowed, and never confirmed |
@@ -20,11 +21,17 @@ mod consumers;
 mod dead_letter;
 mod delivery;
 mod driver;
+mod gate;
 pub(crate) mod handle;
 mod item;
 pub(crate) mod lease;
+mod many;
+mod pause;
+mod peek;
+mod peeked;
 mod push;
 mod push_error;
+mod rate;
 mod settlement;
 mod shared;
 mod shutdown;
@@ -42,6 +49,8 @@ pub use bounds::Overflow;
 pub use builder::QueueBuilder;
 pub use dead_letter::{AckError, DeadLetter};
 pub use lease::{Confirm, DeadLetterReason};
+pub use many::{AckAllError, PushAllError};
+pub use peeked::Peeked;
 pub use push::PushWhenReady;
 pub use push_error::PushError;
 pub use stats::QueueStats;

@@ -144,13 +144,17 @@ impl<T> SeqMap<T> {
         Some(first)
     }
 
-    /// All values with their numbers, in order.
-    #[cfg(all(test, not(loom)))]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        let middle = self.middle.iter().map(|(at, block)| (*at, block));
+    /// The values from a number on, with their numbers, in order.
+    ///
+    /// To reach the first of them, it skips at most a block.
+    pub(crate) fn iter_from(&self, first: u64) -> impl Iterator<Item = (u64, &T)> {
+        let middle = self.middle.range(first / BLOCK..);
+        let middle = middle.map(|(at, block)| (*at, block));
         let [front, back] = [&self.front, &self.back].map(|(at, block)| (*at, block));
         let blocks = iter::once(front).chain(middle).chain(iter::once(back));
-        blocks.flat_map(|(at, block)| numbers(at, block.present).zip(&block.values))
+        let blocks = blocks.filter(move |(at, _)| *at >= first / BLOCK);
+        let all = blocks.flat_map(|(at, block)| numbers(at, block.present).zip(&block.values));
+        all.skip_while(move |(number, _)| *number < first)
     }
 
     /// All values with their numbers, in order. Each block is freed before the next one is read.

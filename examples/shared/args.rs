@@ -19,6 +19,8 @@ Messages go in by POST /messages and come out as Server-Sent Events by GET /even
   --mode queue|broadcast         each message to one stream, or to every stream; default queue
   --interval MS                  tick length; 0 delivers at once
                                  default 1000 in queue mode, 0 in broadcast mode
+  --rate MS                      queue mode: period in which at most one message leaves, over all
+                                 streams together; default 0, no limit
   --batch N                      messages a tick, default 1
   --spacing MS                   with --interval 0: least time between two chunks of a stream,
                                  default 0
@@ -43,6 +45,8 @@ pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
     pub(crate) mode: Mode,
     pub(crate) pacing: Pacing,
+    /// The period in which at most one message leaves. Zero is no limit.
+    pub(crate) rate: Duration,
     pub(crate) capacity: NonZeroUsize,
     pub(crate) overflow: Overflow,
     pub(crate) history: NonZeroUsize,
@@ -82,6 +86,9 @@ impl TryFrom<Flags> for Args {
         if flags.lease.is_some() && flags.mode == Mode::Broadcast {
             return Err("--at-least-once needs --mode queue".into());
         }
+        if flags.rate != 0 && flags.mode == Mode::Broadcast {
+            return Err("--rate needs --mode queue".into());
+        }
         if flags.lease.is_none() {
             if flags.max_in_flight.is_some() {
                 return Err("--max-in-flight needs --at-least-once".into());
@@ -106,6 +113,7 @@ impl TryFrom<Flags> for Args {
             listen: flags.listen,
             mode: flags.mode,
             pacing,
+            rate: Duration::from_millis(flags.rate),
             capacity: flags.capacity,
             overflow: flags.overflow,
             history: flags.history,
@@ -127,6 +135,7 @@ struct Flags {
     listen: SocketAddr,
     mode: Mode,
     interval: Option<u64>,
+    rate: u64,
     batch: NonZeroUsize,
     spacing: u64,
     capacity: NonZeroUsize,
@@ -146,6 +155,7 @@ impl Flags {
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             mode: Mode::Queue,
             interval: None,
+            rate: 0,
             batch: NonZeroUsize::MIN,
             spacing: 0,
             capacity: NonZeroUsize::MIN.saturating_add(65_535),
@@ -165,6 +175,7 @@ impl Flags {
                 Long("interval") => {
                     flags.interval = Some(value(&mut args, "interval", str::parse)?);
                 }
+                Long("rate") => flags.rate = value(&mut args, "rate", str::parse)?,
                 Long("batch") => flags.batch = value(&mut args, "batch", str::parse)?,
                 Long("spacing") => flags.spacing = value(&mut args, "spacing", str::parse)?,
                 Long("capacity") => flags.capacity = value(&mut args, "capacity", str::parse)?,

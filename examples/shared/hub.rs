@@ -56,6 +56,7 @@ impl Hub {
                 let queue = Queue::builder()
                     .capacity(args.capacity.get())
                     .overflow(args.overflow)
+                    .rate(1, args.rate)
                     .max_streams(args.max_streams)
                     .clock(clock);
                 let queue = match args.lease {

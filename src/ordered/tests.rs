@@ -196,6 +196,33 @@ fn assert_agree(store: &mut Ordered<u64>, oracle: &Oracle, now: SystemTime) {
         store.next_expiry(),
         expiries.min().unwrap_or(Deadline::Never)
     );
+    let (due, scheduled): (Vec<Key>, Vec<Key>) =
+        oracle.keys().partition(|key| key.due.has_come(now));
+    assert_eq!(
+        read_by_three(|from| keys(store.due_from(from, now)), store),
+        due
+    );
+    let read = read_by_three(|from| keys(store.scheduled_from(from, now)), store);
+    assert_eq!(read, scheduled);
+}
+
+fn keys<'a>(read: impl Iterator<Item = walk::Read<'a, u64>>) -> Vec<Key> {
+    read.map(|(key, ..)| key).take(3).collect()
+}
+
+/// Reads to the end in parts.
+fn read_by_three(read: impl Fn(walk::Position) -> Vec<Key>, store: &Ordered<u64>) -> Vec<Key> {
+    let (mut all, mut position) = (Vec::new(), walk::Position::default());
+    loop {
+        let some = read(position);
+        for key in &some {
+            store.pass(&mut position, *key);
+        }
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some);
+    }
 }
 
 proptest! {

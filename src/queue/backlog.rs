@@ -4,6 +4,7 @@
 
 mod ids;
 mod line;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use std::time::SystemTime;
 use super::bounds::{Bounds, Overflow};
 use super::item::Item;
 use super::push_error::PushError;
-use super::step::MAX_PER_HOLD;
 use super::wait_queue::WaitQueue;
 use crate::message::id::{Epoch, Id};
 use crate::message::{Message, Receipt};
 use crate::ordered::{Key, Ordered};
 use crate::queue::lease::Client;
 use crate::time::Deadline;
+
+pub(super) use reading::Position;
 
 /// The messages of a queue.
 pub(super) struct Backlog {
@@ -200,6 +202,13 @@ impl Backlog {
     /// The message that leaves first.
     #[inline]
     pub(super) fn head(&self) -> Option<(Key, Deadline, &Item)> {
+        if self.len() == 0 {
+            return None;
+        }
+        self.first()
+    }
+
+    fn first(&self) -> Option<(Key, Deadline, &Item)> {
         let fresh = self.fresh.head();
         if self.returned.len() == 0 {
             return fresh;
@@ -266,6 +275,13 @@ impl Backlog {
         self.fresh.can_expire() || self.returned.can_expire()
     }
 
+    /// Whether all messages were due when they arrived, and none can expire.
+    #[inline]
+    pub(super) fn is_timeless(&self) -> bool {
+        let has_no_scheduled = self.fresh.has_no_scheduled() && self.returned.has_no_scheduled();
+        has_no_scheduled && !self.can_expire()
+    }
+
     /// Whether an expired message has not been discarded.
     #[inline]
     pub(super) fn is_any_expired(&self, now: SystemTime) -> bool {
@@ -306,21 +322,11 @@ impl Backlog {
         fresh.min(returned)
     }
 
-    /// Drops messages that were never handed out, the oldest first, until there is capacity; a
-    /// bounded number in one step. Passes each to the caller, to be counted, and dropped outside
-    /// the lock.
-    pub(super) fn drop_oldest(&mut self, cost: usize, mut each: impl FnMut(Item)) -> bool {
-        for _ in 0..MAX_PER_HOLD {
-            if self.has_capacity(cost) {
-                return true;
-            }
-            let Some((key, _, item)) = self.fresh.pop() else {
-                break;
-            };
-            self.release(key, &item, false);
-            each(item);
-        }
-        self.has_capacity(cost)
+    /// Removes the oldest message that was never handed out, for good.
+    pub(super) fn pop_oldest(&mut self) -> Option<Item> {
+        let (key, _, item) = self.fresh.pop()?;
+        self.release(key, &item, false);
+        Some(item)
     }
 
     /// Takes all messages and ids, to be dropped outside the lock. Those in flight and dead were

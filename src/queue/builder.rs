@@ -1,11 +1,13 @@
 //! Settings for a new queue.
 
 use core::fmt;
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::bounds::{Bounds, Overflow};
 use super::handle::Queue;
 use super::lease::Lease;
+use super::rate::Rate;
 use super::shared::Shared;
 use super::state::State;
 use super::turns::Turns;
@@ -83,6 +85,7 @@ pub struct QueueBuilder {
     epoch: Option<Epoch>,
     first_number: u64,
     lease: Option<Lease>,
+    rate: Option<Rate>,
 }
 
 impl QueueBuilder {
@@ -98,6 +101,7 @@ impl QueueBuilder {
             epoch: None,
             first_number: 1,
             lease: None,
+            rate: None,
         }
     }
 
@@ -254,6 +258,49 @@ impl QueueBuilder {
         self
     }
 
+    /// The maximum number of messages that leave the queue in each `period`, over all its streams:
+    /// no limit unless set.
+    ///
+    /// It is for consumers that share a limit, such as that of a service which they all call.
+    ///
+    /// The periods form a grid on the queue's [clock](Self::clock) that starts with the first
+    /// message after a quiet period. When as many messages have left, the others stay until the next
+    /// period begins, as if they were not due yet. What a period leaves unused is lost, so a jump of
+    /// the clock releases at most one period's messages early. Each time that a message is handed
+    /// out counts, by [`next_ready`](Queue::next_ready) too. Comments and reconnection times do not
+    /// count, and leave in their turn.
+    ///
+    /// The rate holds whatever the [pacing](crate::Pacing) of the streams. A stream on a grid of its
+    /// own finds nothing at a tick if others have used up the period. The rate ends when the queue is
+    /// [closed](Queue::close). Zero messages count as one; a period of zero is no limit.
+    ///
+    /// ```text
+    /// rate(2, 10 s)    0         10        20        30   s
+    /// pushed           abcde
+    /// leave            ab        cd        e
+    /// ```
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let queue = Queue::builder().clock(clock.clone()).rate(1, Duration::from_secs(10)).build();
+    /// queue.push("a")?;
+    /// queue.push("b")?;
+    /// assert!(queue.next_ready().is_some());
+    /// assert!(queue.next_ready().is_none());
+    /// clock.advance(Duration::from_secs(10));
+    /// assert!(queue.next_ready().is_some());
+    /// # Ok::<(), sse_queue::queue::PushError>(())
+    /// ```
+    pub fn rate(mut self, messages: usize, period: Duration) -> Self {
+        self.rate = Rate::new(messages, period);
+        self
+    }
+
     /// Makes the queue.
     ///
     /// # Panics
@@ -271,18 +318,15 @@ impl QueueBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let now = clock.now();
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(now));
-        let state = Turns::new(State::new(
-            self.bounds,
-            epoch,
-            self.first_number,
-            self.lease,
-            now,
-        ));
+        let mut state = State::new(self.bounds, epoch, self.first_number, self.lease, now);
+        if let Some(rate) = self.rate {
+            state.limit(rate);
+        }
         Queue::with(Shared {
             clock,
             epoch,
             drops_oldest: self.bounds.overflow == Overflow::DropOldest,
-            state,
+            state: Turns::new(state),
         })
     }
 }

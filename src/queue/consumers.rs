@@ -233,8 +233,13 @@ impl Consumers {
     pub(super) fn notify(&mut self, due: usize, step: &mut Step) {
         let until = Deadline::At(step.now).plus(DEBT);
         while due > self.streams.credit() && step.effects.wakes_left() > 0 {
-            let spared = [self.first, self.second].map(|keeper| Some(keeper?.ticket));
-            let Some((ticket, waker)) = self.streams.notify(spared, until) else {
+            let notified = if self.has_no_keeper() {
+                self.streams.notify_first(until)
+            } else {
+                let spared = [self.first, self.second].map(|keeper| Some(keeper?.ticket));
+                self.streams.notify(spared, until)
+            };
+            let Some((ticket, waker)) = notified else {
                 return;
             };
             self.mark_absent(ticket, step.now);

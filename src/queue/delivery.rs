@@ -133,12 +133,18 @@ impl Delivery {
         step.effects.drop_waker(self.takers.remove(ticket));
     }
 
+    /// Whether tasks wait for dead letters.
+    #[inline]
+    pub(super) fn has_takers(&self) -> bool {
+        self.takers.has_waiting()
+    }
+
     /// Wakes tasks whose wait is over. `is_over`: the queue has ended, so there will be no more
     /// dead letters once nothing is in flight.
     pub(super) fn settle(&mut self, is_over: bool, step: &mut Step) {
         let is_idle = self.leases.len() == 0;
         let is_any_dead = !self.dead.is_empty();
-        if (is_any_dead || (is_over && is_idle)) && self.takers.has_waiting() {
+        if is_any_dead || (is_over && is_idle) {
             notify_all(&mut self.takers, step);
         }
     }

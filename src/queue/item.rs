@@ -39,6 +39,19 @@ impl Item {
         frame.saturating_add(Self::OVERHEAD).saturating_add(id)
     }
 
+    /// A copy, which shares the frame.
+    pub(super) fn shown(
+        &self,
+        epoch: Epoch,
+        key: Key,
+        expires: Deadline,
+        attempts: u32,
+    ) -> Remaining {
+        let own_id = self.own_id.as_ref();
+        let id = own_id.map_or_else(|| epoch.id(key.seq), |id| Id::own(Arc::clone(id)));
+        Remaining::new(self.frame.clone(), id, key.due, expires, attempts)
+    }
+
     pub(super) fn remaining(self, epoch: Epoch, key: Key, expires: Deadline) -> Remaining {
         let id = self.own_id.map_or_else(|| epoch.id(key.seq), Id::own);
         Remaining::new(self.frame, id, key.due, expires, self.attempts)

@@ -20,7 +20,7 @@ mod leases;
 use core::time::Duration;
 
 pub(crate) use flight::{Client, HolderId, Lent};
-pub(crate) use leases::{Leases, TakenOver};
+pub(crate) use leases::{Ended, InFlight, Leases, TakenOver};
 
 /// How a queue delivers at least once: see [`QueueBuilder::at_least_once`].
 ///
@@ -47,6 +47,8 @@ pub struct Lease {
     pub(crate) max_attempts: u32,
     pub(crate) max_in_flight: usize,
     pub(crate) confirm: Confirm,
+    /// The first wait, and the longest.
+    backoff: Option<(Duration, Duration)>,
 }
 
 /// What confirms a message, in a queue that delivers at least once.
@@ -115,6 +117,7 @@ impl Lease {
             max_attempts: 16,
             max_in_flight: 1,
             confirm: Confirm::ByAck,
+            backoff: None,
         }
     }
 
@@ -162,6 +165,53 @@ impl Lease {
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = attempts.max(1);
         self
+    }
+
+    /// How long a message waits before it is handed out again; by default it does not wait.
+    ///
+    /// After its first attempt it waits for `first`, and after each further one twice as long, but
+    /// at most for `most`. The wait begins when its lease ends, when the grace of its dropped stream
+    /// ends, or with a [`nack`](crate::Queue::nack) without a delay; a nack with a delay, zero
+    /// included, keeps that delay. A message that expires in the meantime is not handed out again.
+    ///
+    /// What a client is sent again because it [came back](crate::Queue::resume) has stayed in
+    /// flight, and does not wait. In a [closed](crate::Queue::close) queue, a message whose wait ends
+    /// after the close stays for [`take_remaining`](crate::Queue::take_remaining).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sse_queue::{FakeClock, Lease, Queue};
+    ///
+    /// let clock = FakeClock::new();
+    /// let (first, most) = (Duration::from_secs(1), Duration::from_secs(60));
+    /// let lease = Lease::new(Duration::from_secs(30)).backoff(first, most);
+    /// let queue = Queue::builder().clock(clock.clone()).at_least_once(lease).build();
+    /// let receipt = queue.push("job")?;
+    /// for wait in [1, 2, 4] {
+    ///     assert!(queue.next_ready().is_some());
+    ///     queue.nack(receipt.id(), None)?;
+    ///     clock.advance(Duration::from_secs(wait) - Duration::from_millis(1));
+    ///     assert!(queue.next_ready().is_none());
+    ///     clock.advance(Duration::from_millis(1));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.backoff = Some((first, most));
+        self
+    }
+
+    /// How long a message waits after so many attempts.
+    pub(crate) fn backoff_after(&self, attempts: u32) -> Option<Duration> {
+        /// As often as the shortest time can be doubled.
+        const MOST: u32 = 100;
+
+        let (first, most) = self.backoff?;
+        let doublings = 0..attempts.saturating_sub(1).min(MOST);
+        let wait = doublings.fold(first, |wait, _| wait.saturating_add(wait).min(most));
+        Some(wait.min(most))
     }
 
     /// What confirms a message: by default, only an ack.

@@ -49,9 +49,10 @@ impl Queue {
 
     /// Gives back a message that was handed out, to be handed out again after `delay`.
     ///
-    /// With `None` it returns to its position in time order, before messages that were due later.
-    /// With a delay, zero included, it is due that long from now, and goes after messages that were
-    /// due before. After its last attempt it becomes a dead letter instead.
+    /// With `None` it returns to its position in time order, before messages that were due later,
+    /// unless the lease has a [backoff](crate::Lease::backoff). With a delay, zero included, it is
+    /// due that long from now, and goes after messages that were due before. After its last attempt
+    /// it becomes a dead letter instead.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use core::task::Context;
 use std::sync::Arc;
 
 use super::state::{State, Turn};
-use super::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
+use super::step::{Caller, NeedsClone, Step};
 use super::turns::Turns;
 use crate::message::id::Epoch;
 use crate::sync::MutexGuard;
@@ -34,6 +34,7 @@ impl Shared {
     }
 
     /// Catches up with the time in at most `max` holds of the lock, and works in the last one.
+    #[inline]
     fn hold<R>(&self, max: usize, work: impl FnOnce(&mut State, &mut Step) -> R) -> R {
         let now = self.clock.now();
         let mut left = max;
@@ -48,7 +49,7 @@ impl Shared {
             }
             let result = work(&mut state, &mut step);
             state.settle(&mut step);
-            let ended = state.count_moved(if is_behind { MAX_PER_HOLD } else { 1 });
+            let ended = state.count_moved(step.moved().max(1));
             drop(state);
             step.effects.run();
             if let Some(turn) = ended {
@@ -62,7 +63,7 @@ impl Shared {
     #[inline(never)]
     fn leave(&self, mut state: MutexGuard<'_, State>, mut step: Step) {
         state.settle(&mut step);
-        let ended = state.count_moved(MAX_PER_HOLD);
+        let ended = state.count_moved(step.moved());
         drop(state);
         step.effects.run();
         if let Some(turn) = ended {
@@ -89,6 +90,7 @@ impl Shared {
     }
 
     /// The same, for a caller that may have cloned its waker already.
+    #[inline]
     pub(super) fn poll_as<R>(
         &self,
         mut caller: Caller<'_>,

@@ -2,6 +2,8 @@
 
 mod confirm;
 mod end;
+mod gate;
+mod peek;
 mod poll;
 mod push;
 
@@ -12,6 +14,7 @@ use super::backlog::{self, Backlog};
 use super::bounds::Bounds;
 use super::consumers::Consumers;
 use super::delivery::{AllLent, Delivery};
+use super::gate::Gate;
 use super::item::Item;
 use super::lease::Lease;
 use super::stats::QueueStats;
@@ -23,6 +26,7 @@ use crate::watchers::Watchers;
 use end::Phase;
 
 pub(super) use end::Driven;
+pub(super) use peek::{Among, Peek};
 pub(super) use poll::{Burst, Readiness, Taken};
 
 /// The state behind a queue's lock.
@@ -35,6 +39,8 @@ pub(super) struct State {
     pub(super) consumers: Consumers,
     /// Only in a queue that delivers at least once.
     pub(super) delivery: Option<Box<Delivery>>,
+    /// Only in a queue that is open, and has a rate or was paused.
+    gate: Option<Box<Gate>>,
     /// The latest reading of the clock. Readings are taken before the lock, so they can arrive in
     /// another order; a message that was due once must stay due.
     latest: SystemTime,
@@ -79,6 +85,7 @@ impl State {
             backlog: Backlog::new(bounds, epoch, first_number),
             consumers: Consumers::new(bounds.streams),
             delivery: lease.map(|lease| Box::new(Delivery::new(lease))),
+            gate: None,
             latest: now,
             has_handles: true,
             closed: None,
@@ -103,15 +110,17 @@ impl State {
     /// Returns whether there may be more.
     #[inline]
     pub(super) fn catch_up(&mut self, step: &mut Step) -> bool {
+        // Most queues hold nothing that time changes.
         let is_timeless = self.delivery.is_none() && !self.backlog.can_expire();
         if is_timeless && !self.consumers.may_lapse() {
             return false;
         }
-        self.catch_up_with_time(step)
+        self.consumers.lapse(step.now);
+        !is_timeless && self.catch_up_with_time(step)
     }
 
+    #[inline(never)]
     fn catch_up_with_time(&mut self, step: &mut Step) -> bool {
-        self.consumers.lapse(step.now);
         self.is_behind(step.now) && self.catch_up_some(step)
     }
 
@@ -245,28 +254,33 @@ impl State {
     pub(super) fn settle(&mut self, step: &mut Step) {
         // Streams last: a crowd of them may belong to clients that do not read, and use up all that
         // a step may wake without being polled.
-        if self.is_closing() {
+        let is_closing = self.is_closing();
+        if is_closing {
             self.wake_watchers(step);
         }
-        if self.delivery.is_some() {
-            let is_over = self.is_finished(step.now);
-            if let Some(delivery) = &mut self.delivery {
-                delivery.settle(is_over, step);
-            }
+        if self
+            .delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.has_takers())
+        {
+            self.settle_takers(step);
         }
-        self.announce_end(step);
+        if is_closing {
+            self.announce_end(step);
+        }
         self.consumers.release();
+        self.announce_unpaused(step);
         let has_waiting = self.consumers.has_waiting();
         let is_any_full = self.consumers.has_full();
         if has_waiting {
             self.backlog.count_due(self.horizon(step.now));
-            let due = self.backlog.due();
+            let due = self.leaving(self.backlog.due(), step.now);
             if due > 0 {
                 self.consumers.notify(due, step);
             } else {
                 self.consumers.void_reservations();
             }
-        } else if is_any_full && self.is_head_unleased(step.now) {
+        } else if is_any_full && !self.is_paused() && self.is_head_unleased(step.now) {
             self.consumers.notify_full(step);
         }
         if self.consumers.has_waiting() || is_any_full || self.consumers.is_driven() {
@@ -274,6 +288,14 @@ impl State {
             self.consumers.settle_time(next, step);
         }
         self.backlog.settle(step);
+    }
+
+    /// Wakes tasks that wait for dead letters.
+    fn settle_takers(&mut self, step: &mut Step) {
+        let is_over = self.is_finished(step.now);
+        if let Some(delivery) = &mut self.delivery {
+            delivery.settle(is_over, step);
+        }
     }
 
     /// Whether the first message is due and needs no lease.
@@ -293,14 +315,21 @@ impl State {
     /// waits, no stream can take a message that falls due.
     #[inline]
     fn next_deadline(&self, now: SystemTime) -> Deadline {
+        if self.delivery.is_none() && self.gate.is_none() && self.backlog.is_timeless() {
+            return Deadline::Never;
+        }
+        self.next_of_all(now)
+    }
+
+    fn next_of_all(&self, now: SystemTime) -> Deadline {
         let mut next = Deadline::Never;
         if let Some(delivery) = &self.delivery {
             next = delivery.next_end();
         }
         if self.consumers.has_waiting() && !self.is_closed() {
-            next = next.min(self.backlog.next_due(now));
+            next = next.min(self.next_leaving(now));
         }
-        if !self.consumers.has_waiting() && self.consumers.has_full() {
+        if !self.consumers.has_waiting() && self.consumers.has_full() && !self.is_paused() {
             // A message that needs no lease can go to a stream that is full.
             let head = self.backlog.head().filter(|(.., item)| !item.has_id);
             let due = head.map_or(Deadline::Never, |(key, ..)| key.due);

@@ -1,5 +1,6 @@
 //! One step on a queue's state: its time, and its effects outside the lock.
 
+use core::mem;
 use core::task::Waker;
 use std::time::SystemTime;
 
@@ -17,7 +18,7 @@ pub(super) const MAX_PER_TURN: usize = 256;
 pub(super) struct Step {
     pub(super) now: SystemTime,
     pub(super) effects: Effects,
-    /// How many messages it has discarded or returned.
+    /// How many messages it has discarded or returned, or moved as some of many.
     moved: usize,
 }
 
@@ -30,7 +31,13 @@ impl Step {
         }
     }
 
-    /// Counts a message to be discarded or returned; false if it must wait for the next step.
+    /// How many messages were counted.
+    #[inline]
+    pub(super) fn moved(&self) -> usize {
+        self.moved
+    }
+
+    /// Counts a message to be discarded, returned, or moved as one of many; false if it must wait for the next step.
     #[inline]
     pub(super) fn count_move(&mut self) -> bool {
         let may_move = self.moved < MAX_PER_HOLD;
@@ -61,15 +68,18 @@ impl Effects {
     /// Wakes and drops, outside the lock.
     #[inline]
     pub(super) fn run(self) {
-        // Unrolled by hand: this runs in every step, and an iterator over the array costs more than
-        // most of what the step does.
-        let [first, second] = self.few;
-        if let Some(waker) = first {
-            wake(waker);
+        let is_idle = self.wakes == 0 && self.displaced.is_none() && self.frame.is_none();
+        if is_idle && self.many.is_none() {
+            // There is nothing to drop.
+            mem::forget(self);
+        } else {
+            self.run_all();
         }
-        if let Some(waker) = second {
-            wake(waker);
-        }
+    }
+
+    #[inline(never)]
+    fn run_all(self) {
+        self.few.into_iter().flatten().for_each(wake);
         if let Some(many) = self.many {
             many.wakers.into_iter().for_each(wake);
         }

@@ -225,12 +225,6 @@ impl WaitQueue {
         [first, second]: [Option<Ticket>; 2],
         until: Deadline,
     ) -> Option<(Ticket, Option<Waker>)> {
-        if first.is_none()
-            && second.is_none()
-            && let Some(ticket) = self.first_in(List::Waiting)
-        {
-            return Some((ticket, self.notify_in(ticket, List::Waiting, until)));
-        }
         for list in [List::Waiting, List::Yielding] {
             let orders = [[first, second], [first, None], [None, None]];
             let ticket = orders
@@ -241,6 +235,19 @@ impl WaitQueue {
             }
         }
         None
+    }
+
+    /// Notifies the task that has waited longest, if none is spared.
+    #[inline]
+    pub(super) fn notify_first(&mut self, until: Deadline) -> Option<(Ticket, Option<Waker>)> {
+        let waiting = self.first_in(List::Waiting);
+        let list = if waiting.is_some() {
+            List::Waiting
+        } else {
+            List::Yielding
+        };
+        let ticket = waiting.or_else(|| self.first_in(list))?;
+        Some((ticket, self.notify_in(ticket, list, until)))
     }
 
     /// Notifies a full task, for a message that needs no lease.

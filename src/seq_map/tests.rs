@@ -57,6 +57,15 @@ fn assert_sound(map: &SeqMap<String>, oracle: &BTreeMap<u64, String>) {
     }
 }
 
+/// Reading on from any number, and from between the numbers.
+fn assert_iterates(map: &SeqMap<String>, oracle: &BTreeMap<u64, String>) {
+    let numbers = oracle.keys().flat_map(|number| [*number, number + 1]);
+    for from in numbers.chain([0, 77]).take(200) {
+        let expected = oracle.range(from..).map(|(number, text)| (*number, text));
+        assert!(map.iter_from(from).eq(expected), "from {from}");
+    }
+}
+
 /// The total capacity of the blocks.
 fn capacity(map: &SeqMap<u64>) -> usize {
     let blocks = map.middle.values().chain([&map.front.1, &map.back.1]);
@@ -94,6 +103,7 @@ proptest! {
             }
             assert_sound(&map, &oracle);
         }
+        assert_iterates(&map, &oracle);
         assert!(map.into_entries().eq(oracle));
     }
 }

@@ -3,6 +3,7 @@
 //! `stats` brings the queue up to date: messages whose lease has ended are requeued.
 
 mod acks;
+mod backoff;
 mod bounds;
 mod close;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod ids;
 mod leases;
 mod many;
 mod pacing;
+mod rate;
 mod resume;
 
 use sse_queue::queue::Confirm;

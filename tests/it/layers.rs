@@ -33,9 +33,12 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "queue/consumers",
             "queue/dead_letter",
             "queue/delivery",
+            "queue/gate",
             "queue/item",
             "queue/lease",
+            "queue/peeked",
             "queue/push_error",
+            "queue/rate",
             "queue/state",
             "queue/stats",
             "queue/step",
@@ -71,7 +74,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
 ];
 
 /// What has no lock and no clock: time is an argument.
-const PURE: [&str; 39] = [
+const PURE: [&str; 42] = [
     "event",
     "ordered",
     "queue/ack_history",
@@ -80,9 +83,12 @@ const PURE: [&str; 39] = [
     "queue/consumers",
     "queue/dead_letter",
     "queue/delivery",
+    "queue/gate",
     "queue/item",
     "queue/lease",
+    "queue/peeked",
     "queue/push_error",
+    "queue/rate",
     "queue/state",
     "queue/stats",
     "queue/step",

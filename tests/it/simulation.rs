@@ -3,7 +3,8 @@
 //! Streams, producers, a driver and a wait for dead letters run on an executor that polls only what
 //! was woken. Streams come and go, are busy with a chunk, or do not poll for a while. Checked are:
 //!
-//! * at each delivery: the first message that is due goes, to a stream that may have it;
+//! * at each delivery: the first message that is due goes, to a stream that may have it, at a time
+//!   at which the queue may hand out;
 //! * at each moment: nothing due is later than the queue's documentation allows while a healthy
 //!   stream waits for it, a producer does not wait for capacity that is free, nor a wait for a dead
 //!   letter that is there, and the tasks come to rest;
@@ -50,6 +51,12 @@ struct Mode {
     is_crowd: bool,
     /// The clock jumps ahead.
     jumps: bool,
+    /// So many messages leave in each period, if that is limited.
+    rate: Option<usize>,
+    /// The queue is paused now and then.
+    pauses: bool,
+    /// What returns waits before its next attempt.
+    backs_off: bool,
 }
 
 /// Few by default: all modes together take some seconds without optimization.
@@ -200,6 +207,54 @@ fn jumps_of_the_clock() {
         in_flight: in_flight(seed, seed.is_multiple_of(2)),
         by_hand: seed.is_multiple_of(7),
         has_driver: seed.is_multiple_of(3),
+        ..some(seed)
+    });
+}
+
+#[test]
+fn a_rate() {
+    simulate(|seed| Mode {
+        rate: Some(1 + usize::try_from(seed % 4).unwrap()),
+        in_flight: in_flight(seed, seed.is_multiple_of(2)),
+        by_hand: seed.is_multiple_of(3),
+        has_driver: seed.is_multiple_of(5),
+        is_paced: (seed / 4).is_multiple_of(2),
+        ..some(seed)
+    });
+}
+
+#[test]
+fn a_rate_and_a_stalled_stream() {
+    simulate(|seed| Mode {
+        stalled: 1,
+        rate: Some(1 + usize::try_from(seed % 4).unwrap()),
+        in_flight: in_flight(seed, seed.is_multiple_of(2)),
+        has_driver: seed.is_multiple_of(3),
+        ..some(seed)
+    });
+}
+
+#[test]
+fn pauses() {
+    simulate(|seed| Mode {
+        pauses: true,
+        rate: seed.is_multiple_of(3).then_some(2),
+        in_flight: in_flight(seed, seed.is_multiple_of(2)),
+        by_hand: seed.is_multiple_of(5),
+        has_driver: seed.is_multiple_of(7),
+        stalled: usize::from(seed.is_multiple_of(4)),
+        ..some(seed)
+    });
+}
+
+#[test]
+fn backoff() {
+    simulate(|seed| Mode {
+        backs_off: true,
+        in_flight: in_flight(seed, true),
+        rate: seed.is_multiple_of(3).then_some(2),
+        pauses: seed.is_multiple_of(2),
+        has_driver: seed.is_multiple_of(5),
         ..some(seed)
     });
 }

@@ -14,6 +14,7 @@ use sse_queue::stream::KeepAlive;
 use sse_queue::{EventStream, FakeClock, Source, Ticker};
 
 pub mod clock;
+pub mod gate;
 pub mod label_model;
 pub mod parser;
 pub mod queue;

@@ -243,6 +243,59 @@ fn capacity_that_a_poll_or_an_expiry_frees_reaches_both_producers() {
     });
 }
 
+/// The end of the pause wakes the stream, or the push does.
+#[test]
+fn a_message_that_is_pushed_as_a_pause_ends_reaches_a_stream_that_waits() {
+    loom::model(|| {
+        let (clock, queue) = with_clock(queue);
+        queue.pause();
+        let mut stream = queue_stream(&queue, &clock);
+        let takes = thread::spawn(move || next(&mut stream));
+        let unpauses = spawn_with(&queue, |queue| queue.unpause());
+        queue.push("x").unwrap();
+        unpauses.join().unwrap();
+        assert!(takes.join().unwrap().is_some());
+    });
+}
+
+/// One message in each second.
+fn limited(clock: &FakeClock) -> Queue {
+    queue_builder(clock).rate(1, Duration::from_secs(1)).build()
+}
+
+/// The period is spent before, while or after the stream begins to wait.
+#[test]
+fn a_stream_that_begins_to_wait_as_a_period_is_spent_gets_what_the_next_one_lets_out() {
+    loom::model(|| {
+        let (clock, queue) = with_clock(limited);
+        queue.push("a").unwrap();
+        queue.push("b").unwrap();
+        let mut stream = queue_stream(&queue, &clock);
+        let until = Duration::from_secs(1);
+        let waits = thread::spawn(move || next_until(&mut stream, &clock, until));
+        let taken = usize::from(queue.next_ready().is_some());
+        assert!(waits.join().unwrap().is_some());
+        assert_eq!(queue.stats().depth, 1 - taken);
+    });
+}
+
+/// It keeps the time before, while or after the stream begins to wait.
+#[test]
+fn a_driver_lets_out_what_the_next_period_may_to_a_stream_that_begins_to_wait() {
+    loom::model(|| {
+        let (clock, queue) = with_clock(limited);
+        queue.push("a").unwrap();
+        queue.push("b").unwrap();
+        assert!(queue.next_ready().is_some());
+        let driver = queue.drive(clock.ticker());
+        let mut stream = queue_stream(&queue, &clock);
+        let drives = thread::spawn(move || block_on_until(&clock, Duration::from_secs(1), driver));
+        assert!(next(&mut stream).is_some());
+        queue.close();
+        drives.join().unwrap();
+    });
+}
+
 /// A queue with one message in flight, for the last time.
 fn in_flight() -> Queue {
     let lease = Lease::new(Duration::from_secs(30)).max_attempts(1);

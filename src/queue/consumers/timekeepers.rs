@@ -24,15 +24,30 @@ pub(super) struct Keeper {
 impl Consumers {
     /// When this waiting stream must poll again: if it is a timekeeper, or becomes one because
     /// there are too few. `next` is the next deadline of the queue.
+    #[inline]
     pub(crate) fn keep_time(
         &mut self,
         ticket: Ticket,
         next: Deadline,
         now: SystemTime,
     ) -> Option<SystemTime> {
-        if self.is_driven() {
+        if (next == Deadline::Never && self.has_no_keeper()) || self.is_driven() {
             return None;
         }
+        self.keep_time_until(ticket, next, now)
+    }
+
+    #[inline]
+    pub(super) fn has_no_keeper(&self) -> bool {
+        self.first.is_none() && self.second.is_none()
+    }
+
+    fn keep_time_until(
+        &mut self,
+        ticket: Ticket,
+        next: Deadline,
+        now: SystemTime,
+    ) -> Option<SystemTime> {
         let is = |keeper: Option<Keeper>| keeper.is_some_and(|keeper| keeper.ticket == ticket);
         let is_second = is(self.second);
         if is(self.first) || (self.first.is_none() && !is_second && next != Deadline::Never) {
@@ -86,7 +101,15 @@ impl Consumers {
 
     /// Makes sure that streams are armed for `next`, the next deadline of the queue, and for the
     /// time when credit lapses.
+    #[inline]
     pub(crate) fn settle_time(&mut self, next: Deadline, step: &mut Step) {
+        let has_none = next == Deadline::Never && !self.streams.may_lapse();
+        if !(has_none && self.has_no_keeper()) {
+            self.settle_keepers(next, step);
+        }
+    }
+
+    fn settle_keepers(&mut self, next: Deadline, step: &mut Step) {
         let lapse = self.streams.next_lapse();
         if self.is_driven() {
             self.settle_drivers(next.min(lapse), step);
@@ -226,7 +249,7 @@ impl Consumers {
     /// A timekeeper is away for a while.
     #[inline]
     pub(super) fn mark_absent(&mut self, ticket: Ticket, now: SystemTime) {
-        if self.first.is_none() && self.second.is_none() {
+        if self.has_no_keeper() {
             return;
         }
         for keeper in [&mut self.first, &mut self.second].into_iter().flatten() {

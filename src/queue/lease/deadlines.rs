@@ -50,9 +50,11 @@ impl Ends {
 
     /// The next end.
     pub(super) fn first(&self) -> Option<End> {
-        let in_order = self.in_order.first().map(|(_, end)| end);
-        let extended = self.extended.first();
-        in_order.into_iter().chain(extended).min().copied()
+        let in_order = self.in_order.first().map(|(_, end)| *end);
+        let Some(extended) = self.extended.first().copied() else {
+            return in_order;
+        };
+        Some(in_order.map_or(extended, |end| end.min(extended)))
     }
 
     /// Removes an end, by its slot.

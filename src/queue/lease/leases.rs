@@ -34,6 +34,20 @@ pub(crate) struct Leases<T> {
     departed: SeqMap<HolderId>,
     last_holder: u64,
     last_order: u64,
+    /// Whether any client has come back to messages that it had not seen.
+    has_owed: bool,
+}
+
+/// A message in flight, as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InFlight<'a, T> {
+    pub(crate) item: &'a T,
+    pub(crate) due: Deadline,
+    pub(crate) expires: Deadline,
+    /// When its lease ends.
+    pub(crate) until: Deadline,
+    /// How many times it was handed out, including this time.
+    pub(crate) attempts: u32,
 }
 
 /// Why a lease has ended.
@@ -44,6 +58,17 @@ enum Over {
     Grace,
     /// Its stream was dropped, and the message has expired.
     Expiry,
+}
+
+/// A lease that is over.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    pub(crate) lent: Lent<T>,
+    /// It has capacity again.
+    pub(crate) holder: Option<HolderId>,
+    pub(crate) reason: DeadLetterReason,
+    /// When it ended, which may be long before the call.
+    pub(crate) at: Deadline,
 }
 
 /// What a stream has taken over from another.
@@ -66,6 +91,7 @@ impl<T> Leases<T> {
             departed: SeqMap::default(),
             last_holder: 0,
             last_order: 0,
+            has_owed: false,
         }
     }
 
@@ -79,6 +105,21 @@ impl<T> Leases<T> {
 
     pub(crate) fn get(&self, seq: u64) -> Option<&T> {
         self.flights.get(seq).map(|flight| &flight.item)
+    }
+
+    /// Each message in flight from a number on: its number, its item, and what is known of it.
+    pub(crate) fn iter_from(&self, first: u64) -> impl Iterator<Item = (u64, InFlight<'_, T>)> {
+        let flights = self.flights.iter_from(first);
+        flights.map(|(seq, flight)| {
+            let in_flight = InFlight {
+                item: &flight.item,
+                due: flight.due,
+                expires: flight.expires,
+                until: flight.until,
+                attempts: flight.attempts,
+            };
+            (seq, in_flight)
+        })
     }
 
     /// Leases a message to a holder, or to none. `attempts` counts how many times it was handed out
@@ -146,12 +187,9 @@ impl<T> Leases<T> {
     ///
     /// Returns `None` if none is over, or if this step has done its share without ending one;
     /// [`next_end`](Self::next_end) is then still in the past.
-    pub(crate) fn end_due(
-        &mut self,
-        now: SystemTime,
-    ) -> Option<(Lent<T>, Option<HolderId>, DeadLetterReason)> {
+    pub(crate) fn end_due(&mut self, now: SystemTime) -> Option<Ended<T>> {
         for _ in 0..MAX_DETACHED {
-            let (seq, over) = self.first_over(now)?;
+            let (seq, over, at) = self.first_over(now)?;
             if over == Over::Grace && self.flights.get(seq)?.extended {
                 self.detach(seq);
                 continue;
@@ -161,13 +199,18 @@ impl<T> Leases<T> {
                 Over::Lease => DeadLetterReason::LeaseEnded,
                 Over::Grace | Over::Expiry => DeadLetterReason::Dropped,
             };
-            return Some((lent, holder, reason));
+            return Some(Ended {
+                lent,
+                holder,
+                reason,
+                at,
+            });
         }
         None
     }
 
-    /// The message whose lease ended first, and why.
-    fn first_over(&self, now: SystemTime) -> Option<(u64, Over)> {
+    /// The message whose lease ended first, why, and when.
+    fn first_over(&self, now: SystemTime) -> Option<(u64, Over, Deadline)> {
         let never = Deadline::Never;
         let grace = self.graces.first().map_or(never, |(grace, _)| *grace);
         let expiry = self.expiries.first().map_or(never, |(expiry, _)| *expiry);
@@ -176,11 +219,11 @@ impl<T> Leases<T> {
         if !first.has_come(now) {
             None
         } else if expiry == first {
-            Some((self.first_expired(now)?, Over::Expiry))
+            Some((self.first_expired(now)?, Over::Expiry, first))
         } else if grace == first {
-            Some((self.first_after_grace(now)?, Over::Grace))
+            Some((self.first_after_grace(now)?, Over::Grace, first))
         } else {
-            Some((self.first_ended(now)?, Over::Lease))
+            Some((self.first_ended(now)?, Over::Lease, first))
         }
     }
 
@@ -202,9 +245,12 @@ impl<T> Leases<T> {
 
     /// When the next lease or grace ends, or the next orphan expires.
     pub(crate) fn next_end(&self) -> Option<Deadline> {
+        let end = self.ends.first().map(|(end, _)| end);
+        if self.graces.is_empty() && self.expiries.is_empty() {
+            return end;
+        }
         let grace = self.graces.first().map(|(grace, _)| *grace);
         let expiry = self.expiries.first().map(|(expiry, _)| *expiry);
-        let end = self.ends.first().map(|(end, _)| end);
         grace.into_iter().chain(expiry).chain(end).min()
     }
 

@@ -8,7 +8,7 @@ use crate::queue::ack_history::End;
 use crate::queue::dead_letter::AckError;
 use crate::queue::delivery::Dead;
 use crate::queue::item::Item;
-use crate::queue::lease::{Confirm, DeadLetterReason, HolderId, Lent, TakenOver};
+use crate::queue::lease::{Confirm, DeadLetterReason, Ended, HolderId, Lent, TakenOver};
 use crate::queue::step::{Caller, MAX_PER_HOLD, NeedsClone, Step};
 use crate::queue::wait_queue::Ticket;
 use crate::source::Limit;
@@ -17,8 +17,8 @@ use crate::time::Deadline;
 
 /// The steps that only a queue has that delivers at least once.
 impl State {
-    /// Sends a message again that the client has not seen. `None` if there is none, false if it
-    /// does not fit.
+    /// Sends a message again that the client has not seen. `None` if there is none that may leave
+    /// now, false if it does not fit.
     pub(super) fn redeliver_owed(
         &mut self,
         chunk: &mut Chunk,
@@ -34,6 +34,12 @@ impl State {
         }
         if !chunk.has_capacity_left(limit) || !chunk.fits(&item.frame, limit) {
             return Some(false);
+        }
+        if let Some(gate) = &mut self.gate {
+            if !gate.lets_pass(true, step.now) {
+                return None;
+            }
+            gate.take(step.now);
         }
         chunk.push(item.frame.clone());
         delivery.leases.lend_owed(holder, step.now);
@@ -111,11 +117,8 @@ impl State {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end(number));
         if let Some((mut lent, holder)) = ended {
-            if let Some(delay) = delay {
-                // A message that expires before it is due again is due when it expires: it goes to
-                // no client.
-                lent.due = Deadline::At(step.now).plus(delay).min(lent.expires);
-            }
+            let delay = delay.or_else(|| self.backoff(lent.attempts));
+            postpone(&mut lent, delay, Deadline::At(step.now));
             self.come_back(lent, holder, DeadLetterReason::Nacked, step);
         }
         Ok(())
@@ -133,9 +136,18 @@ impl State {
     pub(super) fn return_one(&mut self, step: &mut Step) -> bool {
         let delivery = self.delivery.as_mut();
         let ended = delivery.and_then(|delivery| delivery.leases.end_due(step.now));
-        let Some((lent, holder, reason)) = ended else {
+        let Some(ended) = ended else {
             return false;
         };
+        let Ended {
+            mut lent,
+            holder,
+            reason,
+            at,
+        } = ended;
+        // Whenever a step notices it, the wait began as the lease ended.
+        let delay = self.backoff(lent.attempts);
+        postpone(&mut lent, delay, at);
         self.come_back(lent, holder, reason, step);
         true
     }
@@ -268,6 +280,15 @@ impl State {
         }
     }
 
+    /// How long a message waits after so many attempts, if it waits at all.
+    fn backoff(&self, attempts: u32) -> Option<Duration> {
+        self.delivery
+            .as_ref()?
+            .leases
+            .terms()
+            .backoff_after(attempts)
+    }
+
     /// Puts a message whose lease has ended back into the backlog, or among the dead letters.
     fn come_back(
         &mut self,
@@ -292,7 +313,7 @@ impl State {
             delivery.bury(lent, reason);
         } else {
             let entry = (Key { due, seq }, lent.expires, lent.item);
-            self.backlog.put_back(entry, step.now);
+            self.backlog.put_back(entry, self.horizon(step.now));
         }
     }
 
@@ -310,6 +331,15 @@ impl State {
         if let Some(stream) = stream {
             self.consumers.free_capacity(Ticket::from_bits(stream));
         }
+    }
+}
+
+/// Lets a message that returns fall due so long after its lease ended, if that is set.
+fn postpone(lent: &mut Lent<Item>, delay: Option<Duration>, ended: Deadline) {
+    if let Some(delay) = delay {
+        // A message that expires before it is due again is due when it expires: it goes to no
+        // client.
+        lent.due = ended.plus(delay).min(lent.expires);
     }
 }
 

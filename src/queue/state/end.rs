@@ -15,7 +15,7 @@ use crate::watchers::Watchers;
 pub(crate) enum Driven {
     /// Poll again when it is woken, or after that time.
     Wait(Option<Duration>),
-    /// Poll again at once: more streams must hear of the end.
+    /// Poll again at once: more streams must hear of the end, or of the end of a pause.
     Again,
     /// The queue is closed, and nothing is left to do.
     Done,
@@ -31,6 +31,8 @@ pub(super) enum Phase {
 impl State {
     pub(crate) fn close(&mut self, now: SystemTime) {
         self.closed.get_or_insert(now);
+        // What was due leaves at once.
+        self.gate = None;
     }
 
     pub(crate) fn abort(&mut self) {
@@ -45,6 +47,8 @@ impl State {
     /// The last handle is gone: nothing can be pushed any more.
     pub(crate) fn drop_handles(&mut self) {
         self.has_handles = false;
+        // Nobody can end a pause any more.
+        self.unpause();
     }
 
     /// Waits until closing has begun; returns whether it has.
@@ -103,7 +107,8 @@ impl State {
         // The queue may have ended in this step. Streams that are not polled announce nothing, so a
         // driver stays until all have been told.
         self.announce_end(step);
-        if self.announced > Phase::Open && self.consumers.is_announcing() {
+        let announces_end = self.announced > Phase::Open && self.consumers.is_announcing();
+        if announces_end || self.announces_unpaused() {
             return Ok(Driven::Again);
         }
         if self.is_done(step.now) {
@@ -174,7 +179,6 @@ impl State {
 
     /// Wakes all tasks once when closing begins, so that pacing ends, and once when everything is
     /// over: some of them in each step.
-    #[inline]
     pub(super) fn announce_end(&mut self, step: &mut Step) {
         let phase = if self.is_aborted || self.is_exhausted() {
             Phase::Over

@@ -110,7 +110,7 @@ impl State {
             return false;
         }
         self.backlog.count_due(now);
-        let due = self.backlog.due();
+        let due = self.leaving(self.backlog.due(), now);
         due > 0 && self.consumers.abstains(ticket, due)
     }
 
@@ -137,9 +137,8 @@ impl State {
         let credit = pull.limit().messages.min(capacity).max(1);
         self.consumers.wait(ticket, list, credit, caller, step)?;
         let next = self.next_deadline(step.now);
-        Ok(Taken::Wait(
-            self.consumers.keep_time(ticket, next, step.now),
-        ))
+        let keeps = self.consumers.keep_time(ticket, next, step.now);
+        Ok(Taken::Wait(self.or_owed(keeps, holder, step.now)))
     }
 
     /// Reports whether more of the burst follows this chunk. The last chunk may hold messages that
@@ -172,7 +171,7 @@ impl State {
             this.left > 0 && key.due.has_come(this.began) && key.seq <= this.last
         });
         let fits = |item: &Item| holder.is_none_or(|id| !item.has_id || self.capacity(id) > 0);
-        if head.is_some_and(|(.., item)| fits(item)) {
+        if head.is_some_and(|(.., item)| fits(item) && self.may_leave(item.has_id, now)) {
             *burst = Some(this);
             pull.more_follows();
         }
@@ -208,7 +207,7 @@ impl State {
                 self.expire_one(step);
                 continue;
             }
-            if !chunk.fits(&item.frame, limit) {
+            if !chunk.fits(&item.frame, limit) || !self.may_leave(item.has_id, step.now) {
                 return Gathered::Done;
             }
             let is_leased = item.has_id && self.delivery.is_some();
@@ -229,6 +228,9 @@ impl State {
     ) {
         if !is_leased {
             if let Some((_, _, item)) = self.backlog.pop() {
+                if item.has_id {
+                    self.count_leaving(step.now);
+                }
                 // No client can confirm it.
                 let confirmed = u64::from(self.delivery.is_some());
                 self.stats.confirmed = self.stats.confirmed.saturating_add(confirmed);
@@ -242,6 +244,9 @@ impl State {
         else {
             return;
         };
+        if let Some(gate) = &mut self.gate {
+            gate.take(step.now);
+        }
         let again = u64::from(item.attempts > 0);
         self.stats.redelivered = self.stats.redelivered.saturating_add(again);
         self.stats.delivered = self.stats.delivered.saturating_add(1);
@@ -270,7 +275,7 @@ impl State {
         if self.is_aborted || self.is_closed() || self.is_finished(step.now) {
             return Ok(Readiness::Due);
         }
-        if holder.is_some_and(|holder| self.is_owed(holder)) {
+        if holder.is_some_and(|holder| self.is_owed(holder)) && self.may_leave(true, step.now) {
             self.consumers.park(ticket, caller, step)?;
             return Ok(Readiness::Due);
         }
@@ -278,7 +283,7 @@ impl State {
         let head = self.backlog.head();
         let is_full = capacity == 0 && head.is_none_or(|(.., item)| item.has_id);
         self.backlog.count_due(self.horizon(step.now));
-        let due = self.backlog.due();
+        let due = self.leaving(self.backlog.due(), step.now);
         if !pull.registers() {
             // It polls by hand: it reserves nothing.
             self.consumers.leave_unregistered(ticket, step);

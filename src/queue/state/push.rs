@@ -1,7 +1,9 @@
 //! How a message enters a queue.
 
+use std::collections::VecDeque;
+
 use super::State;
-use crate::message::Message;
+use crate::message::{Message, Receipt};
 use crate::queue::backlog::{Push, Pushed};
 use crate::queue::push_error::PushError;
 use crate::queue::step::Step;
@@ -23,6 +25,27 @@ impl State {
         pushed
     }
 
+    /// Pushes as many messages as one hold of the lock allows, and one at least. Returns what was
+    /// not accepted.
+    pub(crate) fn push_some(
+        &mut self,
+        some: &mut VecDeque<Push>,
+        receipts: &mut Vec<Receipt>,
+        step: &mut Step,
+    ) -> Option<Pushed> {
+        // What each message drops counts too.
+        let mut may_push = true;
+        step.count_move();
+        while may_push && let Some(push) = some.pop_front() {
+            match self.push(push, &mut None, step) {
+                Pushed::Done(Ok(receipt)) => receipts.push(receipt),
+                refused => return Some(refused),
+            }
+            may_push = step.count_move();
+        }
+        None
+    }
+
     fn try_push(&mut self, push: Push, line: Option<Ticket>, step: &mut Step) -> Pushed {
         let refuse =
             |refuse: fn(Message) -> PushError, push: Push| Pushed::Done(Err(refuse(push.message)));
@@ -38,9 +61,8 @@ impl State {
             return refuse(PushError::TooLarge, push);
         }
         // An expired message may have the same id, or take the missing capacity.
-        let is_behind = self.is_behind(step.now);
         if push.own_id.as_ref().is_some_and(|id| self.is_taken(id)) {
-            if is_behind {
+            if self.is_behind(step.now) {
                 return Pushed::Again(push);
             }
             return refuse(PushError::DuplicateId, push);
@@ -49,7 +71,7 @@ impl State {
             return Pushed::Full(push);
         }
         if !self.backlog.has_capacity(cost) {
-            if is_behind {
+            if self.is_behind(step.now) {
                 return Pushed::Again(push);
             }
             if !self.backlog.drops_oldest() || !self.backlog.may_have_capacity(cost) {
@@ -69,11 +91,19 @@ impl State {
         Pushed::Done(Ok(receipt))
     }
 
+    /// Drops messages that were never handed out, the oldest first, until there is capacity, within
+    /// the bounds of a step; returns whether there is.
     fn drop_oldest(&mut self, cost: usize, step: &mut Step) -> bool {
-        let dropped = &mut self.stats.dropped;
-        self.backlog.drop_oldest(cost, |item| {
-            *dropped = dropped.saturating_add(1);
+        while !self.backlog.has_capacity(cost) {
+            if !step.count_move() {
+                return false;
+            }
+            let Some(item) = self.backlog.pop_oldest() else {
+                return false;
+            };
+            self.stats.dropped = self.stats.dropped.saturating_add(1);
             step.effects.drop_frame(item.frame);
-        })
+        }
+        true
     }
 }

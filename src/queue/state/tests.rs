@@ -2,6 +2,7 @@
 
 use core::task::Waker;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use super::*;
@@ -41,11 +42,15 @@ fn state(lease: Option<Lease>) -> State {
 
 /// With a bound of so many messages.
 fn state_of(messages: usize, lease: Option<Lease>) -> State {
+    state_with(messages, Overflow::Reject, lease)
+}
+
+fn state_with(messages: usize, overflow: Overflow, lease: Option<Lease>) -> State {
     let bounds = Bounds {
         messages,
         bytes: usize::MAX,
         streams: MANY,
-        overflow: Overflow::Reject,
+        overflow,
     };
     State::new(bounds, Epoch::new("e").unwrap(), 1, lease, at(0))
 }
@@ -236,4 +241,28 @@ fn the_end_wakes_64_streams_in_a_step() {
         woken += MOST - step.effects.wakes_left();
     }
     assert_eq!(woken, MANY);
+}
+
+#[test]
+fn one_hold_of_the_lock_drops_and_pushes_64_together() {
+    let mut state = state_with(MANY, Overflow::DropOldest, None);
+    for _ in 0..MANY {
+        push(&mut state, Message::from("x"));
+    }
+    let message = |_| Push {
+        message: Message::from("y"),
+        own_id: None,
+    };
+    let mut some: VecDeque<_> = (0..MANY).map(message).collect();
+    let mut receipts = Vec::new();
+    while !some.is_empty() {
+        let (dropped, pushed) = (state.stats.dropped, receipts.len());
+        if let Some(Pushed::Again(push)) = state.push_some(&mut some, &mut receipts, &mut step(0)) {
+            some.push_front(push);
+        }
+        let dropped = usize::try_from(state.stats.dropped - dropped).unwrap();
+        assert!(dropped + receipts.len() - pushed <= MOST);
+    }
+    assert_eq!((receipts.len(), state.stats.dropped), (MANY, 1_000));
+    assert_eq!(state.backlog.len(), MANY);
 }

@@ -70,11 +70,14 @@ impl WaitQueue {
 
     /// Moves a task to the end of a list, unless it is in that list.
     pub(crate) fn move_to(&mut self, ticket: Ticket, list: List) {
-        if let Some(slot) = self.slot(ticket)
-            && slot.state != State::In(list)
-        {
-            self.leave(ticket);
-            self.link(ticket.slot, list);
+        match self.slot(ticket).map(|slot| slot.state) {
+            None => {}
+            Some(State::Idle) => self.link(ticket.slot, list),
+            Some(state) if state == State::In(list) => {}
+            Some(_) => {
+                self.leave(ticket);
+                self.link(ticket.slot, list);
+            }
         }
     }
 

@@ -40,6 +40,7 @@ enum Step {
     Run,
     TakeDead,
     TakeAll,
+    Pause(bool),
     Close,
 }
 
@@ -68,6 +69,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         24 => (1..6_u64).prop_map(Step::Advance),
         40 => Just(Step::Run),
         4 => Just(Step::TakeDead),
+        6 => any::<bool>().prop_map(Step::Pause),
         1 => Just(Step::TakeAll),
         1 => Just(Step::Close),
     ];
@@ -81,12 +83,15 @@ proptest! {
     fn each_message_is_in_the_one_state_that_the_model_gives_it(
         steps in steps(),
         drops_oldest: bool,
+        backs_off: bool,
+        rate in prop::option::of((1..4_usize, 1..5_u64)),
     ) {
-        let mut run = Run::new(if drops_oldest {
+        let overflow = if drops_oldest {
             Overflow::DropOldest
         } else {
             Overflow::Reject
-        });
+        };
+        let mut run = Run::new(overflow, rate, backs_off);
         for step in steps {
             run.step(step);
         }

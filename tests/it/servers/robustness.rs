@@ -154,6 +154,8 @@ fn bad_flags_end_with_one_line_and_code_2(example: &str) {
         (&["--interval", "x"], "--interval"),
         (&["--interval", "-1"], "--interval"),
         (&["--batch", "0"], "--batch"),
+        (&["--rate", "x"], "--rate"),
+        (&["--mode", "broadcast", "--rate", "5"], "--mode queue"),
         (&["--capacity", "0"], "--capacity"),
         (&["--max-body", "1e3"], "--max-body"),
         (&["--mode", "x"], "--mode"),

@@ -19,6 +19,7 @@ on_both_servers! {
     the_page_needs_nothing_from_outside,
     http_1_0_gets_a_stream_without_chunks,
     a_tick_gives_no_more_than_a_batch,
+    a_rate_lets_one_message_out_over_all_streams,
     spaced_streams_give_everything,
     an_idle_stream_is_kept_alive,
     several_requests_go_over_one_connection,
@@ -42,6 +43,23 @@ fn the_head_of_a_stream_comes_before_any_message(example: &str) {
             .all(|(name, _)| !name.starts_with("access-control"))
     );
     assert_eq!(connection.chunk().unwrap(), b":\n");
+}
+
+fn a_rate_lets_one_message_out_over_all_streams(example: &str) {
+    let server = immediate(example, &["--rate", "3600000"]);
+    let _streams = [(); 2].map(|()| server.connect().subscribe());
+    for data in ["a", "b", "c"] {
+        server.connect().post_text(data).id();
+    }
+    // Streams get their message at once, so nothing is left to wait for.
+    while server.stats()["delivered"] == 0 {
+        thread::yield_now();
+    }
+    let stats = server.stats();
+    assert_eq!(
+        (&stats["delivered"], &stats["depth"]),
+        (&json!(1), &json!(2))
+    );
 }
 
 fn any_last_event_id_is_answered_with_a_stream(example: &str) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::clients::{Client, GAP, Late, Pace, Simulation};
 use super::model::Counts;
+use crate::support::gate::Gate;
 use crate::support::ms;
 
 /// How long one stream may hold up the others that was woken and does not poll, or that keeps the
@@ -33,7 +34,7 @@ impl Simulation {
             let in_flight = || self.model.in_flight_of(client.name);
             self.waits(client) && self.mode.in_flight.is_none_or(|most| in_flight() < most)
         };
-        let head = self.model.head(self.now());
+        let head = self.model.leaving(self.now());
         let Some(head) = head.filter(|_| self.clients.iter().any(wants)) else {
             self.late = None;
             return;
@@ -103,6 +104,7 @@ impl Simulation {
     /// Closes the queue: what is due goes at once, and streams and producers end.
     fn close(&mut self) {
         self.note(|| "close".into());
+        self.model.gate = Gate::default();
         self.driver = None;
         self.is_closed = true;
         let had_clients = !self.clients.is_empty();
@@ -131,6 +133,7 @@ impl Simulation {
     /// One more stream gets the rest: then nothing is held, and nothing is armed.
     fn empty(&mut self) {
         self.producers.clear();
+        self.set_paused(false);
         self.driver = None;
         for client in &mut self.clients {
             client.stalled_until = None;

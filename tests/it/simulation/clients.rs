@@ -20,6 +20,9 @@ use crate::support::{Task, ms, parser};
 /// The gap of spaced streams, and the period of ticked ones.
 pub const GAP: Duration = ms(700);
 
+/// The period of queues with a rate.
+const PERIOD: Duration = ms(900);
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
     Immediate,
@@ -123,14 +126,22 @@ impl Simulation {
             builder = builder.overflow(Overflow::DropOldest);
         }
         if let Some(in_flight) = mode.in_flight {
-            builder = builder.at_least_once(lease(in_flight));
+            builder = builder.at_least_once(lease(in_flight, mode.backs_off));
+        }
+        let mut model = Model::new(mode.capacity, mode.drops_oldest, mode.in_flight.is_some());
+        if let Some(rate) = mode.rate {
+            builder = builder.rate(rate, PERIOD);
+            model.gate.rate = Some((rate, PERIOD));
+        }
+        if mode.backs_off {
+            model.back_off();
         }
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         Self {
             random: TestRng::from_seed(RngAlgorithm::ChaCha, &bytes),
             queue: builder.build(),
-            model: Model::new(mode.capacity, mode.drops_oldest, mode.in_flight.is_some()),
+            model,
             mode,
             clock,
             clients: Vec::new(),

@@ -7,16 +7,27 @@ use std::time::{Duration, SystemTime};
 use sse_queue::Lease;
 use sse_queue::queue::QueueStats;
 
+use crate::support::gate::Gate;
+use crate::support::ms;
+
 const TIMEOUT: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(1);
 const ATTEMPTS: u32 = 4;
+/// What queues wait that back off: after the first attempt, and at most.
+const BACKOFF: [Duration; 2] = [ms(400), ms(1_000)];
 
 /// The terms of the queues that deliver at least once.
-pub fn lease(in_flight: usize) -> Lease {
-    Lease::new(TIMEOUT)
+pub fn lease(in_flight: usize, backs_off: bool) -> Lease {
+    let lease = Lease::new(TIMEOUT)
         .grace(GRACE)
         .max_attempts(ATTEMPTS)
-        .max_in_flight(in_flight)
+        .max_in_flight(in_flight);
+    let [first, most] = BACKOFF;
+    if backs_off {
+        lease.backoff(first, most)
+    } else {
+        lease
+    }
 }
 
 /// Where a message is.
@@ -45,6 +56,15 @@ struct Held {
 impl Held {
     fn has_expired(&self, now: SystemTime) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// It waits for its next attempt, from when its lease ended.
+    fn postpone(&mut self, backoff: Option<[Duration; 2]>, ended: SystemTime) {
+        if let Some([first, most]) = backoff {
+            let wait = (first * 2_u32.pow(self.attempts - 1)).min(most);
+            let due = ended + wait;
+            self.due = self.expires.map_or(due, |expires| expires.min(due));
+        }
     }
 
     /// Its lease or grace ends: it is requeued, or dead.
@@ -97,8 +117,10 @@ pub struct Model {
     is_leased: bool,
     held: BTreeMap<u64, Held>,
     next_number: u64,
-    /// Removes the messages for which `held` is false.
     counts: Counts,
+    pub gate: Gate,
+    /// How long what returns waits after its first attempt, and at most.
+    backoff: Option<[Duration; 2]>,
 }
 
 impl Model {
@@ -110,12 +132,19 @@ impl Model {
             held: BTreeMap::new(),
             next_number: 1,
             counts: Counts::default(),
+            gate: Gate::default(),
+            backoff: None,
         }
+    }
+
+    pub fn back_off(&mut self) {
+        self.backoff = Some(BACKOFF);
     }
 
     /// Ends the leases, graces and messages whose time is over.
     pub fn age(&mut self, now: SystemTime) {
         let before = self.held.len();
+        let backoff = self.backoff;
         self.held.retain(|_, held| {
             let has_expired = held.has_expired(now);
             match held.at {
@@ -134,6 +163,8 @@ impl Model {
                         return false;
                     }
                     if has_ended {
+                        let ended = is_left.map_or(until, |grace| grace.min(until));
+                        held.postpone(backoff, ended);
                         held.requeue();
                     }
                     true
@@ -149,6 +180,12 @@ impl Model {
         let due = due.filter(|(_, held)| held.at == At::Queued && held.due <= now);
         let first = due.map(|(number, held)| (held.due, *number)).min();
         first.map(|(_, number)| number)
+    }
+
+    /// The message that goes next, if one may leave.
+    pub fn leaving(&self, now: SystemTime) -> Option<u64> {
+        self.head(now)
+            .filter(|_| self.gate.is_open(since_epoch(now)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -224,6 +261,7 @@ impl Model {
 
     pub fn hand_out(&mut self, number: u64, to: Option<u64>, now: SystemTime) {
         assert_eq!(self.head(now), Some(number), "the first that is due goes");
+        self.gate.take(since_epoch(now));
         self.counts.delivered += 1;
         if !self.is_leased {
             self.held.remove(&number);
@@ -263,7 +301,9 @@ impl Model {
             self.counts.expired += 1;
             return;
         }
-        if !delay.is_zero() {
+        if delay.is_zero() {
+            held.postpone(self.backoff, now);
+        } else {
             held.due = now + delay;
         }
         held.requeue();
@@ -301,4 +341,8 @@ impl Model {
         self.held.clear();
         self.counts.withdrawn += count as u64;
     }
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }

@@ -40,6 +40,7 @@ impl Simulation {
             70..73 if self.mode.has_driver => self.switch_driver(),
             73..75 if self.mode.in_flight.is_some() => self.wait_for_dead_letters(),
             75..78 => self.cancel(),
+            78..82 if self.mode.pauses => self.set_paused(!self.model.gate.is_paused),
             _ => {
                 let by = match self.below(4) {
                     0 => self.below(10),
@@ -232,6 +233,17 @@ impl Simulation {
         assert!(driver.poll().is_pending());
         self.driver = Some(driver);
         self.note(|| "a driver comes".into());
+    }
+
+    pub fn set_paused(&mut self, is_paused: bool) {
+        self.note(|| format!("paused: {is_paused}"));
+        self.model.gate.is_paused = is_paused;
+        if is_paused {
+            self.queue.pause();
+        } else {
+            self.queue.unpause();
+        }
+        assert_eq!(self.queue.is_paused(), is_paused);
     }
 
     fn wait_for_dead_letters(&mut self) {

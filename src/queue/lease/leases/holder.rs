@@ -118,7 +118,17 @@ impl<T> Leases<T> {
     }
 
     /// The message that must be sent to the holder again next: its number and item.
+    #[inline]
     pub(crate) fn owed(&self, holder: HolderId) -> Option<(u64, &T)> {
+        // In most queues no client ever comes back.
+        if self.has_owed {
+            self.first_owed(holder)
+        } else {
+            None
+        }
+    }
+
+    fn first_owed(&self, holder: HolderId) -> Option<(u64, &T)> {
         let seq = self.holders.get(holder.get())?.owed?;
         Some((seq, self.get(seq)?))
     }
@@ -155,6 +165,7 @@ impl<T> Leases<T> {
         }
         holder.stream = Some(stream);
         holder.owed = owed;
+        self.has_owed |= owed.is_some();
         if let Some(grace) = holder.grace.take() {
             self.graces.remove(&(grace, id));
         }

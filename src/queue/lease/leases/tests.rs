@@ -65,7 +65,7 @@ fn list(leases: &Leases<u64>, holder: HolderId) -> Vec<u64> {
 /// What ends by `now`, with the reason.
 fn ended(leases: &mut Leases<u64>, now: u64) -> Vec<(u64, DeadLetterReason)> {
     let ends = core::iter::from_fn(|| leases.end_due(at(now)));
-    ends.map(|(lent, _, reason)| (lent.seq, reason)).collect()
+    ends.map(|ended| (ended.lent.seq, ended.reason)).collect()
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn assert_consistent(leases: &Leases<u64>, now: u64) {
     let flight = |seq: u64| leases.flights.get(seq).unwrap();
     let mut listed = 0;
     let (mut graces, mut expiries) = (BTreeSet::new(), BTreeSet::new());
-    for (id, holder) in leases.holders.iter() {
+    for (id, holder) in leases.holders.iter_from(0) {
         let id = HolderId::new(id).unwrap();
         let forwards = list(leases, id);
         let mut backwards = Vec::new();
@@ -320,18 +320,18 @@ fn assert_consistent(leases: &Leases<u64>, now: u64) {
         }
         listed += forwards.len();
     }
-    for (seq, id) in leases.departed.iter() {
+    for (seq, id) in leases.departed.iter_from(0) {
         let departed = leases.holders.get(id.get()).unwrap().departed;
         assert!(departed.is_some_and(|(departed, _)| departed == seq));
     }
-    let flights = leases.flights.iter();
+    let flights = leases.flights.iter_from(0);
     let nobodys = flights
         .filter(|(_, flight)| flight.holder.is_none())
         .count();
     assert_eq!(listed + nobodys, leases.flights.len());
     assert_eq!(leases.graces, graces);
     assert_eq!(leases.expiries, expiries);
-    let ends = leases.flights.iter().map(|(_, flight)| flight.until);
+    let ends = leases.flights.iter_from(0).map(|(_, flight)| flight.until);
     assert_eq!(leases.ends.first().map(|end| end.0), ends.min());
     assert!(
         leases.next_end().is_none_or(|end| !end.has_come(at(now))),
@@ -348,7 +348,7 @@ proptest! {
         for step in steps {
             let any = |leases: &Leases<u64>, at: usize| {
                 let at = at.checked_rem(leases.len())?;
-                leases.flights.iter().nth(at).map(|(seq, _)| seq)
+                leases.flights.iter_from(0).nth(at).map(|(seq, _)| seq)
             };
             match step {
                 Step::Lend(stream, lasts) => {

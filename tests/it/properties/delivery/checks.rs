@@ -1,9 +1,9 @@
 //! What settles a message, and what must hold after each step.
 
-use sse_queue::queue::DeadLetterReason;
+use sse_queue::queue::{DeadLetterReason, Peeked};
 
 use super::Step;
-use super::model::State;
+use super::model::{Modelled, State};
 use super::run::Run;
 use crate::support::secs;
 
@@ -59,6 +59,8 @@ impl Run {
             (Step::Nack(_, delay), _) => {
                 if delay > 0 {
                     message.due = (now + delay).min(message.expires);
+                } else {
+                    self.model.postpone(at, now);
                 }
                 self.model.release(at, DeadLetterReason::Nacked);
             }
@@ -117,9 +119,34 @@ impl Run {
         assert_eq!(stats.depth, model.queued(), "queued");
         assert_eq!(stats.delivered, model.delivered, "delivered");
         assert_eq!(stats.redelivered, model.redelivered, "redelivered");
+        self.compare_shown();
         if stats.in_flight + stats.dead + stats.depth == 0 {
             assert_eq!(stats.bytes, 0);
         }
+    }
+
+    /// What the queue shows is what the model holds, in order.
+    fn compare_shown(&self) {
+        let model = &self.model;
+        let horizon = model.closed.unwrap_or(model.now);
+        let shows = |shown: Vec<Peeked>, is: &dyn Fn(&Modelled) -> bool, by_due: bool| {
+            let all = model.messages.iter().enumerate();
+            let mut expected: Vec<_> = all.filter(|(_, message)| is(message)).collect();
+            expected.sort_by_key(|(at, message)| (by_due.then_some(message.due), *at));
+            let expected = expected.iter();
+            let expected = expected.map(|(_, message)| (message.id.as_str(), message.attempts));
+            let shown = shown.iter();
+            let shown = shown.map(|message| (message.id(), message.attempts()));
+            assert!(shown.eq(expected));
+        };
+        let waits = |message: &Modelled| message.state == State::Queued;
+        let is_ready = |message: &Modelled| waits(message) && message.due <= horizon;
+        shows(self.queue.peek_ready(usize::MAX), &is_ready, true);
+        let is_scheduled = |message: &Modelled| waits(message) && message.due > horizon;
+        shows(self.queue.peek_scheduled(usize::MAX), &is_scheduled, true);
+        let is_out = |message: &Modelled| matches!(message.state, State::InFlight { .. });
+        let is_out = |message: &Modelled| is_out(message) && message.expires > model.now;
+        shows(self.queue.peek_in_flight(usize::MAX), &is_out, false);
     }
 
     /// Confirms whatever comes until nothing does: nothing is lost, and nothing hangs.
@@ -127,6 +154,7 @@ impl Run {
         if self.model.closed.is_some() {
             return;
         }
+        self.step(Step::Pause(false));
         self.step(Step::Open);
         for _ in 0..200 {
             self.step(Step::Run);

@@ -2,6 +2,9 @@
 
 use sse_queue::queue::{AckError, DeadLetterReason};
 
+use crate::support::gate::Gate;
+use crate::support::secs;
+
 pub const CAPACITY: usize = 12;
 
 pub const TIMEOUT: u64 = 8;
@@ -9,6 +12,9 @@ pub const TIMEOUT: u64 = 8;
 pub const GRACE: u64 = 3;
 
 pub const ATTEMPTS: u32 = 3;
+
+/// How long a message waits after its first attempt, if it waits.
+pub const BACKOFF: u64 = 2;
 
 pub const IN_FLIGHT: usize = 3;
 
@@ -73,6 +79,8 @@ pub struct Holder {
 pub struct Model {
     pub now: u64,
     pub drops_oldest: bool,
+    pub backs_off: bool,
+    pub gate: Gate,
     pub messages: Vec<Modelled>,
     pub holders: Vec<Holder>,
     pub handed_out: usize,
@@ -114,10 +122,14 @@ impl Model {
                             resend: false,
                             extended,
                         };
-                    } else if is_over && !extended && orphaned.is_some_and(|of| of.grace <= until) {
-                        back.push((at, DeadLetterReason::Dropped));
+                    } else if let Some(of) = orphaned
+                        && is_over
+                        && !extended
+                        && of.grace <= until
+                    {
+                        back.push((at, DeadLetterReason::Dropped, of.grace));
                     } else if until <= self.now {
-                        back.push((at, DeadLetterReason::LeaseEnded));
+                        back.push((at, DeadLetterReason::LeaseEnded, until));
                     } else if orphaned.is_some() && has_expired {
                         gone.push(at);
                     }
@@ -125,7 +137,8 @@ impl Model {
                 _ => {}
             }
         }
-        for (at, reason) in back {
+        for (at, reason, ended) in back {
+            self.postpone(at, ended);
             self.release(at, reason);
         }
         for at in gone {
@@ -148,6 +161,15 @@ impl Model {
             *last_left = (*last_left)
                 .filter(|(_, last)| *last > nth)
                 .or(Some((at, nth)));
+        }
+    }
+
+    /// It waits for its next attempt, from when its lease ended.
+    pub fn postpone(&mut self, at: usize, ended: u64) {
+        let message = &mut self.messages[at];
+        if self.backs_off {
+            let wait = BACKOFF * 2_u64.pow(message.attempts - 1);
+            message.due = (ended + wait).min(message.expires);
         }
     }
 
@@ -190,6 +212,12 @@ impl Model {
         first.filter(|at| self.messages[*at].due <= horizon)
     }
 
+    /// Whether the rate and a pause let a message leave now.
+    pub fn may_leave(&self, at: usize) -> bool {
+        let passes = !self.messages[at].has_id && !self.gate.is_paused;
+        passes || self.gate.is_open(secs(self.now))
+    }
+
     /// The messages of a holder, in the order of handing out.
     pub fn held_by(&self, by: usize) -> Vec<usize> {
         let mut held: Vec<_> = (0..self.messages.len())
@@ -225,11 +253,19 @@ impl Model {
     pub fn take(&mut self, holder: Option<usize>, most: usize) -> Vec<String> {
         let mut chunk = Vec::new();
         loop {
-            if let Some(at) = holder.and_then(|holder| self.next_redelivery(holder)) {
+            let owed = holder.and_then(|holder| self.next_redelivery(holder));
+            let is_spent = |at: usize| {
+                let message = &self.messages[at];
+                message.attempts >= ATTEMPTS || message.expires <= self.now
+            };
+            let is_full = chunk.len() >= most;
+            let leaves = |at: &usize| is_spent(*at) || is_full || self.may_leave(*at);
+            if let Some(at) = owed.filter(leaves) {
                 let message = &mut self.messages[at];
                 if message.attempts >= ATTEMPTS || message.expires <= self.now {
                     self.release(at, DeadLetterReason::Dropped);
                 } else if chunk.len() < most {
+                    self.gate.take(secs(self.now));
                     message.attempts += 1;
                     if let State::InFlight {
                         until,
@@ -251,10 +287,14 @@ impl Model {
             let Some(at) = self.head().filter(|_| chunk.len() < most) else {
                 return chunk;
             };
+            let may_leave = self.may_leave(at);
             let is_full = holder.is_some_and(|holder| self.held_by(holder).len() >= IN_FLIGHT);
             let message = &mut self.messages[at];
-            if message.has_id && is_full {
+            if message.has_id && is_full || !may_leave {
                 return chunk;
+            }
+            if message.has_id {
+                self.gate.take(secs(self.now));
             }
             chunk.push(message.data.clone());
             self.delivered += 1;

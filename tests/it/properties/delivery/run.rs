@@ -8,8 +8,10 @@ use sse_queue::{Event, FakeClock, Lease, Message, Pacing, Queue};
 
 use super::Step;
 use super::model::{
-    A_CHUNK, ATTEMPTS, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, State, TIMEOUT,
+    A_CHUNK, ATTEMPTS, BACKOFF, CAPACITY, Client, GRACE, IN_FLIGHT, Kind, Model, Modelled, State,
+    TIMEOUT,
 };
+use crate::support::gate::Gate;
 use crate::support::queue::{QueueStream, builder, quiet_stream, resumed_stream};
 use crate::support::{Task, parser, secs};
 
@@ -37,22 +39,31 @@ pub fn events(bytes: &[u8]) -> Vec<String> {
 }
 
 impl Run {
-    pub fn new(overflow: Overflow) -> Self {
+    /// At most `rate` messages leave in so many seconds.
+    pub fn new(overflow: Overflow, rate: Option<(usize, u64)>, backs_off: bool) -> Self {
         let clock = FakeClock::new();
-        let lease = Lease::new(secs(TIMEOUT))
+        let mut lease = Lease::new(secs(TIMEOUT))
             .confirm(Confirm::ByResume)
             .grace(secs(GRACE))
             .max_attempts(ATTEMPTS)
             .max_in_flight(IN_FLIGHT);
+        if backs_off {
+            lease = lease.backoff(secs(BACKOFF), secs(u64::MAX));
+        }
         let queue = builder(&clock).capacity(CAPACITY).overflow(overflow);
+        let (messages, period) = rate.unwrap_or_default();
+        let queue = queue.rate(messages, secs(period)).at_least_once(lease);
+        let gate = Gate::of(rate.map(|(messages, period)| (messages, secs(period))));
         Self {
-            queue: queue.at_least_once(lease).build(),
+            queue: queue.build(),
             clock,
             streams: Vec::new(),
             yielded: Vec::new(),
             woken: Vec::new(),
             model: Model {
                 drops_oldest: overflow == Overflow::DropOldest,
+                backs_off,
+                gate,
                 ..Model::default()
             },
         }
@@ -128,8 +139,17 @@ impl Run {
                 }
             }
             Step::TakeAll => self.take_all(),
+            Step::Pause(true) => {
+                self.queue.pause();
+                self.model.gate.is_paused = self.model.closed.is_none();
+            }
+            Step::Pause(false) => {
+                self.queue.unpause();
+                self.model.gate.is_paused = false;
+            }
             Step::Close => {
                 self.queue.close();
+                self.model.gate = Gate::default();
                 self.model.closed.get_or_insert(self.model.now);
             }
         }
@@ -263,9 +283,11 @@ impl Run {
         self.assert_none_starves();
     }
 
-    /// What is due waits only where every stream is full.
+    /// What is due waits only where every stream is full, or nothing may leave.
     pub fn assert_none_starves(&mut self) {
-        if self.model.head().is_none() {
+        self.assert_none_is_owed();
+        let next = self.model.head();
+        if next.is_none_or(|next| !self.model.may_leave(next)) {
             return;
         }
         for at in 0..self.streams.len() {
@@ -274,6 +296,18 @@ impl Run {
                 let holder = self.model.holder_of(at);
                 let held = self.model.held_by(holder).len();
                 assert!(held >= IN_FLIGHT, "stream {at} was not woken");
+            }
+        }
+    }
+
+    fn assert_none_is_owed(&mut self) {
+        for at in 0..self.streams.len() {
+            let is_open = |stream: &Task<QueueStream>| !stream.inner.is_terminated();
+            if self.streams[at].as_ref().is_some_and(is_open) {
+                let holder = self.model.holder_of(at);
+                let owed = self.model.next_redelivery(holder);
+                let owed = owed.filter(|owed| self.model.may_leave(*owed));
+                assert_eq!(owed, None, "stream {at} was not woken");
             }
         }
     }
