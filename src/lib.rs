@@ -289,6 +289,7 @@
 )]
 
 pub mod _guide;
+mod budget;
 mod closed;
 pub mod event;
 pub mod header;
@@ -301,6 +302,7 @@ pub mod stream;
 mod sync;
 mod time;
 pub mod topic;
+pub mod topics;
 mod wake;
 mod watchers;
 
@@ -314,6 +316,7 @@ pub use stream::event_stream::EventStream;
 pub use stream::pacing::Pacing;
 pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
 pub use topic::handle::Topic;
+pub use topics::handle::Topics;
 
 /// The code in the README, compiled and run.
 #[cfg(doctest)]

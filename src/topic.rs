@@ -31,6 +31,7 @@ mod effects;
 mod filter;
 mod filters;
 mod gap_event;
+mod group;
 pub(crate) mod handle;
 mod listeners;
 mod log;
@@ -47,6 +48,7 @@ mod subscription;
 mod timekeepers;
 mod wait_set;
 
+pub(crate) use group::{Group, Hold, Phase, Stage};
 pub(crate) use handle::Topic;
 
 pub use builder::TopicBuilder;

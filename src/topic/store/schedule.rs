@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use crate::budget::Share;
 use crate::message::Labels;
 use crate::ordered::{Key, Ordered};
 use crate::time::Deadline;
@@ -34,6 +35,8 @@ pub(super) struct Schedule {
     /// The highest number in an id of the form `EPOCH-dSEQ`.
     last_number: u64,
     next_due: Deadline,
+    /// What `bytes` counts towards the budget of a registry.
+    pub(super) share: Share,
 }
 
 /// All messages that were scheduled, in order, and their ids. To be dropped outside the lock.
@@ -60,6 +63,7 @@ impl Default for Schedule {
             arrivals: 0,
             last_number: 0,
             next_due: Deadline::Never,
+            share: Share::default(),
         }
     }
 }
@@ -99,6 +103,7 @@ impl Schedule {
         self.arrivals = self.arrivals.saturating_add(1);
         let seq = self.arrivals;
         self.bytes = self.bytes.saturating_add(len(&message));
+        self.share.record(self.bytes);
         self.ids.insert((Arc::clone(&message.id), seq));
         self.messages
             .insert(Key { due, seq }, expires, message, now);
@@ -134,6 +139,7 @@ impl Schedule {
     /// Removes all messages.
     pub(super) fn take(&mut self) -> AllScheduled {
         self.bytes = 0;
+        self.share.record(0);
         self.next_due = Deadline::Never;
         AllScheduled {
             messages: core::mem::take(&mut self.messages),
@@ -144,6 +150,7 @@ impl Schedule {
     /// Updates everything but `messages` for a message that was removed.
     fn account_removal(&mut self, seq: u64, message: &Scheduled) {
         self.bytes = self.bytes.saturating_sub(len(message));
+        self.share.record(self.bytes);
         self.ids.remove(&(Arc::clone(&message.id), seq));
         let head = self.messages.head();
         self.next_due = head.map_or(Deadline::Never, |(key, ..)| key.due);
