@@ -15,6 +15,7 @@
 //!
 //! A sealed member in the registry is not evicted, so what the inbox names is always there.
 
+use core::num::NonZeroU64;
 use core::task::Waker;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Group {
     budget: Arc<Budget>,
-    /// The member that was put in last: its code plus one. Each names the one before it.
+    /// The code of the member that was put in last. Each names the one before it.
     inbox: AtomicU64,
     /// Open streams of all members, including those that have left the registry.
     streams: AtomicU64,
@@ -95,8 +96,8 @@ impl Group {
 
     /// Takes all of the inbox: the code of the newest member in it. Those before it are found by
     /// [`Topic::leave_inbox`].
-    pub(crate) fn take_inbox(&self) -> Option<u64> {
-        self.inbox.swap(NONE, Ordering::Acquire).checked_sub(1)
+    pub(crate) fn take_inbox(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.inbox.swap(NONE, Ordering::Acquire))
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -172,7 +173,7 @@ impl EndWatchers {
 pub(super) struct Member {
     group: Arc<Group>,
     /// Names the topic in its registry.
-    code: u64,
+    code: NonZeroU64,
     /// Handles that the registry gave out, and open streams.
     users: AtomicU64,
     is_sealed: AtomicU64,
@@ -182,7 +183,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    fn new(group: &Arc<Group>, code: u64) -> Self {
+    fn new(group: &Arc<Group>, code: NonZeroU64) -> Self {
         Self {
             group: Arc::clone(group),
             code,
@@ -231,7 +232,7 @@ impl Member {
 
     fn enter_inbox(&self) {
         let inbox = &self.group.inbox;
-        let name = self.code.saturating_add(1);
+        let name = self.code.get();
         let mut newest = inbox.load(Ordering::Relaxed);
         loop {
             self.next.store(newest, Ordering::Relaxed);
@@ -270,7 +271,12 @@ impl Drop for Hold {
 /// What the registry does with its own handle of a topic, the *root*. It is no user.
 impl Topic {
     /// Makes a topic in a group, for a registry that knows it by `code`.
-    pub(crate) fn root(builder: TopicBuilder, group: &Arc<Group>, code: u64, epoch: Epoch) -> Self {
+    pub(crate) fn root(
+        builder: TopicBuilder,
+        group: &Arc<Group>,
+        code: NonZeroU64,
+        epoch: Epoch,
+    ) -> Self {
         builder.build_member(epoch, Member::new(group, code))
     }
 
@@ -302,13 +308,13 @@ impl Topic {
     }
 
     /// Takes the topic from the chain of an inbox that was taken; returns the code of the next.
-    pub(crate) fn leave_inbox(&self) -> Option<u64> {
+    pub(crate) fn leave_inbox(&self) -> Option<NonZeroU64> {
         let member = self.shared().member()?;
         let next = member.next.load(Ordering::Relaxed);
         // A swap, so that it comes before or after that of a user who leaves: it sees that the user
         // has left, or the user sees that it must enter the inbox again.
         member.is_sealed.swap(0, Ordering::AcqRel);
-        next.checked_sub(1)
+        NonZeroU64::new(next)
     }
 
     /// Seals a topic that is to leave the registry; false if it is in the inbox.

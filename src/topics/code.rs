@@ -3,6 +3,8 @@
 //!
 //! Pure: no lock, no clock.
 
+use core::num::NonZeroU64;
+
 /// The number of characters that stand for the key.
 const KEY_LEN: usize = 10;
 /// The number of characters that differ each time.
@@ -12,33 +14,33 @@ const BASE: u64 = 36;
 const CODES: u64 = BASE.pow(10);
 const DRAWS: u64 = BASE.pow(6);
 
-/// What stands for a key in an epoch: below 36^10.
+/// What stands for a key in an epoch: from 1 to 36^10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Code(u64);
+pub(super) struct Code(NonZeroU64);
 
 impl Code {
     pub(super) fn of_hash(hash: u64) -> Self {
-        Self(hash % CODES)
+        Self(NonZeroU64::MIN.saturating_add(hash % CODES))
     }
 
     /// A code that a topic was made with.
-    pub(super) fn of_topic(code: u64) -> Self {
+    pub(super) fn of_topic(code: NonZeroU64) -> Self {
         Self(code)
     }
 
-    pub(super) fn number(self) -> u64 {
+    pub(super) fn number(self) -> NonZeroU64 {
         self.0
     }
 
     /// The next code, and the first after the last.
     pub(super) fn next(self) -> Self {
-        Self::of_hash(self.0.wrapping_add(1))
+        Self::of_hash(self.0.get())
     }
 
     /// The epoch of the topic with this code that is made at this draw.
     pub(super) fn epoch(self, draw: u64) -> String {
         let mut text = String::with_capacity(KEY_LEN.saturating_add(DRAWN_LEN));
-        write_digits(&mut text, self.0, BASE.pow(9));
+        write_digits(&mut text, self.digits(), BASE.pow(9));
         write_digits(&mut text, draw % DRAWS, BASE.pow(5));
         text
     }
@@ -48,7 +50,11 @@ impl Code {
         let digits = epoch.get(..KEY_LEN)?;
         let is_whole = epoch.len() == KEY_LEN.saturating_add(DRAWN_LEN);
         let code = u64::from_str_radix(digits, 36).ok()?;
-        is_whole.then_some(Self(code))
+        is_whole.then_some(Self::of_hash(code))
+    }
+
+    fn digits(self) -> u64 {
+        self.0.get().wrapping_sub(1)
     }
 }
 

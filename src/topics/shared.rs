@@ -5,6 +5,7 @@
 
 use core::borrow::Borrow;
 use core::hash::{BuildHasher, Hash};
+use core::num::NonZeroU64;
 use core::time::Duration;
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ struct Keyed<K> {
 struct Registry<K> {
     table: Table<Arc<Keyed<K>>>,
     /// What is left of the inbox that was taken last: the code of a topic, which names the next.
-    inbox: Option<u64>,
+    inbox: Option<NonZeroU64>,
     /// Counts the epochs that were drawn.
     draws: u64,
     evicted: u64,
