@@ -25,8 +25,15 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(crate) fn is_exceeded(&self) -> bool {
         self.used() > self.limit
+    }
+
+    /// Whether this many bytes fit beside what is counted now.
+    #[inline]
+    pub(crate) fn has_capacity(&self, bytes: u64) -> bool {
+        self.used().saturating_add(bytes) <= self.limit
     }
 }
 
@@ -55,7 +62,7 @@ impl Share {
     /// Whether this many bytes fit beside what is counted now.
     pub(crate) fn has_capacity(&self, bytes: u64) -> bool {
         let budget = self.budget.as_ref();
-        budget.is_none_or(|budget| budget.used().saturating_add(bytes) <= budget.limit)
+        budget.is_none_or(|budget| budget.has_capacity(bytes))
     }
 
     /// Counts that the holder has this many bytes now.

@@ -48,7 +48,7 @@ mod subscription;
 mod timekeepers;
 mod wait_set;
 
-pub(crate) use group::{Group, Hold, Phase, Stage};
+pub(crate) use group::{Evict, Group, Hold, Phase, Stage};
 pub(crate) use handle::Topic;
 
 pub use builder::TopicBuilder;

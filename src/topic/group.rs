@@ -17,7 +17,7 @@
 
 use core::num::NonZeroU64;
 use core::task::Waker;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::builder::TopicBuilder;
 use super::handle::Topic;
@@ -29,6 +29,8 @@ use crate::watchers::Watchers;
 
 /// The maximum number of tasks that one hold of the lock wakes.
 const MAX_WAKES: usize = 64;
+/// What a message may count in addition to its frame.
+const OVERHEAD: u64 = 64;
 /// The end of the inbox.
 const NONE: u64 = 0;
 
@@ -41,7 +43,6 @@ pub(crate) enum Phase {
 }
 
 /// What the topics of one registry share.
-#[derive(Debug)]
 pub(crate) struct Group {
     budget: Arc<Budget>,
     /// The code of the member that was put in last. Each names the one before it.
@@ -51,6 +52,15 @@ pub(crate) struct Group {
     /// A [`Phase`]. It is written before the watchers' lock is taken, and read under it.
     phase: AtomicU64,
     watchers: Mutex<EndWatchers>,
+    /// The number of members that the registry knows to be idle.
+    idle: AtomicU64,
+    registry: OnceLock<Weak<dyn Evict>>,
+}
+
+/// A registry that can evict idle topics.
+pub(crate) trait Evict: Send + Sync {
+    /// Evicts some idle topics, so that this many bytes fit.
+    fn free_bytes(&self, bytes: u64);
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +88,38 @@ impl Group {
             streams: AtomicU64::new(0),
             phase: AtomicU64::new(Phase::Open as u64),
             watchers: Mutex::default(),
+            idle: AtomicU64::new(0),
+            registry: OnceLock::new(),
+        }
+    }
+
+    /// Sets the registry that evicts members, once.
+    pub(crate) fn set_registry(&self, registry: Weak<dyn Evict>) {
+        // It is set when the group is made, so it is not set yet.
+        let _ = self.registry.set(registry);
+    }
+
+    pub(crate) fn record_idle(&self, members: usize) {
+        let members = u64::try_from(members).unwrap_or(u64::MAX);
+        self.idle.store(members, Ordering::Relaxed);
+    }
+
+    /// Lets the registry evict idle members if this many bytes do not fit.
+    #[inline]
+    fn make_space(&self, bytes: u64) {
+        if !self.budget.has_capacity(bytes) && self.may_have_idle() {
+            self.evict_idle(bytes);
+        }
+    }
+
+    fn may_have_idle(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > 0 || !self.is_inbox_empty()
+    }
+
+    #[cold]
+    fn evict_idle(&self, bytes: u64) {
+        if let Some(registry) = self.registry.get().and_then(Weak::upgrade) {
+            registry.free_bytes(bytes);
         }
     }
 
@@ -169,7 +211,6 @@ impl EndWatchers {
 }
 
 /// What makes a topic a member of a [`Group`].
-#[derive(Debug)]
 pub(super) struct Member {
     group: Arc<Group>,
     /// Names the topic in its registry.
@@ -196,6 +237,14 @@ impl Member {
 
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.group.budget
+    }
+
+    /// Lets the registry evict idle topics if a frame of this length does not fit. Called outside
+    /// the topic's lock.
+    #[inline]
+    pub(super) fn make_space(&self, frame: usize) {
+        let frame = u64::try_from(frame).unwrap_or(u64::MAX);
+        self.group.make_space(frame.saturating_add(OVERHEAD));
     }
 
     pub(super) fn record_end(&self) {

@@ -12,7 +12,7 @@ use crate::time::system::SystemClock;
 use crate::topic::TopicBuilder;
 
 /// Making a registry.
-impl<K> Topics<K> {
+impl<K: Send + Sync + 'static> Topics<K> {
     /// A registry with the default bounds and the system's clock.
     ///
     /// # Panics
@@ -31,7 +31,9 @@ impl<K> Topics<K> {
     pub fn new() -> Self {
         Self::builder().build()
     }
+}
 
+impl<K> Topics<K> {
     /// Settings for a new registry.
     ///
     /// # Examples
@@ -49,7 +51,7 @@ impl<K> Topics<K> {
     }
 }
 
-impl<K> Default for Topics<K> {
+impl<K: Send + Sync + 'static> Default for Topics<K> {
     fn default() -> Self {
         Self::new()
     }
@@ -143,9 +145,10 @@ impl<K> TopicsBuilder<K> {
     ///
     /// Messages count as they do towards [`TopicBuilder::history_bytes`], which bounds each topic
     /// as well; scheduled ones count the length of their frame. Beyond the bound, each call of the
-    /// registry evicts idle topics; each publication evicts the oldest messages of its own topic,
-    /// up to 64, but not the newest; and no message can be scheduled. So the topics may exceed the
-    /// bound by as much as one message each. A message that exceeds it by itself is
+    /// registry and each publication evicts up to 64 idle topics. If that is not enough, a
+    /// publication evicts the oldest messages of its own topic, up to 64 but not the newest, and no
+    /// message can be scheduled. So the topics may exceed the bound by as much as one message each.
+    /// A message that exceeds it by itself is
     /// [too large](crate::topic::PublishError::TooLarge).
     ///
     /// # Examples
@@ -206,7 +209,9 @@ impl<K> TopicsBuilder<K> {
         self.clock = Some(Arc::new(clock));
         self
     }
+}
 
+impl<K: Send + Sync + 'static> TopicsBuilder<K> {
     /// Makes the registry.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use super::error::TooManyTopics;
 use super::shared::Shared;
 use super::stats::TopicsStats;
 use crate::message::{LastEventId, Message, Receipt};
-use crate::topic::{PublishError, Topic};
+use crate::topic::{Evict, PublishError, Topic};
 
 /// Topics by key: each is made when it is first asked for, and evicted when nobody needs it any
 /// more.
@@ -28,8 +28,8 @@ use crate::topic::{PublishError, Topic};
 /// was. Dropping the last handle of such a topic does not close it, and its streams go on.
 ///
 /// A topic that was [closed](Topic::close) stays as long for clients that come back, and is found
-/// closed until then. Finding it again does not prolong that, whereas any other topic's time starts
-/// again with each use.
+/// closed until then. Finding it again does not prolong that beyond twice the time, whereas any other
+/// topic's time starts again with each use.
 ///
 /// The time counts from the first call of the registry after the last handle and stream are gone,
 /// and each call evicts some of the topics whose time is over. [`drive`](Self::drive) does that
@@ -43,9 +43,9 @@ use crate::topic::{PublishError, Topic};
 ///
 /// The messages of all topics have at most
 /// [`max_bytes`](crate::topics::TopicsBuilder::max_bytes). Beyond it, each call of the registry
-/// evicts idle topics, and each publication evicts the oldest messages of its own topic. Streams
-/// that have not read them get a gap, as ever. A topic's newest message stays, so the topics may
-/// exceed the bound by as much as one message each.
+/// and each publication evicts idle topics; if that is not enough, a publication evicts the oldest
+/// messages of its own topic. Streams that have not read them get a gap, as ever. A topic's newest
+/// message stays, so the topics may exceed the bound by as much as one message each.
 ///
 /// # Ids
 ///
@@ -98,13 +98,17 @@ pub struct Topics<K> {
     handle: Arc<Handle<K>>,
 }
 
-impl<K> Topics<K> {
+impl<K: Send + Sync + 'static> Topics<K> {
     pub(super) fn with(shared: Shared<K>) -> Self {
         let shared = Arc::new(shared);
+        let registry = Arc::clone(&shared) as Arc<dyn Evict>;
+        shared.group().set_registry(Arc::downgrade(&registry));
         let handle = Arc::new(Handle { shared });
         Self { handle }
     }
+}
 
+impl<K> Topics<K> {
     #[inline]
     pub(super) fn shared(&self) -> &Arc<Shared<K>> {
         &self.handle.shared

@@ -17,7 +17,7 @@ use super::table::Table;
 use crate::message::id::Epoch;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Clock;
-use crate::topic::{Group, Hold, Phase, Topic, TopicBuilder};
+use crate::topic::{Evict, Group, Hold, Phase, Topic, TopicBuilder};
 
 /// The maximum number of topics that one hold of the lock notices, and that it evicts.
 const MAX_PER_STEP: usize = 64;
@@ -89,7 +89,7 @@ impl<K> Shared<K> {
         }
     }
 
-    pub(super) fn group(&self) -> &Group {
+    pub(super) fn group(&self) -> &Arc<Group> {
         &self.group
     }
 
@@ -144,11 +144,10 @@ impl<K> Shared<K> {
             self.evict_outdated(&mut registry, &mut evicted);
         }
         let result = work(&mut registry, &mut evicted);
+        self.group.record_idle(registry.table.idle());
         drop(registry);
         drop(evicted);
-        if self.group.budget().is_exceeded() {
-            self.free_bytes();
-        }
+        self.evict_for_budget(0);
         result
     }
 
@@ -162,19 +161,23 @@ impl<K> Shared<K> {
         }
     }
 
-    /// Evicts the topics that have been idle for longest, one at a time, while all topics together
-    /// have too many bytes.
-    fn free_bytes(&self) {
+    /// Evicts the topics that have been idle for longest, one at a time, while this many bytes do not
+    /// fit.
+    fn evict_for_budget(&self, bytes: u64) {
         for _ in 0..MAX_PER_STEP {
+            if self.group.budget().has_capacity(bytes) {
+                return;
+            }
             let mut evicted = Vec::new();
             let mut registry = self.registry.lock();
             let oldest = registry.table.oldest();
             if let Some(code) = oldest {
                 registry.evict(code, self.keep, &mut evicted);
             }
+            self.group.record_idle(registry.table.idle());
             drop(registry);
             drop(evicted);
-            if oldest.is_none() || !self.group.budget().is_exceeded() {
+            if oldest.is_none() {
                 return;
             }
         }
@@ -219,6 +222,14 @@ impl<K> Shared<K> {
 
     fn lock(&self) -> MutexGuard<'_, Registry<K>> {
         self.registry.lock()
+    }
+}
+
+impl<K: Send + Sync> Evict for Shared<K> {
+    fn free_bytes(&self, bytes: u64) {
+        // Notices topics that have become idle since the last call.
+        self.step(|_, _| ());
+        self.evict_for_budget(bytes);
     }
 }
 
