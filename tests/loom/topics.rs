@@ -1,8 +1,8 @@
 //! A registry of topics: lookups, the last user's leave, and eviction.
 //!
-//! Planted mistakes show that these models can fail: the seal that is set after the users were read
-//! (red is `a_last_drop_is_noticed_…`), a topic that is evicted without a seal (red is
-//! `a_topic_is_evicted_…`), a count of users that is raised after the lock is released (red is
+//! Planted mistakes show that these models can fail: users that are counted before the topic is
+//! unsealed (red is `a_user_who_leaves_as_…`), a topic that is evicted without a seal (red is
+//! `a_user_who_leaves_late_…`), a user that is counted after the lock is released (red is
 //! `a_topic_that_is_found_…`).
 
 use std::time::Duration;
@@ -74,6 +74,38 @@ fn a_last_drop_is_noticed_whatever_comes_in_between() {
         assert_eq!(topics.stats().idle, 1);
         clock.advance(KEEP);
         assert!(topics.is_empty());
+    });
+}
+
+/// A user who leaves late enters the inbox while another is there, who leaves as the registry takes
+/// the topic out of it.
+#[test]
+fn a_user_who_leaves_as_the_inbox_is_read_is_noticed() {
+    loom::model(|| {
+        let (_, topics) = new_topics_that_keep(KEEP);
+        let dropping = drop_elsewhere(topics.topic(&1).unwrap());
+        let found = topics.get(&1).unwrap();
+        let second = drop_elsewhere(found);
+        let _ = topics.len();
+        dropping.join().unwrap();
+        second.join().unwrap();
+        assert_eq!(topics.stats().idle, 1);
+    });
+}
+
+/// A user leaves so late that its topic may be idle, and due to be evicted, by others before.
+#[test]
+fn a_user_who_leaves_late_does_not_hide_other_topics() {
+    loom::model(|| {
+        let (_, topics) = new_topics();
+        let other = topics.topic(&2).unwrap();
+        let dropping = drop_elsewhere(topics.topic(&1).unwrap());
+        drop(topics.get(&1));
+        let _ = topics.len();
+        drop(other);
+        dropping.join().unwrap();
+        let _ = topics.len();
+        assert_eq!(topics.len(), 0);
     });
 }
 
