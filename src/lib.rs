@@ -331,6 +331,7 @@
 )]
 
 pub mod _guide;
+mod budget;
 mod closed;
 pub mod event;
 pub mod header;
@@ -343,6 +344,7 @@ pub mod stream;
 mod sync;
 mod time;
 pub mod topic;
+pub mod topics;
 mod wake;
 mod watchers;
 
@@ -356,6 +358,7 @@ pub use stream::event_stream::EventStream;
 pub use stream::pacing::Pacing;
 pub use time::{Clock, FakeClock, FakeTicker, SystemClock, ThreadTicker, Ticker};
 pub use topic::handle::Topic;
+pub use topics::handle::Topics;
 
 /// The code in the README, compiled and run.
 #[cfg(doctest)]

@@ -27,6 +27,7 @@ mod effects;
 mod filter;
 mod filters;
 mod gap_event;
+mod group;
 pub(crate) mod handle;
 mod listeners;
 mod log;
@@ -43,6 +44,7 @@ mod subscription;
 mod timekeepers;
 mod wait_set;
 
+pub(crate) use group::{Evict, Group, Hold, Phase, Stage};
 pub(crate) use handle::Topic;
 
 pub use builder::TopicBuilder;

@@ -7,8 +7,13 @@ use std::collections::BTreeMap;
 
 /// Tasks that wait for one thing to come about. A task that was woken is not in the list; if it
 /// finds that it must go on waiting, it enters the list again.
+///
+/// `None` until a task waits: most lists are never used.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers {
+pub(crate) struct Watchers(Option<Box<List>>);
+
+#[derive(Debug, Default)]
+struct List {
     wakers: BTreeMap<u64, Waker>,
     last_id: u64,
 }
@@ -16,22 +21,23 @@ pub(crate) struct Watchers {
 impl Watchers {
     /// Waits, under an id that a task gets with its first call. Returns the waker that was replaced.
     pub(crate) fn wait(&mut self, id: &mut Option<u64>, waker: Waker) -> Option<Waker> {
-        let last_id = &mut self.last_id;
+        let List { wakers, last_id } = &mut **self.0.get_or_insert_default();
         let id = *id.get_or_insert_with(|| {
             *last_id = last_id.wrapping_add(1);
             *last_id
         });
-        self.wakers.insert(id, waker)
+        wakers.insert(id, waker)
     }
 
     /// Waits no longer. Returns the waker that was kept.
     pub(crate) fn remove(&mut self, id: u64) -> Option<Waker> {
-        self.wakers.remove(&id)
+        self.0.as_mut()?.wakers.remove(&id)
     }
 
     /// Takes the waker of the task that has waited longest.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
-        self.wakers.pop_first().map(|(_, waker)| waker)
+        let first = self.0.as_mut()?.wakers.pop_first();
+        first.map(|(_, waker)| waker)
     }
 }
 

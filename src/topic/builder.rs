@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
+use super::group::Member;
 use super::handle::Topic;
 use super::log::{Retention, to_u64};
 use super::shared::Shared;
@@ -83,7 +84,7 @@ pub struct TopicBuilder {
 }
 
 impl TopicBuilder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             bounds: Bounds {
                 retention: Retention {
@@ -275,9 +276,25 @@ impl TopicBuilder {
     /// ```
     #[must_use]
     pub fn build(self) -> Topic {
+        Topic::with(self.build_shared())
+    }
+
+    fn build_shared(self) -> Shared {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let epoch = self.epoch.unwrap_or_else(|| Epoch::unique(clock.now()));
-        Topic::with(Shared::new(clock, epoch, self.bounds, self.first))
+        Shared::new(clock, epoch, self.bounds, self.first)
+    }
+
+    /// Makes a topic of a registry.
+    pub(super) fn build_member(mut self, epoch: Epoch, member: Member) -> Topic {
+        self.epoch = Some(epoch);
+        Topic::with(self.build_shared().into_member(member))
+    }
+
+    /// The clock of a registry, for its topics.
+    pub(crate) fn shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
     }
 }
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
+use super::group::Hold;
 use super::resume::{Resumption, Start};
 use super::shared::Shared;
 use super::state::State;
@@ -79,8 +80,19 @@ pub struct Topic {
 impl Topic {
     pub(super) fn with(shared: Shared) -> Self {
         let shared = Arc::new(shared);
-        let handle = Arc::new(Handle { shared });
+        let handle = Arc::new(Handle { shared, hold: None });
         Self { handle }
+    }
+
+    /// A handle of a registry's topic. Its drop does not close the topic, but makes it idle.
+    pub(super) fn held(hold: Hold) -> Self {
+        let handle = Handle {
+            shared: Arc::clone(hold.root().shared()),
+            hold: Some(hold),
+        };
+        Self {
+            handle: Arc::new(handle),
+        }
     }
 
     /// The epoch in the ids that this topic assigns: `EPOCH-SEQ` and `EPOCH-dSEQ`.
@@ -198,14 +210,19 @@ impl fmt::Debug for Topic {
         f.debug_struct("Topic").finish_non_exhaustive()
     }
 }
+
 /// What all handles share and streams do not: its drop tells the topic that the last handle is
 /// gone.
 struct Handle {
     shared: Arc<Shared>,
+    /// In a handle that came from a registry, which has the handle that closes the topic.
+    hold: Option<Hold>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.with(State::drop_handles);
+        if self.hold.is_none() {
+            self.shared.with(State::drop_handles);
+        }
     }
 }

@@ -34,6 +34,7 @@ use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::SystemTime;
 
+use crate::budget::Share;
 use crate::time::Deadline;
 use block::Block;
 use gaps::Gaps;
@@ -103,6 +104,8 @@ pub(crate) struct Log {
     own_ids: OwnIds,
     /// `None` until a message has a tag or a key, or a stream has a filter.
     labels: Option<Box<LabelIndex>>,
+    /// What `bytes` counts towards the budget of a registry.
+    pub(super) share: Share,
 }
 
 impl Log {
@@ -131,6 +134,7 @@ impl Log {
             holes: Holes::default(),
             own_ids: OwnIds::new(retention.messages, retention.bytes),
             labels: None,
+            share: Share::default(),
         }
     }
 
@@ -165,7 +169,7 @@ impl Log {
     pub(crate) fn fits(&self, frame: usize, own_id: Option<&str>, labels: u64) -> bool {
         let id = own_id.map_or(0, |id| own_ids::cost(id.len()));
         let cost = cost(frame, id).saturating_add(labels);
-        u32::try_from(frame).is_ok() && cost <= self.retention.bytes
+        u32::try_from(frame).is_ok() && cost <= self.retention.bytes && self.share.fits(cost)
     }
 
     /// Whether any of the messages expires or ages.
@@ -228,7 +232,23 @@ impl Log {
         if is_within && !self.is_timed() && !self.has_too_many_holes() {
             return false;
         }
-        self.trim_step(now)
+        let has_more = self.trim_step(now);
+        self.share.record(self.bytes);
+        has_more
+    }
+
+    /// Evicts the oldest messages, up to 64 of them and never the newest, while the budget of all
+    /// logs is exceeded.
+    #[inline]
+    pub(crate) fn evict_for_budget(&mut self) {
+        self.share.record(self.bytes);
+        for _ in 0..MAX_PER_STEP {
+            if self.len <= 1 || !self.share.is_exceeded() {
+                return;
+            }
+            self.evict_oldest();
+            self.share.record(self.bytes);
+        }
     }
 
     fn trim_step(&mut self, now: SystemTime) -> bool {

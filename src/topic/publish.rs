@@ -40,6 +40,9 @@ impl Topic {
             let line = self.shared().epoch().max_line_len();
             message.event_mut().reserve_front(line);
         }
+        if let Some(member) = self.shared().member() {
+            member.make_space(message.event().frame().len());
+        }
         self.shared().publish(message, own_id)
     }
 

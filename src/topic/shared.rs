@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::effects::Step;
+use super::group::Member;
 use super::publish_error::PublishError;
 use super::state::State;
 use super::store::Bounds;
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     /// `Relaxed` suffices: no other data is published through it, and a wake-up orders the change
     /// before the poll.
     signal: AtomicU64,
+    /// In a topic that belongs to a registry.
+    member: Option<Member>,
 }
 
 impl Shared {
@@ -33,7 +36,20 @@ impl Shared {
             epoch,
             state: Mutex::new(State::new(bounds, epoch, first, now)),
             signal: AtomicU64::new(0),
+            member: None,
         }
+    }
+
+    /// Makes a new topic a member of a registry.
+    pub(super) fn into_member(mut self, member: Member) -> Self {
+        self.state.lock().share_budget(member.budget());
+        self.member = Some(member);
+        self
+    }
+
+    #[inline]
+    pub(super) fn member(&self) -> Option<&Member> {
+        self.member.as_ref()
     }
 
     pub(super) fn epoch(&self) -> &Epoch {

@@ -37,6 +37,7 @@ impl Topic {
     /// ```
     pub fn close(&self) {
         self.shared().with(State::close);
+        self.record_end();
     }
 
     /// Ends the topic at once: like [`close`](Self::close), but streams deliver only their
@@ -59,6 +60,14 @@ impl Topic {
     /// ```
     pub fn abort(&self) {
         self.shared().with(State::abort);
+        self.record_end();
+    }
+
+    /// Lets the registry see the end without the topic's lock.
+    fn record_end(&self) {
+        if let Some(member) = self.shared().member() {
+            member.record_end();
+        }
     }
 
     /// Whether the topic was closed or aborted.

@@ -17,6 +17,7 @@ use super::resume::{Resumption, Start};
 use super::status::{Status, TopicStats, count};
 use super::store::{AllScheduled, Bounds, First, Store};
 use super::wait_set::Batch;
+use crate::budget::Budget;
 use crate::message::id::Epoch;
 use crate::message::{Message, Receipt};
 use crate::time::Deadline;
@@ -55,6 +56,11 @@ impl State {
             presence: Presence::default(),
             latest: now,
         }
+    }
+
+    /// Counts the messages towards the budget of a registry.
+    pub(super) fn share_budget(&mut self, budget: &Arc<Budget>) {
+        self.store.share_budget(budget);
     }
 
     /// Advances the topic's time to a reading of the clock, if there is one, and returns it. It

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::effects::{Effects, Step};
+use crate::budget::{Budget, Share};
 use crate::message::id::Epoch;
 use crate::source::Limit;
 use crate::time::Deadline;
@@ -88,6 +89,12 @@ impl Store {
         }
     }
 
+    /// Counts the messages towards the budget of a registry.
+    pub(super) fn share_budget(&mut self, budget: &Arc<Budget>) {
+        self.log.share = Share::of(Arc::clone(budget));
+        self.schedule.share = Share::of(Arc::clone(budget));
+    }
+
     pub(super) fn log(&self) -> &Log {
         &self.log
     }
@@ -137,6 +144,7 @@ impl Store {
             let entered = key.due.time().unwrap_or(step.now);
             self.log
                 .append_any(frame, id, message.labels.as_deref(), expires, entered);
+            self.log.evict_for_budget();
             self.newest_at = step.now;
             self.cached = None;
         }

@@ -97,6 +97,9 @@ impl Topic {
 impl TopicSubscription {
     fn new(shared: &Arc<Shared>, start: &Start) -> Result<Self, TooManyStreams> {
         let (cursor, resumption) = shared.with(|state, step| state.subscribe(start, step))?;
+        if let Some(member) = shared.member() {
+            member.stream_opened();
+        }
         let mut this = Self {
             shared: Arc::clone(shared),
             cursor,
@@ -428,6 +431,9 @@ impl Drop for TopicSubscription {
         let cursor = &self.cursor;
         self.shared
             .with_lazy_clock(|state, step| state.unsubscribe(cursor, step));
+        if let Some(member) = self.shared.member() {
+            member.stream_closed();
+        }
     }
 }
 

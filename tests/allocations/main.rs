@@ -13,6 +13,7 @@
 mod log;
 mod queue;
 mod topic;
+mod topics;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

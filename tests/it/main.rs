@@ -34,3 +34,4 @@ mod stream;
 mod support;
 mod tokio_time;
 mod topic;
+mod topics;

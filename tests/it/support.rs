@@ -20,6 +20,7 @@ pub mod parser;
 pub mod queue;
 pub mod topic;
 pub mod topic_model;
+pub mod topics;
 
 pub const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -23,3 +23,4 @@ mod queue;
 mod stream;
 mod support;
 mod topic;
+mod topics;

@@ -114,8 +114,9 @@ impl Store {
         }
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         let bytes = self.schedule.bytes().saturating_add(len);
-        let has_capacity =
-            bytes <= self.bounds.retention.bytes && self.schedule.len() < self.bounds.scheduled;
+        let has_capacity = bytes <= self.bounds.retention.bytes
+            && self.schedule.len() < self.bounds.scheduled
+            && self.schedule.share.has_capacity(len);
         if !is_due && !has_capacity {
             return Err(PublishError::Full);
         }
@@ -151,6 +152,7 @@ impl Store {
         self.newest_at = step.now;
         // Evicts at most 64 messages; the next step evicts the rest.
         self.log.trim(step.now);
+        self.log.evict_for_budget();
         step.effects.drop_frame(message.into_event().encode());
     }
 

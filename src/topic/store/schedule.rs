@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use crate::budget::Share;
 use crate::message::Labels;
 use crate::ordered::{Key, Ordered};
 use crate::time::Deadline;
@@ -24,53 +25,58 @@ pub(crate) struct Scheduled {
 /// Scheduled messages in the order (due time, arrival), with their ids.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    messages: Ordered<Scheduled>,
-    /// Each message's id, with the number of its arrival.
-    ids: BTreeSet<(Arc<str>, u64)>,
-    /// The total length of the frames.
-    bytes: u64,
+    /// `None` until a message is scheduled: most topics have none.
+    waiting: Option<Box<Waiting>>,
     /// The number of messages that were ever scheduled.
     arrivals: u64,
     /// The highest number in an id of the form `EPOCH-dSEQ`.
     last_number: u64,
     next_due: Deadline,
+    /// What the bytes count towards the budget of a registry.
+    pub(super) share: Share,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: Ordered<Scheduled>,
+    /// Each message's id, with the number of its arrival.
+    ids: BTreeSet<(Arc<str>, u64)>,
+    /// The total length of the frames.
+    bytes: u64,
 }
 
 /// All messages that were scheduled, in order, and their ids. To be dropped outside the lock.
-pub(crate) struct AllScheduled {
-    messages: Ordered<Scheduled>,
-    #[expect(dead_code, reason = "dropped outside the lock")]
-    ids: BTreeSet<(Arc<str>, u64)>,
-}
+pub(crate) struct AllScheduled(Option<Box<Waiting>>);
 
 impl Iterator for AllScheduled {
     type Item = (Key, Deadline, Scheduled);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.messages.pop()
+        self.0.as_mut()?.messages.pop()
     }
 }
 
 impl Default for Schedule {
     fn default() -> Self {
         Self {
-            messages: Ordered::default(),
-            ids: BTreeSet::new(),
-            bytes: 0,
+            waiting: None,
             arrivals: 0,
             last_number: 0,
             next_due: Deadline::Never,
+            share: Share::default(),
         }
     }
 }
 
 impl Schedule {
     pub(super) fn len(&self) -> usize {
-        self.messages.len()
+        let waiting = self.waiting.as_ref();
+        waiting.map_or(0, |waiting| waiting.messages.len())
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+        let waiting = self.waiting.as_ref();
+        waiting.map_or(0, |waiting| waiting.bytes)
     }
 
     /// When the first message falls due.
@@ -98,54 +104,58 @@ impl Schedule {
     ) {
         self.arrivals = self.arrivals.saturating_add(1);
         let seq = self.arrivals;
-        self.bytes = self.bytes.saturating_add(len(&message));
-        self.ids.insert((Arc::clone(&message.id), seq));
-        self.messages
-            .insert(Key { due, seq }, expires, message, now);
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.bytes = waiting.bytes.saturating_add(len(&message));
+        self.share.record(waiting.bytes);
+        waiting.ids.insert((Arc::clone(&message.id), seq));
+        let key = Key { due, seq };
+        waiting.messages.insert(key, expires, message, now);
         self.next_due = self.next_due.min(due);
     }
 
     /// Removes the first message.
     pub(super) fn pop(&mut self) -> Option<(Key, Deadline, Scheduled)> {
-        let (key, expires, message) = self.messages.pop()?;
+        let (key, expires, message) = self.waiting.as_mut()?.messages.pop()?;
         self.account_removal(key.seq, &message);
         Some((key, expires, message))
     }
 
     /// The number of the arrival of the newest message with this id.
     pub(super) fn newest(&self, id: &str) -> Option<u64> {
-        if self.ids.is_empty() {
+        let ids = &self.waiting.as_ref()?.ids;
+        if ids.is_empty() {
             return None;
         }
         let id: Arc<str> = Arc::from(id);
         let of_this_id = (Arc::clone(&id), 0)..=(id, u64::MAX);
-        let (_, newest) = self.ids.range(of_this_id).next_back()?;
+        let (_, newest) = ids.range(of_this_id).next_back()?;
         Some(*newest)
     }
 
     /// Removes the newest message with this id.
     pub(super) fn remove_newest(&mut self, id: &str) -> Option<Scheduled> {
         let seq = self.newest(id)?;
-        let (_, _, message) = self.messages.remove(seq)?;
+        let (_, _, message) = self.waiting.as_mut()?.messages.remove(seq)?;
         self.account_removal(seq, &message);
         Some(message)
     }
 
     /// Removes all messages.
     pub(super) fn take(&mut self) -> AllScheduled {
-        self.bytes = 0;
+        self.share.record(0);
         self.next_due = Deadline::Never;
-        AllScheduled {
-            messages: core::mem::take(&mut self.messages),
-            ids: core::mem::take(&mut self.ids),
-        }
+        AllScheduled(self.waiting.take())
     }
 
     /// Updates everything but `messages` for a message that was removed.
     fn account_removal(&mut self, seq: u64, message: &Scheduled) {
-        self.bytes = self.bytes.saturating_sub(len(message));
-        self.ids.remove(&(Arc::clone(&message.id), seq));
-        let head = self.messages.head();
+        let Some(waiting) = &mut self.waiting else {
+            return;
+        };
+        waiting.bytes = waiting.bytes.saturating_sub(len(message));
+        self.share.record(waiting.bytes);
+        waiting.ids.remove(&(Arc::clone(&message.id), seq));
+        let head = waiting.messages.head();
         self.next_due = head.map_or(Deadline::Never, |(key, ..)| key.due);
     }
 }
