@@ -243,18 +243,30 @@ fn the_end_wakes_64_streams_in_a_step() {
     assert_eq!(woken, MANY);
 }
 
+fn many_pushes() -> VecDeque<Push> {
+    let push = |_| Push {
+        message: Message::from("y"),
+        own_id: None,
+    };
+    (0..MANY).map(push).collect()
+}
+
+#[test]
+fn one_hold_of_the_lock_pushes_64_of_many() {
+    let mut state = state(None);
+    let (mut some, mut receipts) = (many_pushes(), Vec::new());
+    let refused = state.push_some(&mut some, &mut receipts, &mut step(0));
+    assert!(refused.is_none());
+    assert_eq!((receipts.len(), some.len()), (MOST, MANY - MOST));
+}
+
 #[test]
 fn one_hold_of_the_lock_drops_and_pushes_64_together() {
     let mut state = state_with(MANY, Overflow::DropOldest, None);
     for _ in 0..MANY {
         push(&mut state, Message::from("x"));
     }
-    let message = |_| Push {
-        message: Message::from("y"),
-        own_id: None,
-    };
-    let mut some: VecDeque<_> = (0..MANY).map(message).collect();
-    let mut receipts = Vec::new();
+    let (mut some, mut receipts) = (many_pushes(), Vec::new());
     while !some.is_empty() {
         let (dropped, pushed) = (state.stats.dropped, receipts.len());
         if let Some(Pushed::Again(push)) = state.push_some(&mut some, &mut receipts, &mut step(0)) {
