@@ -60,8 +60,15 @@ pub struct TopicSubscription {
     notice: Notice,
     lag: Lag,
     gap_event: GapEvent,
+    /// What most streams do not have once they have been polled.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
     /// Where it began, until it is polled, if that depends on its filter.
-    start: Option<Box<Start>>,
+    start: Option<Start>,
+    /// Keeps the filter of its cursor.
     filter: Option<Filter>,
 }
 
@@ -110,20 +117,36 @@ impl TopicSubscription {
             notice: Notice::of(resumption),
             lag: Lag::Skip,
             gap_event: GapEvent::Default,
-            start: matches!(start, Start::Last(_) | Start::After(_))
-                .then(|| Box::new(start.clone())),
-            filter: None,
+            rare: None,
         };
+        if let Start::Last(_) | Start::After(_) = start {
+            this.rare.get_or_insert_default().start = Some(start.clone());
+        }
         this.walk_back();
         Ok(this)
     }
 
+    /// Where it began, if it has not been polled and that depends on its filter.
+    fn start(&self) -> Option<&Start> {
+        self.rare.as_ref()?.start.as_ref()
+    }
+
+    /// It has been polled: its start does not count any more.
+    #[inline]
+    fn forget_start(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.start = None;
+            if rare.filter.is_none() {
+                self.rare = None;
+            }
+        }
+    }
+
     /// Moves back from the end of the log, to the start that is a number of messages before it.
     fn walk_back(&mut self) {
-        let Some(Start::Last(count)) = self.start.as_deref() else {
+        let Some(&Start::Last(mut count)) = self.start() else {
             return;
         };
-        let mut count = *count;
         let (shared, cursor) = (&self.shared, &mut self.cursor);
         while shared.with_lazy_clock(|state, _| state.walk_back(cursor, &mut count)) {}
     }
@@ -159,7 +182,7 @@ impl TopicSubscription {
         );
         let cursor = &mut self.cursor;
         let resumption = &mut self.resumption;
-        let start = self.start.as_deref();
+        let start = self.rare.as_ref().and_then(|rare| rare.start.as_ref());
         self.shared.with_lazy_clock(|state, _| {
             state.attach(cursor, filter.id());
             if let Some(start) = start {
@@ -167,11 +190,11 @@ impl TopicSubscription {
             }
         });
         self.walk_back();
-        if self.start.is_some() && self.notice != Notice::LagEnd {
+        if self.start().is_some() && self.notice != Notice::LagEnd {
             self.notice = Notice::of(self.resumption);
         }
         self.seen_signal = NEVER;
-        self.filter = Some(filter.clone());
+        self.rare.get_or_insert_default().filter = Some(filter.clone());
         self
     }
 
@@ -251,7 +274,7 @@ impl TopicSubscription {
 
     /// Takes what is there, and registers the waker if that was nothing or everything.
     fn take(&mut self, cx: &Context<'_>, pull: &mut Pull) -> Taken {
-        self.start = None;
+        self.forget_start();
         let ask = Ask {
             limit: pull.limit(),
             is_batch: pull.is_batch(),
@@ -304,7 +327,7 @@ impl TopicSubscription {
 
 impl Source for TopicSubscription {
     fn opening(mut self: Pin<&mut Self>) -> Option<Bytes> {
-        self.start = None;
+        self.forget_start();
         self.take_first_gap()
     }
 
@@ -374,7 +397,7 @@ impl Source for TopicSubscription {
         // 2. Mostly it has kept up, and shares the chunk of the stream before.
         if is_placed
             && this.notice == Notice::None
-            && let Some(chunk) = if this.filter.is_none() {
+            && let Some(chunk) = if this.cursor.filter.is_none() {
                 this.take_cached(pull.limit())
             } else {
                 this.take_newest(pull.limit())

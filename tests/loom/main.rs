@@ -22,5 +22,6 @@ mod ending;
 mod queue;
 mod stream;
 mod support;
+mod tags;
 mod topic;
 mod topics;
