@@ -53,7 +53,14 @@ impl Share {
         }
     }
 
+    /// Whether there is no budget.
+    #[inline]
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.budget.is_none()
+    }
+
     /// Whether this many bytes fit into the budget if nothing else is in it.
+    #[inline]
     pub(crate) fn fits(&self, bytes: u64) -> bool {
         let budget = self.budget.as_ref();
         budget.is_none_or(|budget| bytes <= budget.limit)

@@ -241,6 +241,13 @@ impl Log {
     /// logs is exceeded.
     #[inline]
     pub(crate) fn evict_for_budget(&mut self) {
+        if !self.share.is_unlimited() {
+            self.evict_for_limit();
+        }
+    }
+
+    #[inline(never)]
+    fn evict_for_limit(&mut self) {
         self.share.record(self.bytes);
         for _ in 0..MAX_PER_STEP {
             if self.len <= 1 || !self.share.is_exceeded() {

@@ -25,7 +25,9 @@ use std::io;
 use std::process::{Command, ExitCode};
 
 use broadcast::Reading;
-use costs::{drain, leased, poll, queue_stream, roomy, ticked, topic_stream};
+use costs::{
+    Reach, deltas, drain, leased, lookups, poll, queue_stream, roomy, ticked, topic_stream,
+};
 use sse_queue::topic::{Start, TopicBuilder, TopicSubscription};
 use sse_queue::{Event, EventStream, FakeClock, Message, Pacing, Ticker, Topic};
 
@@ -74,6 +76,22 @@ const WORKS: &[(&str, Work)] = &[
     }),
     ("queue-clone-drop", clone_queue),
     ("topic-clone-drop", clone_topic),
+    ("topics-32-deltas-to-one-plain", |times| {
+        deltas(times, Reach::Plain, true);
+    }),
+    ("topics-32-deltas-to-one-kept", |times| {
+        deltas(times, Reach::Kept, true);
+    }),
+    ("topics-32-deltas-to-many-plain", |times| {
+        deltas(times, Reach::Plain, false);
+    }),
+    ("topics-32-deltas-to-many-kept", |times| {
+        deltas(times, Reach::Kept, false);
+    }),
+    ("topics-32-deltas-to-many-found", |times| {
+        deltas(times, Reach::Found, false);
+    }),
+    ("topics-32-lookups", lookups),
 ];
 
 /// The maximum ratio of the first to the second, within one run.
@@ -99,6 +117,16 @@ const BARS: &[(&str, &str, f64)] = &[
         "topic-one-tag-of-1000-10-polls",
         "topic-publish-10-polls",
         2.0,
+    ),
+    (
+        "topics-32-deltas-to-one-kept",
+        "topics-32-deltas-to-one-plain",
+        1.2,
+    ),
+    (
+        "topics-32-deltas-to-many-kept",
+        "topics-32-deltas-to-many-plain",
+        1.1,
     ),
 ];
 

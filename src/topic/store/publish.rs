@@ -112,15 +112,19 @@ impl Store {
         if !self.log.fits(len, logged_id, labels) {
             return Err(PublishError::TooLarge);
         }
+        if is_due {
+            return Ok(());
+        }
         let len = u64::try_from(len).unwrap_or(u64::MAX);
         let bytes = self.schedule.bytes().saturating_add(len);
         let has_capacity = bytes <= self.bounds.retention.bytes
             && self.schedule.len() < self.bounds.scheduled
             && self.schedule.share.has_capacity(len);
-        if !is_due && !has_capacity {
-            return Err(PublishError::Full);
+        if has_capacity {
+            Ok(())
+        } else {
+            Err(PublishError::Full)
         }
-        Ok(())
     }
 
     /// Parses the id of a message that comes back; `None` if the topic has a message with this id.
