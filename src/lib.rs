@@ -61,6 +61,7 @@
 //! | mount a stream on a framework | [`header::response`], [`EventStream::into_try_stream`], [frameworks](_guide::frameworks) |
 //! | give each message to one client | [`Queue`] |
 //! | give each message to all clients | [`Topic`] |
+//! | have a topic for each room, document or run | [`Topics`] |
 //! | let one connection follow many rooms | [`Message::tag`], [`EventStream::only`], [Tags and keys](#tags-and-keys) |
 //! | send only the newest state of each thing | [`Message::key`], [Tags and keys](#tags-and-keys) |
 //! | let a client come back | [`Topic::resume`], [`Queue::resume`], [Resuming](#resuming) |
@@ -87,6 +88,7 @@
 //! | [`Message`] | an event, plus when it falls due, how long after that it stays valid, its tag and its key |
 //! | [`Queue`] | competing consumers: each message goes to one stream, the earliest due first |
 //! | [`Topic`] | broadcast: each message goes to all streams, from a log that can be replayed |
+//! | [`Topics`] | topics by key: created on first use, evicted when unused, bounded together |
 //! | [`EventStream`] | one connection's body, made of a source and a ticker |
 //! | [`Pacing`] | when a stream may send |
 //! | [`Source`] | where a stream takes frames from: a queue, a topic, [any stream of events](EventStream::from_events), or an engine of your own |

@@ -31,8 +31,8 @@ use crate::topic::{Evict, PublishError, Topic};
 /// closed until then. Finding it again does not prolong that beyond twice the time, whereas any other
 /// topic's time starts again with each use.
 ///
-/// The time counts from the first call of the registry after the last handle and stream are gone,
-/// and each call evicts some of the topics whose time is over. [`drive`](Self::drive) does that
+/// The time counts from the first call of the registry after the last handle and stream are gone.
+/// Each call evicts at most 64 of the topics whose time is over. [`drive`](Self::drive) does that
 /// while no call comes.
 ///
 /// # Bounds
