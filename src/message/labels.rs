@@ -13,6 +13,10 @@ pub(crate) struct Labels {
 const OVERHEAD: usize = 64;
 
 impl Labels {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tag.is_none() && self.key.is_none()
+    }
+
     /// What both count towards a bound in bytes.
     pub(crate) fn cost(&self) -> u64 {
         let labels = [&self.tag, &self.key].into_iter().flatten();

@@ -32,9 +32,15 @@ pub struct Message {
     event: Event,
     schedule: Schedule,
     expires_after: Option<Duration>,
+    /// What few messages have.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few messages have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
+    labels: Labels,
     returned: Option<Returned>,
-    /// `None` for the many messages that have neither a tag nor a key.
-    labels: Option<Box<Labels>>,
 }
 
 /// What is known of a message that a queue or topic has held before.
@@ -69,8 +75,7 @@ impl Message {
             event,
             schedule: Schedule::AtPush,
             expires_after: None,
-            returned: None,
-            labels: None,
+            rare: None,
         }
     }
 
@@ -165,7 +170,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
-        self.labels.get_or_insert_default().tag = Some(tag.into());
+        self.rare().labels.tag = Some(tag.into());
         self
     }
 
@@ -195,7 +200,7 @@ impl Message {
     /// ```
     #[must_use]
     pub fn key(mut self, key: impl Into<Arc<str>>) -> Self {
-        self.labels.get_or_insert_default().key = Some(key.into());
+        self.rare().labels.key = Some(key.into());
         self
     }
 
@@ -221,22 +226,32 @@ impl Message {
         self.event
     }
 
-    pub(crate) fn labels(&self) -> Option<&Labels> {
-        self.labels.as_deref()
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
-    pub(crate) fn take_labels(&mut self) -> Option<Box<Labels>> {
-        self.labels.take()
+    /// Its tag and key, if it has any.
+    #[inline]
+    pub(crate) fn labels(&self) -> Option<&Labels> {
+        let labels = &self.rare.as_ref()?.labels;
+        (!labels.is_empty()).then_some(labels)
+    }
+
+    pub(crate) fn boxed_labels(&self) -> Option<Box<Labels>> {
+        let labels = self.labels().cloned();
+        labels.map(Box::new)
     }
 
     pub(crate) fn labelled(mut self, labels: Option<Box<Labels>>) -> Self {
-        self.labels = labels;
+        if let Some(labels) = labels {
+            self.rare().labels = *labels;
+        }
         self
     }
 
     /// Marks the message as held before, so that it may bring an id that a queue or topic assigned.
     pub(crate) fn returned(mut self, attempts: u32) -> Self {
-        self.returned = Some(Returned {
+        self.rare().returned = Some(Returned {
             attempts,
             was_seen: attempts > 0,
         });
@@ -245,7 +260,7 @@ impl Message {
 
     /// Marks the message as held before and handed out, with no attempts.
     pub(crate) fn begun_anew(mut self) -> Self {
-        self.returned = Some(Returned {
+        self.rare().returned = Some(Returned {
             attempts: 0,
             was_seen: true,
         });
@@ -254,17 +269,22 @@ impl Message {
 
     /// Whether its id was handed to a client before it was pushed.
     pub(crate) fn was_seen(&self) -> bool {
-        self.returned.is_some_and(|returned| returned.was_seen)
+        self.before().is_some_and(|returned| returned.was_seen)
+    }
+
+    #[inline]
+    fn before(&self) -> Option<Returned> {
+        self.rare.as_ref()?.returned
     }
 
     /// Whether a queue or topic has held it before.
     pub(crate) fn is_returned(&self) -> bool {
-        self.returned.is_some()
+        self.before().is_some()
     }
 
     /// How many times it was handed out before it was pushed.
     pub(crate) fn attempts(&self) -> u32 {
-        self.returned.map_or(0, |returned| returned.attempts)
+        self.before().map_or(0, |returned| returned.attempts)
     }
 
     /// Whether its due time is set.

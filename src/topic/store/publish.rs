@@ -175,7 +175,7 @@ impl Store {
         let expires = message.expires(plan.due);
         let own_id = plan.own_id.take();
         let id = own_id.unwrap_or_else(|| Arc::from(plan.id.as_str()));
-        let labels = message.take_labels();
+        let labels = message.boxed_labels();
         let frame = message.into_event().encode();
         let scheduled = Scheduled { frame, id, labels };
         self.schedule.insert(plan.due, expires, scheduled, now);
