@@ -45,9 +45,6 @@ pub(super) struct Listeners {
 pub(super) struct Agenda {
     /// The number that the next message gets.
     pub(super) next: u64,
-    /// Whether all messages that have yet to be announced have a tag: streams with a filter may not
-    /// want them.
-    pub(super) is_tagged: bool,
     /// Whether no more messages will enter the log.
     pub(super) is_over: bool,
     /// When the next message falls due.
@@ -212,17 +209,15 @@ impl Listeners {
         self.set.has_waiting()
     }
 
-    /// Announces new messages and the end: marks the streams that wait for them as pending.
+    /// Notes that messages before this number have come while no stream waited.
     #[inline]
-    pub(super) fn announce(&mut self, agenda: Agenda, step: &mut Step) {
-        if agenda.is_over || self.set.has_waiting() {
-            self.announce_to_all(agenda, step);
-        } else {
-            self.announced = agenda.next;
-        }
+    pub(super) fn announce_to_none(&mut self, next: u64) {
+        self.announced = next;
     }
 
-    fn announce_to_all(&mut self, agenda: Agenda, step: &mut Step) {
+    /// Announces new messages and the end: marks the streams that wait for them as pending. Streams
+    /// with a filter may not want messages that all have a tag.
+    pub(super) fn announce(&mut self, agenda: Agenda, is_tagged: bool, step: &mut Step) {
         let mut is_woken = false;
         if agenda.is_over && !self.is_end_announced {
             self.is_end_announced = true;
@@ -231,7 +226,7 @@ impl Listeners {
         }
         if self.announced < agenda.next {
             self.announced = agenda.next;
-            is_woken |= if agenda.is_tagged {
+            is_woken |= if is_tagged {
                 self.set.announce_unfiltered()
             } else {
                 self.set.announce()

@@ -86,7 +86,7 @@ impl State {
                 First::NotDue => {
                     let has_more = self.store.trim(step.now);
                     if !has_more && self.listeners.has_news(self.store.log().next()) {
-                        self.announce(step);
+                        self.announce(self.agenda(), step);
                     }
                     return has_more;
                 }
@@ -192,7 +192,8 @@ impl State {
         if self.is_closing() {
             self.wake_watchers(step);
         }
-        let agenda = self.announce(step);
+        let agenda = self.agenda();
+        self.announce(agenda, step);
         self.listeners.assign_timekeepers(agenda, step);
         self.listeners.mark_filtered();
         step.effects.batch = self.listeners.next_batch();
@@ -205,18 +206,29 @@ impl State {
 
     /// Announces new messages and the end to the streams that wait for them.
     #[inline]
-    fn announce(&mut self, step: &mut Step) -> Agenda {
-        let mut agenda = self.agenda();
-        if self.store.log().is_tagged() {
-            agenda.is_tagged = true;
-            let listeners = &mut self.listeners;
-            self.store.take_fresh_tags(|tag| match tag {
-                None => agenda.is_tagged = false,
-                Some(tag) => listeners.announce_tag(tag),
-            });
+    fn announce(&mut self, agenda: Agenda, step: &mut Step) {
+        if agenda.is_over || self.listeners.has_waiting() || self.store.log().is_tagged() {
+            self.announce_to_all(agenda, step);
+        } else {
+            self.listeners.announce_to_none(agenda.next);
         }
-        self.listeners.announce(agenda, step);
-        agenda
+    }
+
+    fn announce_to_all(&mut self, agenda: Agenda, step: &mut Step) {
+        let is_tagged = self.store.log().is_tagged() && self.announce_tags();
+        self.listeners.announce(agenda, is_tagged, step);
+    }
+
+    /// Announces the tags of new messages; returns whether all of these have one.
+    #[cold]
+    fn announce_tags(&mut self) -> bool {
+        let mut is_tagged = true;
+        let listeners = &mut self.listeners;
+        self.store.take_fresh_tags(|tag| match tag {
+            None => is_tagged = false,
+            Some(tag) => listeners.announce_tag(tag),
+        });
+        is_tagged
     }
 
     /// Whether any stream may be waiting for messages.
@@ -249,7 +261,7 @@ impl State {
         step: &mut Step,
     ) -> Option<Deadline> {
         // The topic may have ended in this step.
-        self.announce(step);
+        self.announce(self.agenda(), step);
         if self.is_over() && !self.listeners.has_pending() {
             step.effects.drop_waker(Some(waker));
             return None;
@@ -351,7 +363,6 @@ impl State {
     fn agenda(&self) -> Agenda {
         Agenda {
             next: self.store.log().next(),
-            is_tagged: false,
             is_over: self.is_over(),
             due: if self.is_closed() {
                 Deadline::Never
