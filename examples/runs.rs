@@ -61,27 +61,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// `POST /api/chat`: a new run. With a `Last-Event-ID`, `TanStack`'s client comes back to one.
 async fn start(State(app): State<App>, headers: HeaderMap, Json(chat): Json<Chat>) -> Answer {
-    let old = app.runs.get(&chat.id);
     if let Some(seen) = LastEventId::from_headers(&headers) {
-        return follow(&app, &old.ok_or(StatusCode::NOT_FOUND)?, Some(seen));
+        let run = app.runs.get(&chat.id).ok_or(StatusCode::NOT_FOUND)?;
+        return follow(&app, &run, Some(seen));
     }
+    // An earlier run is stopped, and gone once its clients have read that.
+    let _ = app.stops.publish(&chat.id, "stop");
+    let is_gone = || app.runs.forget(&chat.id) || app.runs.get(&chat.id).is_none();
+    let gone = async {
+        while !is_gone() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let _ = timeout(Duration::from_secs(1), gone).await;
     let stops = app.stops.topic(&chat.id).or(Err(BUSY))?;
-    if let Some(old) = old {
-        let _ = app.stops.publish(&chat.id, "stop");
-        let stopped = stops.deserted(Duration::ZERO, app.ticker.clone());
-        let over = async { (stopped.await, old.ended(app.ticker.clone()).await) };
-        // If one of its clients does not read, the new run is refused.
-        let _ = timeout(Duration::from_secs(1), over).await;
-    }
     let stops = stops.stream(Start::Now, app.ticker.clone()).or(Err(BUSY))?;
-    app.runs.forget(&chat.id);
     let run = app.runs.topic(&chat.id).or(Err(BUSY))?;
-    if run.is_closed() {
-        return Err(BUSY);
-    }
+    let run = Some(run).filter(|run| !run.is_closed()).ok_or(BUSY)?;
     let stream = follow(&app, &run, None);
     let stops = stops.without_first_comment().keep_alive(KeepAlive::off());
-    tokio::spawn(speak(stops, run, chat, app));
+    tokio::spawn(speak(run, stops, chat, app));
     stream
 }
 
@@ -123,7 +122,7 @@ fn follow(app: &App, run: &Topic, seen: Option<LastEventId>) -> Answer {
 }
 
 /// The model: repeats the prompt, until it is stopped or nobody has listened for a while.
-async fn speak(mut stops: impl Stream + Unpin, run: Topic, chat: Chat, app: App) {
+async fn speak(run: Topic, mut stops: impl Stream + Unpin, chat: Chat, app: App) {
     let [start, text, mut delta, end, finish] = chat.events(run.epoch());
     let say = |event: &Value| run.publish(event.to_string()).is_ok();
     let speak = async {
