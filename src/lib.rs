@@ -71,6 +71,7 @@
 //! | stop working when nobody listens | [`Topic::deserted`] |
 //! | test without sleeping | [`FakeClock`], [testing](_guide::testing) |
 //! | stream from an engine of your own | [`Source`], [`EventStream::from_events`] |
+//! | stream an answer token by token, for clients that come back | [streaming tokens](_guide::streaming_tokens) |
 //! | know what a departed client costs | [clients](_guide::clients) |
 //! | read whole programs | [examples](_guide::examples) |
 //! | understand the code | [architecture](_guide::architecture) |

@@ -24,6 +24,29 @@ class Chat extends AbstractChat {
   }
 }
 
+// Node.js says "terminated" where browsers say "network error", by which `useChat` knows a connection
+// that broke.
+const { fetch: nodeFetch } = globalThis;
+globalThis.fetch = async (...request) => {
+  const response = await nodeFetch(...request);
+  if (!response.body) return response;
+  const reader = response.body.getReader();
+  const body = new ReadableStream(
+    {
+      async pull(controller) {
+        const read = reader.read().catch((cause) => {
+          throw new TypeError("network error", { cause });
+        });
+        const { done, value } = await read;
+        return done ? controller.close() : controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, response);
+};
+
 function transport() {
   const inner = mode === "replay" ? fetch : continuing();
   return new DefaultChatTransport({

@@ -18,17 +18,24 @@ use crate::outside::server::Server;
 /// What a connection bears: about four tokens beside the head of the response.
 const CUT: usize = 700;
 
+const FILES: [&str; 5] = [
+    "examples/continuing.mjs",
+    "tests/clients/runs/ai.mjs",
+    "tests/clients/runs/package.json",
+    "tests/clients/runs/package-lock.json",
+    "tests/clients/runs/tanstack.mjs",
+];
+
 /// The scripts beside the packages that they use.
 fn installed() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/runs");
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"));
         let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runs");
         fs::create_dir_all(&to).unwrap();
-        for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
-            if file.file_type().unwrap().is_file() {
-                fs::copy(file.path(), to.join(file.file_name())).unwrap();
-            }
+        for file in FILES {
+            let file = from.join(file);
+            fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
         }
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
