@@ -4,6 +4,8 @@
 //!   `HEAD`, compression.
 //! * [Clients](clients): the page's JavaScript, what browsers do on their own, and when a departed
 //!   client is noticed.
+//! * [Streaming tokens](streaming_tokens): answers that a client may leave and come back to, and what
+//!   the clients of two npm packages send and bear.
 //! * [Testing](testing): with the fake clock, and under tokio's paused time.
 //! * [Examples](examples): whole programs.
 //! * [Architecture](architecture): for those who read or change the code.
@@ -17,6 +19,14 @@ pub mod clients {
     #![doc = include_str!("_guide/clients.md")]
 }
 
+pub mod streaming_tokens {
+    #![doc = include_str!("_guide/streaming_tokens.md")]
+    //!
+    //! ```js
+    #![doc = include_str!("../examples/continuing.mjs")]
+    //! ```
+}
+
 pub mod testing {
     #![doc = include_str!("_guide/testing.md")]
 }
@@ -27,8 +37,9 @@ pub mod examples {
     //! `axum` and `hyper` are the same server on two frameworks: readers and senders, limits, refusals,
     //! tokio's own timer, and a shutdown that ends every stream. What both need stands in `shared`.
     //! `--rate 1000` lets one message a second out of the queue, however many readers there are.
-    //! `worker` takes jobs from one of them and confirms each. `no_runtime` needs neither framework
-    //! nor runtime.
+    //! `worker` takes jobs from one of them and confirms each. `rooms` joins and leaves rooms on one
+    //! connection, and `runs` streams answers token by token. `no_runtime` needs neither framework nor
+    //! runtime.
     //!
     //! ```sh
     //! cargo run --example axum -- --help
@@ -44,6 +55,12 @@ pub mod examples {
     //!
     //! ```ignore
     #![doc = include_str!("../examples/axum.rs")]
+    //! ```
+    //!
+    //! # `runs`: answers that a client may leave and come back to
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/runs.rs")]
     //! ```
     //!
     //! # `shared/hub`: the queue or topic behind both servers

@@ -76,6 +76,7 @@
 //! | stop working when a topic has no reader | [`Topic::deserted`] |
 //! | test without sleeping | [`FakeClock`], [testing](_guide::testing) |
 //! | stream from an engine of your own | [`Source`], [`EventStream::from_events`] |
+//! | stream an answer token by token, for clients that come back | [streaming tokens](_guide::streaming_tokens) |
 //! | know what a departed client costs | [clients](_guide::clients) |
 //! | read whole programs | [examples](_guide::examples) |
 //! | understand the code | [architecture](_guide::architecture) |

@@ -28,6 +28,8 @@ mod properties;
 mod queue;
 mod remaining;
 #[cfg(unix)]
+mod runs;
+#[cfg(unix)]
 mod servers;
 mod simulation;
 mod stream;

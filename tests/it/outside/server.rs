@@ -114,7 +114,7 @@ pub(crate) fn binary(example: &str) -> &'static Path {
 fn build() -> HashMap<String, PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--message-format", "json"]);
-    for example in ["axum", "hyper", "rooms", "worker"] {
+    for example in ["axum", "hyper", "rooms", "runs", "worker"] {
         cargo.args(["--example", example]);
     }
     if !cfg!(debug_assertions) {
