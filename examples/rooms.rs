@@ -4,7 +4,7 @@
 //! cargo run --example rooms
 //! ```
 //!
-//! Open <http://127.0.0.1:3000> twice. All rooms share one topic, so they share one order of ids: a
+//! Open <http://127.0.0.1:3000> in two windows. All rooms share one topic, and so one order of ids: a
 //! page that comes back names its rooms and the last id that it saw, and continues exactly.
 
 #[path = "shared/tokio_time.rs"]
@@ -35,7 +35,7 @@ use tokio_time::{TokioClock, TokioTicker};
 
 struct App {
     topic: Topic,
-    /// The rooms of each open stream, by a name that its client alone knows.
+    /// The rooms of each open stream, by a random name that only its client knows.
     streams: Mutex<HashMap<String, Filter>>,
     names: RandomState,
 }
@@ -81,8 +81,8 @@ async fn main() -> io::Result<()> {
         .await
 }
 
-/// `GET /events?room=NAME&room=NAME`: the stream of these rooms. Its first event says under which
-/// name its rooms can be changed.
+/// `GET /events?room=NAME&room=NAME`: the stream of these rooms. The data of its first event is the
+/// name of the stream, by which its rooms can be changed.
 async fn events(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -102,7 +102,7 @@ async fn events(
     let hello = hello.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let stream = stream.only(&rooms).greeting_with_position(hello);
     let frames = stream.retry(Duration::from_secs(1)).into_try_stream();
-    // The stream's name is forgotten when its client is gone.
+    // Moved into the body, so that the name is forgotten when the client is gone.
     let frames = frames.map(move |frame| {
         let _held = &open;
         frame
@@ -110,7 +110,7 @@ async fn events(
     Ok(header::response(Body::from_stream(frames)))
 }
 
-/// A stream that is open.
+/// An open stream; its name is forgotten when this is dropped.
 struct Open {
     app: Arc<App>,
     name: String,
@@ -136,7 +136,7 @@ impl Drop for Open {
     }
 }
 
-/// `PUT /streams/STREAM/ROOM`
+/// `PUT /streams/STREAM/ROOM`: the stream gets what is said in the room from now on.
 async fn join(
     State(app): State<Arc<App>>,
     Path((stream, room)): Path<(String, String)>,
@@ -148,7 +148,7 @@ async fn join(
     }
 }
 
-/// `DELETE /streams/STREAM/ROOM`
+/// `DELETE /streams/STREAM/ROOM`: the stream gets nothing more from the room.
 async fn leave(
     State(app): State<Arc<App>>,
     Path((stream, room)): Path<(String, String)>,
@@ -159,7 +159,8 @@ async fn leave(
     }
 }
 
-/// `POST /rooms/ROOM`, in JSON, which no page of another site can send.
+/// `POST /rooms/ROOM` with `{"text": ..}`. A page of another site cannot send JSON without a
+/// preflight, which fails.
 async fn say(
     State(app): State<Arc<App>>,
     Path(room): Path<String>,

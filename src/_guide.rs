@@ -35,7 +35,7 @@ pub mod examples {
     //! The programs in `examples/`.
     //!
     //! `axum` and `hyper` are the same server on two frameworks: readers and senders, limits, refusals,
-    //! tokio's own timer, and a shutdown that ends every stream. What both need stands in `shared`.
+    //! tokio's own timer, and a shutdown that ends every stream. What both need is in `shared`.
     //! `--rate 1000` lets one message a second out of the queue, however many readers there are.
     //! `worker` takes jobs from one of them and confirms each. `rooms` joins and leaves rooms on one
     //! connection, and `runs` streams answers token by token. `no_runtime` needs neither framework nor
@@ -55,6 +55,12 @@ pub mod examples {
     //!
     //! ```ignore
     #![doc = include_str!("../examples/axum.rs")]
+    //! ```
+    //!
+    //! # `rooms`: one connection, many rooms
+    //!
+    //! ```ignore
+    #![doc = include_str!("../examples/rooms.rs")]
     //! ```
     //!
     //! # `runs`: answers that a client may leave and come back to
