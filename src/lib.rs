@@ -61,15 +61,16 @@
 //! | mount a stream on a framework | [`header::response`], [`EventStream::into_try_stream`], [frameworks](_guide::frameworks) |
 //! | give each message to one client | [`Queue`] |
 //! | give each message to all clients | [`Topic`] |
-//! | have a topic for each room, document or run | [`Topics`] |
+//! | have a topic for each room, document or run | [`Topics`], [Topics by key](#topics-by-key) |
 //! | let one connection follow many rooms | [`Message::tag`], [`EventStream::only`], [Tags and keys](#tags-and-keys) |
 //! | send only the newest state of each thing | [`Message::key`], [Tags and keys](#tags-and-keys) |
 //! | let a client come back | [`Topic::resume`], [`Queue::resume`], [Resuming](#resuming) |
 //! | let workers confirm what they have done | [`Lease`], [`Queue::ack`], [Delivery](#delivery) |
 //! | send later, or not after a while | [`Message`] |
 //! | slow a stream down | [`Pacing`] |
-//! | slow all streams of a queue down together | [`QueueBuilder::rate`](queue::QueueBuilder::rate), [`Queue::pause`] |
-//! | look into a queue | [`Queue::peek_ready`], [`Queue::stats`] |
+//! | limit all streams of a queue together, or stop them for a while | [`QueueBuilder::rate`](queue::QueueBuilder::rate), [`Queue::pause`] |
+//! | push or confirm many messages with one call | [`Queue::push_all`], [`Queue::ack_all`] |
+//! | inspect a queue | [`Queue::peek_ready`], [`Queue::stats`] |
 //! | greet a client, or send it a snapshot first | [`EventStream::greeting`], [`greeting_with_position`](EventStream::greeting_with_position) |
 //! | shut down | [`Queue::close`], [`Queue::ended`], [Closing](#closing) |
 //! | end one client's stream | [`EventStream::end_handle`] |
@@ -124,8 +125,9 @@
 //! * [`every`](Pacing::every): at most one [batch](Pacing::batch) at each tick of a grid. Missed ticks
 //!   are skipped, never made up in a burst.
 //!
-//! A queue's [`rate`](queue::QueueBuilder::rate) limits what leaves it in each period, over all its
-//! streams together, for consumers that share a limit; [`pause`](Queue::pause) keeps everything back.
+//! A queue's [`rate`](queue::QueueBuilder::rate) limits how many messages leave it in each period,
+//! over all its streams together, for consumers that share a limit. [`pause`](Queue::pause) holds
+//! back everything until [`unpause`](Queue::unpause).
 //!
 //! Pacing uses only the stream's ticker, so jumps of the wall clock never stall a stream or make it
 //! burst. So does [keep-alive](EventStream#keep-alive), except that a topic's stream may take the
@@ -160,16 +162,17 @@
 //! # Tags and keys
 //!
 //! A message of a topic can have a [tag](Message::tag), such as the room that it is for. A stream
-//! with a [filter](EventStream::only) gets the messages with the tags in a set, and those without a
+//! with a [filter](EventStream::only) gets the messages whose tag is in a set, and those without a
 //! tag. The set can change while the stream is open. All tags share one log and one order of ids, so
-//! one connection can follow many rooms and resume exactly. Streams are neither woken for messages
-//! that they do not want, nor step over them.
+//! one connection can follow many rooms and resume exactly. A stream is not woken for messages that
+//! it does not want, and reading past them costs it nothing.
 //!
-//! A message can have a [key](Message::key): it then supersedes the older message with this key, for
-//! every stream that has not read that one yet. This is no gap. A new stream from
-//! [`Start::Oldest`](topic::Start::Oldest) gets the newest message of each key.
+//! A message can have a [key](Message::key): it then supersedes the older message with the same key,
+//! whatever the tags of the two, for every stream that has not read the older one yet. That is not a
+//! gap. A new stream from [`Start::Oldest`](topic::Start::Oldest) gets the newest message of each
+//! key, as far as the log keeps it.
 //!
-//! Neither is sent, and a queue ignores both.
+//! Tags and keys are not sent to clients, and a queue ignores them.
 //!
 //! ```
 //! use sse_queue::topic::Start;
@@ -184,6 +187,40 @@
 //! }
 //! assert_eq!(stream.next_ready().unwrap(), "id: e-3\ndata: 2 users\n\n");
 //! assert_eq!(stream.next_ready(), None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Topics by key
+//!
+//! [`Topics`] has a topic for each room, document or run. A topic is created when its key is first
+//! used. When no handle of it and no stream is left, it is kept for
+//! [a while](topics::TopicsBuilder::keep), so that clients can come back, and is then evicted with its
+//! messages. The [number of topics](topics::TopicsBuilder::max_topics) and the
+//! [memory](topics::TopicsBuilder::max_bytes) of all their messages are bounded.
+//!
+//! | | tags in one [`Topic`] | [`Topics`] |
+//! |---|---|---|
+//! | one connection follows | many tags, which can change | one topic |
+//! | ids and order | shared by all tags | separate for each topic |
+//! | history | shared: a busy tag evicts the messages of others | separate, within a common bound |
+//! | closing | all at once | one at a time, or all |
+//!
+//! The key of a topic is not the [key](Message::key) of a message: the former finds a topic, the
+//! latter supersedes a message within one.
+//!
+//! ```
+//! use sse_queue::topic::Start;
+//! use sse_queue::{FakeClock, Topics};
+//!
+//! let clock = FakeClock::new();
+//! let documents = Topics::<String>::builder().clock(clock.clone()).build();
+//! let stream = documents.topic("draft")?.stream(Start::Now, clock.ticker())?;
+//! let mut stream = stream.without_first_comment();
+//!
+//! let receipt = documents.publish("draft", "edited")?.expect("the stream keeps its topic");
+//! let frame = format!("id: {}\ndata: edited\n\n", receipt.id());
+//! assert_eq!(stream.next_ready().unwrap(), frame);
+//! assert_eq!(documents.publish("unknown", "edited")?, None);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -11,7 +11,9 @@
 //! | retained, kept | still in the log |
 //! | evicted | removed from the log, to keep it within its bounds |
 //! | scheduled | published, but not in the log until it is due |
-//! | tag, [filter](Filter) | what a message is about, and which tags a stream wants |
+//! | [tag](crate::Message::tag) | what a message is about |
+//! | [filter](Filter) | the set of tags that a stream wants |
+//! | [key](crate::Message::key) | what a message gives the newest state of |
 //! | superseded | removed from the log, because a newer message has the same key |
 //! | lag | a stream lags if its next message was evicted |
 //! | gap | messages that a client has missed; the `gap` event says how many, and why |

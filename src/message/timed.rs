@@ -146,12 +146,12 @@ impl Message {
         self
     }
 
-    /// Gives the message a tag: of the streams of a [`Topic`](crate::Topic), only those that want
-    /// this tag get it.
+    /// Gives the message a tag: among the streams of a [`Topic`](crate::Topic) that have a
+    /// [`Filter`](crate::topic::Filter), only those whose filter has this tag get it.
     ///
-    /// A stream wants all messages unless it has a [`Filter`](crate::topic::Filter). All tags share
-    /// one log and one order of ids, so one connection can follow many of them and resume exactly.
-    /// The tag is not sent. A [`Queue`](crate::Queue) ignores it.
+    /// A message has at most one tag; a later call replaces it. A stream without a filter gets all
+    /// messages. All tags share one log and one order of ids, so one connection can follow many of
+    /// them and resume exactly. The tag is not sent. A [`Queue`](crate::Queue) ignores it.
     ///
     /// # Examples
     ///
@@ -174,14 +174,18 @@ impl Message {
         self
     }
 
-    /// Gives the message a key: in a [`Topic`](crate::Topic), it supersedes the one with this key
-    /// that is in the log.
+    /// Gives the message a key: in a [`Topic`](crate::Topic), it supersedes the older message with
+    /// the same key.
     ///
-    /// A stream that has not read the older message never gets it; this is no gap. A stream that
-    /// reads after each publish sees them all. A new stream from
+    /// A stream that has not read the older message never gets it; that is not a gap. A stream that
+    /// reads after each publication gets them all. A new stream from
     /// [`Start::Oldest`](crate::topic::Start::Oldest) gets the state: the newest message of each
-    /// key. A scheduled message supersedes when it enters the log. The key is not sent. A
-    /// [`Queue`](crate::Queue) ignores it.
+    /// key, as far as the log keeps it, so choose a [history](crate::topic::TopicBuilder::history)
+    /// that has capacity for all keys.
+    ///
+    /// A key applies to the whole topic, whatever the [tags](Self::tag) of the two messages are: if
+    /// each tag has its own state, make the tag a part of the key. A scheduled message supersedes
+    /// when it enters the log. The key is not sent. A [`Queue`](crate::Queue) ignores it.
     ///
     /// # Examples
     ///

@@ -15,20 +15,25 @@ use crate::message::LastEventId;
 /// How many tags are removed in one hold of the lock.
 const MAX_PER_HOLD: usize = 64;
 
-/// The tags that streams want: see [`EventStream::only`](crate::EventStream::only).
+/// A set of tags that streams want: see [`EventStream::only`](crate::EventStream::only).
 ///
 /// A `Filter` is a handle; its clones are the same set. The set can change while streams are open,
-/// and several streams can share it. It belongs to the topic that made it:
-/// [`Topic::filter`](crate::Topic::filter).
+/// and several streams can share it. It belongs to the topic that made it with
+/// [`Topic::filter`](crate::Topic::filter). A stream keeps its filter, so the handle is needed only
+/// to change the set.
 ///
 /// A stream with a filter gets the messages whose [tag](crate::Message::tag) is in the set, and
-/// those without a tag, in the order of the log. Other messages cost it nothing: it is not woken for
-/// them, and does not step over them when it reads. A gap counts only messages that it wants; if
-/// none of those was evicted, it resumes exactly.
+/// those without a tag, in the order of the log. An empty set leaves those without a tag. Other
+/// messages cost the stream nothing: it is not woken for them, and does not step over them when it
+/// reads. A gap counts only messages that the stream wants; if none of those was evicted, it resumes
+/// exactly.
 ///
-/// The tags that a filter has when a stream gets it apply from where the stream begins. One that is
-/// added later applies to what is published after that; one that is removed applies to nothing that
-/// the stream has not read yet.
+/// # Changing the set
+///
+/// The tags that a filter has when a stream gets it apply from where the stream begins. A tag that
+/// is added later applies to messages that are published after that. Once a tag is removed, the
+/// stream gets no more messages with it, not even those that were published before; adding the tag
+/// again does not bring them back.
 ///
 /// # Examples
 ///
@@ -121,10 +126,12 @@ impl Topic {
 }
 
 impl Filter {
-    /// The maximum number of tags: 1024. A read looks each of them up.
+    /// The maximum number of tags: 1024. The cost of a read grows with the number of tags.
     pub const MAX_TAGS: usize = MAX_TAGS;
 
-    /// Adds a tag; returns whether it is new. It applies to what is published from now on.
+    /// Adds a tag; returns whether it is new.
+    ///
+    /// For streams that have the filter already, it applies to what is published from now on.
     ///
     /// # Errors
     ///
@@ -147,8 +154,9 @@ impl Filter {
         inserted.map_err(|Full| TooManyTags)
     }
 
-    /// Removes a tag; returns whether the filter had it. Streams get no more messages with it, even
-    /// if those were published before.
+    /// Removes a tag; returns whether the filter had it.
+    ///
+    /// Streams get no more messages with it, not even those that were published before.
     ///
     /// # Examples
     ///
@@ -186,7 +194,7 @@ impl Filter {
         shared.with_lazy_clock(|state, _| state.has_tag(*id, tag))
     }
 
-    /// The tags, in alphabetical order.
+    /// The tags, in the order of [`str`].
     ///
     /// # Examples
     ///
@@ -205,8 +213,10 @@ impl Filter {
         tags.into_iter()
     }
 
-    /// How a client with this id would continue if it reconnected now with this filter, without
-    /// opening a stream: see [`Topic::resumption_of`](crate::Topic::resumption_of).
+    /// How a client with this id would continue if it reconnected now with this filter.
+    ///
+    /// It opens no stream. Without a filter, it is
+    /// [`Topic::resumption_of`](crate::Topic::resumption_of).
     ///
     /// # Examples
     ///
