@@ -5,13 +5,12 @@
 //! | term | meaning |
 //! |---|---|
 //! | registry | a `Topics`: all topics that are found by key |
+//! | key | what a topic is found by; not the [key of a message](crate::Message::key) |
 //! | user | a handle that came from the registry, or an open stream |
+//! | used | a topic that has users |
 //! | idle | a topic without users |
-//! | evicted | gone from the registry: its key has no topic, and its messages are freed |
+//! | evicted | removed from the registry: the key has no topic, and the messages are freed |
 //! | ended | a topic that was closed or aborted |
-//! | code | what stands for the key in an epoch |
-//! | root | the registry's own handle of a topic. It is no user |
-//! | inbox | topics whose last user has left, until the next call of the registry |
 
 mod builder;
 mod code;

@@ -97,10 +97,10 @@ impl<K> TopicsBuilder<K> {
         }
     }
 
-    /// The settings of each topic, made from those that it has by default.
+    /// How each topic is built: `settings` gets a builder with the defaults, and returns it changed.
     ///
-    /// It is called for each new topic, outside all locks. A topic has the registry's clock unless
-    /// this sets another, and an epoch of the registry's even if this sets one.
+    /// It is called for each new topic, outside all locks. The topic has the registry's clock unless
+    /// `settings` sets another. The registry always chooses the epoch, even if `settings` sets one.
     ///
     /// # Examples
     ///

@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
-/// The registry is at its maximum number of topics, and none of them is idle. Answer it with status
-/// 429 or 503.
+/// The registry is at its maximum number of topics, and none of them is idle.
+///
+/// A service answers it with status 429 or 503.
 ///
 /// # Examples
 ///

@@ -12,28 +12,30 @@ use super::stats::TopicsStats;
 use crate::message::{LastEventId, Message, Receipt};
 use crate::topic::{Evict, PublishError, Topic};
 
-/// Topics by key: each is made when it is first asked for, and evicted when nobody needs it any
+/// Topics by key: each is created when its key is first used, and evicted when nobody uses it any
 /// more.
 ///
-/// For rooms, documents, runs of an agent: anything of which there is one topic each. A `Topics` is
-/// a handle; its clones are the same registry. `K` is the key, and the methods take any borrowed
-/// form of it, as those of a `HashMap` do.
+/// It is for rooms, documents or runs of an agent: anything that has a topic of its own. If one
+/// connection must follow several of them, use [tags](crate#topics-by-key) in one topic instead. A
+/// `Topics` is a handle; its clones are the same registry. `K` is the key, and the methods take any
+/// borrowed form of it, as those of a `HashMap` do.
 ///
 /// # The life of a topic
 ///
 /// [`topic`](Self::topic) finds the topic of a key, or makes it. A topic is *used* as long as there
 /// is a handle of it or an open stream; it is never evicted then, so a key never has two topics. A
-/// topic that is not used is *idle*. It is evicted, with all that it holds, when it has been idle
-/// for [`keep`](crate::topics::TopicsBuilder::keep): clients that come back meanwhile find it as it
-/// was. Dropping the last handle of such a topic does not close it, and its streams go on.
+/// topic that is not used is *idle*. It is evicted, with all its messages, when it has been
+/// idle for [`keep`](crate::topics::TopicsBuilder::keep): clients that come back before that find it
+/// as it was. A topic outside a registry begins to end when its last handle is dropped; a topic in
+/// one does not, and its streams go on.
 ///
-/// A topic that was [closed](Topic::close) stays as long for clients that come back, and is found
+/// A topic that was [closed](Topic::close) is kept as long for clients that come back, and is found
 /// closed until then. Finding it again does not prolong that beyond twice the time, whereas any other
-/// topic's time starts again with each use.
+/// topic's time starts again after each use.
 ///
 /// The time counts from the first call of the registry after the last handle and stream are gone.
 /// Each call evicts at most 64 of the topics whose time is over. [`drive`](Self::drive) does that
-/// while no call comes.
+/// while there are no calls.
 ///
 /// # Bounds
 ///
@@ -50,14 +52,14 @@ use crate::topic::{Evict, PublishError, Topic};
 /// # Ids
 ///
 /// The epoch in a topic's ids consists of ten characters that stand for its key, and six that
-/// differ each time the topic is made. So [`key_of`](Self::key_of) leads from an id back to the
-/// key, and a client of a topic that was evicted meanwhile is told of a gap.
+/// differ each time the topic is created. So [`key_of`](Self::key_of) finds the key of an id, and a
+/// client that comes back after its topic was evicted gets a [gap](crate::topic::Resumption::Gap).
 ///
 /// # Caller's code
 ///
 /// A key is hashed, compared, cloned and dropped outside all locks; so is what
-/// [`TopicsBuilder::topic`](crate::topics::TopicsBuilder::topic) calls. The hash must be good: it
-/// is what keys are found by, and each comparison of two keys that differ takes the lock again.
+/// [`TopicsBuilder::topic`](crate::topics::TopicsBuilder::topic) calls. The key's `Hash` should
+/// tell different keys apart: each further key with the same hash takes the lock once more.
 ///
 /// # End
 ///
@@ -66,7 +68,7 @@ use crate::topic::{Evict, PublishError, Topic};
 ///
 /// # Examples
 ///
-/// A registry of runs:
+/// A registry of an agent's runs:
 ///
 /// ```
 /// use sse_queue::topic::Start;
@@ -75,14 +77,14 @@ use crate::topic::{Evict, PublishError, Topic};
 /// let clock = FakeClock::new();
 /// let runs = Topics::<String>::new();
 ///
-/// // Where the run goes on: it holds the handle, and closes the topic at the end.
+/// // The agent keeps the handle while it publishes, and closes the topic at the end.
 /// let run = runs.topic("run-7")?;
 /// let first = run.publish("Hello")?;
 /// run.publish(", world")?;
 /// run.close();
 /// drop(run);
 ///
-/// // Where a client connects, for the first time or again.
+/// // The handler of a request, from a client that is new or comes back.
 /// let last = Some(LastEventId::new(first.id()));
 /// let run = runs.get("run-7").expect("it is kept for a while");
 /// let mut stream = run.resume(last, Start::Oldest, clock.ticker())?.without_first_comment();
@@ -114,10 +116,10 @@ impl<K> Topics<K> {
         &self.handle.shared
     }
 
-    /// The topic of this key, which is made if there is none.
+    /// The topic of this key, which is created if there is none.
     ///
-    /// Keep the handle for as long as the topic is published to: it costs less to publish than to
-    /// find. After the registry was closed, a new topic is closed.
+    /// Keep the handle while you publish to the topic: publishing costs less than finding. After the
+    /// registry was [closed](Self::close), a new topic is closed, too.
     ///
     /// # Errors
     ///
@@ -143,7 +145,7 @@ impl<K> Topics<K> {
         self.shared().find_or_make(key)
     }
 
-    /// The topic of this key, if there is one.
+    /// The topic of this key, if there is one. It creates none.
     ///
     /// # Examples
     ///
@@ -165,15 +167,15 @@ impl<K> Topics<K> {
         self.shared().find(key)
     }
 
-    /// Publishes a message to those who listen to this key, if there is a topic for it.
+    /// Publishes a message to the topic of this key, if there is one.
     ///
-    /// `None` if there is none. Nobody listens then, and nobody has listened for a while, so the
-    /// message is dropped, and no topic is made for it. For clients that come later to find it in
-    /// the history, publish to a [`topic`](Self::topic) instead, which makes one.
+    /// `None` if there is none: no stream is open then, so the message is dropped, and no topic is
+    /// created for it. If clients that come later should find it in the history, publish to the
+    /// [`topic`](Self::topic) instead, which creates one.
     ///
     /// # Errors
     ///
-    /// As [`Topic::publish`].
+    /// The same as those of [`Topic::publish`].
     ///
     /// # Examples
     ///
@@ -202,10 +204,10 @@ impl<K> Topics<K> {
         topic.map(|topic| topic.publish(message)).transpose()
     }
 
-    /// The key of the topic that assigned this id, as long as the key has a topic.
+    /// The key of the topic that assigned this id, while the key has a topic.
     ///
-    /// That may be a newer one than the one that assigned the id. `None` for an id of another
-    /// shape, such as one that came with an event.
+    /// That topic may be newer than the one that assigned the id; resuming it is then a gap. `None`
+    /// for an id of another form, such as one that came with an event.
     ///
     /// # Examples
     ///
@@ -230,7 +232,7 @@ impl<K> Topics<K> {
 
     /// Evicts the topic of this key now instead of later, if it is idle; returns whether it did.
     ///
-    /// `false` if the key has no topic, or if a handle of it or a stream is left.
+    /// `false` if the key has no topic, or if a handle or a stream of it is left.
     ///
     /// # Examples
     ///

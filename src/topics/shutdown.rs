@@ -9,9 +9,9 @@ use crate::topic::{Phase, Stage};
 
 /// Closing.
 impl<K> Topics<K> {
-    /// [Closes](crate::Topic::close) all topics, and those that are made later.
+    /// [Closes](crate::Topic::close) all topics, including those that are created later.
     ///
-    /// It takes as long as there are topics, and releases the lock after each 64 of them.
+    /// Its cost grows with the number of topics. It releases the registry's lock after every 64.
     ///
     /// # Examples
     ///
@@ -29,9 +29,9 @@ impl<K> Topics<K> {
         self.shared().end(Phase::Closed);
     }
 
-    /// [Aborts](crate::Topic::abort) all topics, and those that are made later.
+    /// [Aborts](crate::Topic::abort) all topics, including those that are created later.
     ///
-    /// It takes as long as there are topics, and releases the lock after each 64 of them.
+    /// Its cost grows with the number of topics. It releases the registry's lock after every 64.
     ///
     /// # Examples
     ///
@@ -54,10 +54,9 @@ impl<K> Topics<K> {
 
     /// Waits until all topics have been closed and all their streams have been dropped.
     ///
-    /// It completes also if the last handle of the registry was dropped instead of closing it. A
-    /// stream whose client does not read never ends: abort after a while, then drop the connection.
-    /// While it is awaited, it moves eviction on, like [`drive`](Self::drive). It holds no handle of
-    /// the registry.
+    /// Dropping the last handle of the registry counts as closing it here. A stream whose client
+    /// does not read never ends: abort after a while, then drop the connection. While the future is
+    /// awaited, it evicts topics, like [`drive`](Self::drive). It holds no handle of the registry.
     ///
     /// # Cancel safety
     ///
@@ -89,9 +88,10 @@ impl<K> Topics<K> {
 
     /// A future that evicts topics when their time is over, even if the registry is not called.
     ///
-    /// Without it, calls of the registry do. It notices within 30 s, or [`keep`] if that is shorter,
-    /// that a topic is idle. It keeps no topic's time: scheduled messages and those that expire need
-    /// a stream, or [`Topic::drive`](crate::Topic::drive).
+    /// Without it, only calls of the registry evict topics. It notices within 30 s, or [`keep`] if
+    /// that is shorter, that a topic is idle. It does not keep the time of the topics themselves:
+    /// scheduled messages and those that expire need a stream, or
+    /// [`Topic::drive`](crate::Topic::drive).
     ///
     /// The future completes when the registry is closed or aborted, or its last handle is dropped.
     /// It holds no handle itself.

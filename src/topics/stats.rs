@@ -8,15 +8,16 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicsStats {
-    /// Topics that are there.
+    /// Topics in the registry, used or idle.
     pub topics: usize,
-    /// Those of them that were seen to be idle.
+    /// Idle ones among them, as far as they were noticed: each call of the registry notices up to 64.
     pub idle: usize,
-    /// What the messages of all topics count towards [`max_bytes`](crate::topics::TopicsBuilder::max_bytes).
+    /// The bytes that the messages of all topics count towards
+    /// [`max_bytes`](crate::topics::TopicsBuilder::max_bytes).
     pub bytes: usize,
-    /// Streams open, of all topics.
+    /// Open streams of all topics.
     pub streams: usize,
-    /// Topics that were ever made.
+    /// Topics that were ever created.
     pub created: u64,
     /// Topics that were evicted or forgotten.
     pub evicted: u64,
