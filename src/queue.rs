@@ -1,4 +1,4 @@
-//! The types of a [`Queue`]: settings, counters, errors, delivery at least once, and what it shows.
+//! The types of a [`Queue`]: settings, counters, errors, delivery at least once, and peeking.
 //!
 //! # Terms
 //!
@@ -8,9 +8,15 @@
 //! | due | a message whose time has come, and which has not expired |
 //! | timekeeper | a stream whose ticker is armed for the queue's next deadline |
 //! | [driver](crate::Queue::drive) | a future that is the timekeeper in place of the streams |
-//! | [rate](QueueBuilder::rate), [pause](crate::Queue::pause) | what keeps due messages in the queue |
+//! | [rate](QueueBuilder::rate) | how many messages may leave the queue in each period |
+//! | [paused](crate::Queue::pause) | a queue that hands out nothing for now |
+//! | handed out | given to a stream, or returned by [`next_ready`](crate::Queue::next_ready) |
+//! | confirmed | acked, or seen by a client that has resumed with [`Confirm::ByResume`] |
 //! | lease | the time within which a message that was handed out must be confirmed |
 //! | in flight | a message that was handed out, and is leased |
+//! | attempt | each time that a message is handed out |
+//! | [backoff](crate::Lease::backoff) | how long a message waits before its next attempt |
+//! | [peeked](Peeked) | a message that was shown, and stays in the queue |
 //! | dead letter | a message that was handed out as often as allowed, and never confirmed |
 
 mod ack_history;

@@ -18,10 +18,11 @@ use crate::message::{Message, Receipt};
 impl Queue {
     /// Puts messages into the queue, in order, up to the first that is refused.
     ///
-    /// It costs less than a [`push`](Self::push) for each, because one hold of the queue's lock
-    /// takes up to 64; those that [`Overflow::DropOldest`](crate::queue::Overflow::DropOldest) drops
-    /// for them count, too. The messages of other producers may come between those of two holds.
-    /// Unlike that of other operations, its cost grows with the number of messages.
+    /// It costs less than a [`push`](Self::push) for each message, because one hold of the queue's
+    /// lock takes up to 64, including those that
+    /// [`Overflow::DropOldest`](crate::queue::Overflow::DropOldest) drops for them. The messages of
+    /// other producers may come between those of two holds. Unlike that of other operations, its
+    /// cost grows with the number of messages.
     ///
     /// # Errors
     ///
@@ -69,7 +70,8 @@ impl Queue {
 
     /// Confirms messages that were handed out, each like [`ack`](Self::ack).
     ///
-    /// It costs less than an ack for each, because one hold of the queue's lock confirms up to 64.
+    /// It costs less than an ack for each message, because one hold of the queue's lock confirms up
+    /// to 64.
     /// Unlike that of other operations, its cost grows with the number of messages.
     ///
     /// # Errors

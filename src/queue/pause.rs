@@ -6,10 +6,10 @@ use super::handle::Queue;
 impl Queue {
     /// Hands out nothing until [`unpause`](Self::unpause): streams wait.
     ///
-    /// All else goes on: keep-alives, pushes, acks, expiry and the ends of leases. What was handed
-    /// out before stays with its client. [`close`](Self::close) ends a pause, so that what is due
-    /// can leave, and a closed queue cannot be paused. The drop of the last handle ends a pause, too,
-    /// because nobody could end it any more.
+    /// Everything else goes on: keep-alives, pushes, acks, expiry and the ends of leases. What was
+    /// handed out before stays with its client. [`close`](Self::close) ends a pause, so that what is
+    /// due can leave, and a closed queue cannot be paused. Dropping the last handle also ends a
+    /// pause, because nobody could end it any more.
     ///
     /// # Examples
     ///

@@ -1,10 +1,10 @@
-//! Looking at messages that stay in the queue.
+//! Peeking: showing messages that stay in the queue.
 
 use super::handle::Queue;
 use super::peeked::Peeked;
 use super::state::{Among, Peek};
 
-/// Looking at messages without taking them.
+/// Peeking: showing messages without taking them.
 ///
 /// One hold of the queue's lock shows up to 64 messages, as they are at one moment. If `max` is
 /// more, other threads may change the queue between two holds: a message that stays where it is
@@ -30,15 +30,15 @@ impl Queue {
     /// assert_eq!(queue.next_ready().as_ref(), Some(next[0].frame()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "looking changes nothing"]
+    #[must_use = "peeking changes nothing"]
     pub fn peek_ready(&self, max: usize) -> Vec<Peeked> {
         self.peek(Among::Ready, max)
     }
 
     /// Shows messages that are not due yet, the earliest first.
     ///
-    /// That includes messages that were handed out, and wait for their next attempt. What falls due
-    /// after the queue was [closed](Self::close) stays scheduled.
+    /// That includes messages that were handed out, and now wait for their next attempt. Messages
+    /// that fall due after the queue was [closed](Self::close) stay scheduled.
     ///
     /// # Examples
     ///
@@ -55,7 +55,7 @@ impl Queue {
     /// assert_eq!(queue.peek_scheduled(1)[0].id(), "e-1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "looking changes nothing"]
+    #[must_use = "peeking changes nothing"]
     pub fn peek_scheduled(&self, max: usize) -> Vec<Peeked> {
         self.peek(Among::Scheduled, max)
     }
@@ -81,7 +81,7 @@ impl Queue {
     /// assert!(queue.peek_in_flight(10).is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "looking changes nothing"]
+    #[must_use = "peeking changes nothing"]
     pub fn peek_in_flight(&self, max: usize) -> Vec<Peeked> {
         self.peek(Among::InFlight, max)
     }

@@ -1,4 +1,4 @@
-//! A message that was shown, and stays in its queue.
+//! A message that was peeked: shown, and still in its queue.
 
 use core::fmt;
 use std::time::SystemTime;
