@@ -14,8 +14,9 @@ use crate::time::Deadline;
 
 /// A message that was never delivered, taken out of its queue or topic.
 ///
-/// It can be pushed again, and keeps its id, due time, expiry and attempts. To keep it across a
-/// restart, store its parts, and rebuild it with [`from_parts`](Self::from_parts).
+/// It can be pushed again, and keeps its id, due time, expiry and attempts; one from a topic also
+/// keeps its tag and key. To keep it across a restart, store its parts, and rebuild it with
+/// [`from_parts`](Self::from_parts).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Remaining {
     frame: Bytes,
@@ -53,7 +54,9 @@ impl Remaining {
     ///
     /// The parts are what the accessors returned: [`frame`](Self::frame), [`id`](Self::id),
     /// [`due`](Self::due), [`expires`](Self::expires) and [`attempts`](Self::attempts). A message
-    /// that is pushed again keeps them all, and a queue continues to count its attempts.
+    /// that is pushed again keeps them all, and a queue continues to count its attempts. A tag and a
+    /// key are not among the parts: store them yourself, and set them on the
+    /// [`Message`](crate::Message) that is made from the result.
     ///
     /// `id` may be `None` if the frame contains it or there is none. The id of a comment is not in
     /// its frame, so a comment gets a new id when it is pushed. In a queue of the same epoch, push

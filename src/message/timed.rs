@@ -151,7 +151,8 @@ impl Message {
     ///
     /// A message has at most one tag; a later call replaces it. A stream without a filter gets all
     /// messages. All tags share one log and one order of ids, so one connection can follow many of
-    /// them and resume exactly. The tag is not sent. A [`Queue`](crate::Queue) ignores it.
+    /// them and resume exactly. The tag is not sent. A [`Queue`](crate::Queue) drops it: a message that
+    /// is taken out of a queue has no tag, so a topic would give it to all streams.
     ///
     /// # Examples
     ///
@@ -185,7 +186,7 @@ impl Message {
     ///
     /// A key applies to the whole topic, whatever the [tags](Self::tag) of the two messages are: if
     /// each tag has its own state, make the tag a part of the key. A scheduled message supersedes
-    /// when it enters the log. The key is not sent. A [`Queue`](crate::Queue) ignores it.
+    /// when it enters the log. The key is not sent. A [`Queue`](crate::Queue) drops it.
     ///
     /// # Examples
     ///
@@ -200,6 +201,13 @@ impl Message {
     ///     topic.publish(Message::from(percent).key("job 7"))?;
     /// }
     /// assert_eq!(slow.next_ready().unwrap(), "id: e-3\ndata: 90 %\n\n");
+    ///
+    /// // Each room has a count of its own.
+    /// for room in ["lobby", "garden"] {
+    ///     let key = format!("{room}/count");
+    ///     topic.publish(Message::from("1").tag(room).key(key))?;
+    /// }
+    /// assert_eq!(topic.stats().retained, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

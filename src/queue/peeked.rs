@@ -14,6 +14,23 @@ use crate::time::Deadline;
 /// [`peek_scheduled`](crate::Queue::peek_scheduled) and
 /// [`peek_in_flight`](crate::Queue::peek_in_flight). It shares the message's bytes, and so keeps
 /// them in memory after the message has left the queue.
+///
+/// # Examples
+///
+/// What waits in a paused queue, for an operator's page:
+///
+/// ```
+/// use sse_queue::Queue;
+///
+/// let queue = Queue::builder().epoch("e")?.build();
+/// queue.pause();
+/// queue.push_all(["a", "b"])?;
+/// let waiting = queue.peek_ready(100);
+/// let lines = waiting.iter().map(|it| format!("{}: {} attempts", it.id(), it.attempts()));
+/// assert_eq!(lines.collect::<Vec<_>>(), ["e-1: 0 attempts", "e-2: 0 attempts"]);
+/// assert_eq!(queue.stats().depth, 2, "nothing was taken");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Peeked {
     remaining: Remaining,

@@ -125,8 +125,9 @@ impl TopicBuilder {
     /// separate budget of the same size.
     ///
     /// A message counts its frame plus 16 bytes; one that was scheduled, or whose event brought an
-    /// id, also counts the length of its id plus 64 bytes. A message that exceeds the bound by
-    /// itself is refused as [too large](crate::topic::PublishError::TooLarge). The history holds at
+    /// id, also counts the length of its id plus 64 bytes; so do a [tag](crate::Message::tag) and a
+    /// [key](crate::Message::key). A message that exceeds the bound by itself is refused as
+    /// [too large](crate::topic::PublishError::TooLarge). The history holds at
     /// most 1.25 times this bound plus 4 KB of memory; 8 KB if messages expire or age.
     ///
     /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this

@@ -34,6 +34,13 @@ use crate::message::LastEventId;
 /// [`history_age`](super::TopicBuilder::history_age). [`Lag`](super::Lag) decides what happens to a stream
 /// that falls behind.
 ///
+/// # Tags and keys
+///
+/// A message can have a [tag](crate::Message::tag), and a stream can want
+/// [only some tags](crate::EventStream::only). A message with a [key](crate::Message::key) supersedes
+/// the older one with the same key. See the [crate page](crate#tags-and-keys). For separate topics
+/// that are found by key, see [`Topics`](crate::Topics).
+///
 /// # Crowds
 ///
 /// The cost of a call does not depend on how many streams there are. [`publish`](Self::publish) and

@@ -5,6 +5,24 @@
 /// A registry's counters at one moment.
 ///
 /// `created` is the sum of `topics` and `evicted`.
+///
+/// # Examples
+///
+/// ```
+/// use sse_queue::topic::Start;
+/// use sse_queue::{FakeClock, Topics};
+///
+/// let rooms = Topics::<u64>::new();
+/// let stream = rooms.topic(&1)?.stream(Start::Now, FakeClock::new().ticker())?;
+/// drop(rooms.topic(&2)?);
+/// drop(rooms.topic(&3)?);
+/// rooms.forget(&3);
+///
+/// let stats = rooms.stats();
+/// assert_eq!((stats.topics, stats.idle, stats.streams), (2, 1, 1));
+/// assert_eq!((stats.created, stats.evicted), (3, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicsStats {
