@@ -56,7 +56,7 @@ impl Remaining {
     /// [`due`](Self::due), [`expires`](Self::expires) and [`attempts`](Self::attempts). A message
     /// that is pushed again keeps them all, and a queue continues to count its attempts. A tag and a
     /// key are not among the parts: store them yourself, and set them on the
-    /// [`Message`](crate::Message) that is made from the result.
+    /// [`Message`] that is made from the result.
     ///
     /// `id` may be `None` if the frame contains it or there is none. The id of a comment is not in
     /// its frame, so a comment gets a new id when it is pushed. In a queue of the same epoch, push
