@@ -13,7 +13,7 @@
 //! | scheduled | published, but not in the log until it is due |
 //! | [tag](crate::Message::tag) | what a message is about |
 //! | [filter](Filter) | the set of tags that a stream wants |
-//! | [key](crate::Message::key) | what a message gives the newest state of |
+//! | [key](crate::Message::key) | names the thing whose newest state the message is |
 //! | superseded | removed from the log, because a newer message has the same key |
 //! | lag | a stream lags if its next message was evicted |
 //! | gap | messages that a client has missed; the `gap` event says how many, and why |
