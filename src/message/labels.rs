@@ -13,6 +13,10 @@ pub(crate) struct Labels {
 const OVERHEAD: usize = 64;
 
 impl Labels {
+    /// What a tag counts towards a topic's bound in bytes while messages of the log have it, in
+    /// addition to what each of these counts.
+    pub(crate) const TAG: u64 = 192;
+
     pub(crate) fn is_empty(&self) -> bool {
         self.tag.is_none() && self.key.is_none()
     }
@@ -23,6 +27,12 @@ impl Labels {
         labels
             .map(|label| Self::cost_of(label))
             .fold(0, u64::saturating_add)
+    }
+
+    /// What both count at most in a log: the tag may be new.
+    pub(crate) fn max_cost(&self) -> u64 {
+        let tag = self.tag.as_ref().map_or(0, |_| Self::TAG);
+        self.cost().saturating_add(tag)
     }
 
     /// What one of them counts.

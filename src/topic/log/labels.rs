@@ -59,7 +59,7 @@ impl Log {
         }
         let index = self.labels.get_or_insert_default();
         if let Some(tags) = &mut index.tags {
-            tags.push(tag, number);
+            self.bytes = self.bytes.saturating_add(tags.push(tag, number));
         }
         let superseded = key.and_then(|key| index.keys.insert(key, number));
         if let Some(older) = superseded {
@@ -94,7 +94,7 @@ impl Log {
         if let Some(index) = &mut self.labels {
             index.keys.remove(number);
             if let Some(tags) = &mut index.tags {
-                tags.evict(number);
+                self.bytes = self.bytes.saturating_sub(tags.evict(number));
             }
         }
     }
@@ -105,7 +105,7 @@ impl Log {
         if let Some(index) = &mut self.labels {
             index.keys.remove(number);
             if let Some(tags) = &mut index.tags {
-                tags.remove(number);
+                self.bytes = self.bytes.saturating_sub(tags.remove(number));
             }
         }
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::source::Limit;
 use crate::time::Deadline;
 use crate::topic::log::block::Block;
-use crate::topic::log::{Log, to_u64};
+use crate::topic::log::{Log, to_u64, to_usize};
 
 /// One chunk of whole frames.
 #[derive(Debug)]
@@ -101,6 +101,16 @@ impl Log {
         position < self.next && blocks.any(|block| block.first_retained(position).is_some())
     }
 
+    /// The index of the block that holds this position, if all blocks before it are full.
+    fn guess_block(&self, position: u64) -> Option<usize> {
+        let first = self.blocks.front()?.first();
+        let distance = to_usize(position.checked_sub(first)?);
+        let guess = distance.checked_div(self.block_messages)?;
+        let is_after = |index| Some(self.blocks.get(index)?.first() <= position);
+        let next = guess.checked_add(1)?;
+        (is_after(guess)? && !is_after(next)?).then_some(guess)
+    }
+
     /// The index of the last block that starts at or before this position.
     pub(super) fn block_at(&self, position: u64) -> Option<usize> {
         if position >= self.next {
@@ -112,6 +122,9 @@ impl Log {
             if self.blocks.get(near)?.first() <= position {
                 return Some(near);
             }
+        }
+        if let Some(guess) = self.guess_block(position) {
+            return Some(guess);
         }
         let after = self
             .blocks

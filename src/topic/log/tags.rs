@@ -13,15 +13,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::runs::{Run, Runs};
+use crate::message::Labels;
 use crate::seq_map::SeqMap;
 use counts::Counts;
 
 /// The tag of messages that have none. All streams want it.
 pub(crate) const UNTAGGED: TagId = TagId(0);
-/// The bounds of [`Tags::max_evicted`].
+/// A log that retains few messages counts at least so many evicted ones, if its bytes allow it.
 const MIN_EVICTED: u64 = 64;
-/// What one evicted message takes at most, so that all take at most a 32nd of the log's bound.
-const EVICTED_SIZE: u64 = 64;
+/// What one evicted message takes at most, with its tag, so that all take at most a 32nd of the log's
+/// bound.
+const EVICTED_SIZE: u64 = 512;
 
 /// A tag while it is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +43,7 @@ pub(super) struct Tags {
     from: u64,
     ids: BTreeMap<Arc<str>, TagId>,
     /// By id. The first is of messages without a tag.
-    slots: Vec<Option<Tag>>,
+    slots: Vec<Option<Box<Tag>>>,
     free: Vec<u32>,
     /// The tag of each tagged message from the floor on.
     by_number: SeqMap<TagId>,
@@ -62,7 +64,8 @@ struct Tag {
     retained: Runs,
     /// The newest message and the one before, retained or not.
     newest: [u64; 2],
-    evicted: Counts,
+    /// Those that were evicted from the floor on.
+    evicted: Option<Box<Counts>>,
     /// The number of the last message that was evicted before it expired or was superseded.
     last_evicted: u64,
     /// How many filters have it.
@@ -75,7 +78,7 @@ impl Tag {
             name,
             retained: Runs::default(),
             newest: [0; 2],
-            evicted: Counts::default(),
+            evicted: None,
             last_evicted,
             filters: 0,
         }
@@ -89,12 +92,12 @@ impl Tags {
         Self {
             from,
             ids: BTreeMap::new(),
-            slots: vec![Some(Tag::new(Arc::from(""), 0))],
+            slots: vec![Some(Box::new(Tag::new(Arc::from(""), 0)))],
             free: Vec::new(),
             by_number: SeqMap::default(),
             floor: from,
             evicted: 0,
-            max_evicted: messages.min(bytes / 32 / EVICTED_SIZE).max(MIN_EVICTED),
+            max_evicted: (bytes / 32 / EVICTED_SIZE).min(messages.max(MIN_EVICTED)),
             dropped: 0,
             fresh: Vec::new(),
         }
@@ -105,19 +108,22 @@ impl Tags {
         self.from
     }
 
-    /// Records a message above all others.
-    pub(super) fn push(&mut self, tag: Option<Arc<str>>, number: u64) {
+    /// Records a message above all others. Returns what its tag counts if it is in use from now on.
+    pub(super) fn push(&mut self, tag: Option<Arc<str>>, number: u64) -> u64 {
         let id = tag.map_or(UNTAGGED, |tag| self.id_or_new(tag));
         if id != UNTAGGED {
             self.by_number.insert(number, id);
         }
+        let mut is_new = false;
         if let Some(tag) = self.tag_mut(id) {
+            is_new = tag.retained.is_empty();
             tag.retained.push(number);
             tag.newest = [number, tag.newest[0]];
         }
         if self.fresh.last() != Some(&id) {
             self.fresh.push(id);
         }
+        size_of(id, is_new)
     }
 
     /// The tags of the messages that were appended since the last call.
@@ -147,37 +153,45 @@ impl Tags {
         self.tag(id).map_or(0, |tag| tag.newest[0])
     }
 
-    /// Records that a message was evicted before it expired or was superseded.
-    pub(super) fn evict(&mut self, number: u64) {
+    /// Records that a message was evicted before it expired or was superseded. Returns what its tag
+    /// counted if it is no longer in use.
+    pub(super) fn evict(&mut self, number: u64) -> u64 {
         if number < self.from {
-            return;
+            return 0;
         }
         let id = self.by_number.get(number).copied().unwrap_or(UNTAGGED);
+        let mut is_last = false;
         if let Some(tag) = self.tag_mut(id) {
             tag.retained.remove(number);
-            tag.evicted.push(number);
+            tag.evicted.get_or_insert_default().push(number);
             tag.last_evicted = number;
+            is_last = tag.retained.is_empty();
         }
         if id == UNTAGGED {
             // Its runs are as many as the tagged messages between them.
-            return;
+            return 0;
         }
         self.evicted = self.evicted.saturating_add(1);
         while self.evicted > self.max_evicted {
             self.forget_evicted();
         }
+        size_of(id, is_last)
     }
 
-    /// Records that a message expired or was superseded: nobody misses it.
-    pub(super) fn remove(&mut self, number: u64) {
+    /// Records that a message expired or was superseded: nobody misses it. Returns what its tag
+    /// counted if it is no longer in use.
+    pub(super) fn remove(&mut self, number: u64) -> u64 {
         if number < self.from {
-            return;
+            return 0;
         }
         let id = self.by_number.remove(number).unwrap_or(UNTAGGED);
+        let mut is_last = false;
         if let Some(tag) = self.tag_mut(id) {
             tag.retained.remove(number);
+            is_last = tag.retained.is_empty();
         }
         self.drop_unused(id);
+        size_of(id, is_last)
     }
 
     /// Forgets the first evicted message, which raises the floor.
@@ -190,8 +204,13 @@ impl Tags {
         self.floor = number.saturating_add(1);
         let floor = self.floor;
         for id in [id, UNTAGGED] {
-            if let Some(tag) = self.tag_mut(id) {
-                tag.evicted.forget_before(floor);
+            if let Some(tag) = self.tag_mut(id)
+                && let Some(evicted) = &mut tag.evicted
+            {
+                evicted.forget_before(floor);
+                if evicted.is_empty() {
+                    tag.evicted = None;
+                }
             }
         }
         self.drop_unused(id);
@@ -240,7 +259,12 @@ impl Tags {
         if tag.last_evicted < number {
             return Some(0);
         }
-        (number >= self.floor).then(|| tag.evicted.from(number))
+        let evicted = || {
+            tag.evicted
+                .as_ref()
+                .map_or(0, |evicted| evicted.from(number))
+        };
+        (number >= self.floor).then(evicted)
     }
 
     fn id_or_new(&mut self, name: Arc<str>) -> TagId {
@@ -254,7 +278,7 @@ impl Tags {
             u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
         });
         if let Some(slot) = self.slots.get_mut(to_index(index)) {
-            *slot = Some(tag);
+            *slot = Some(Box::new(tag));
         }
         self.ids.insert(name, TagId(index));
         TagId(index)
@@ -263,7 +287,7 @@ impl Tags {
     /// Drops a tag that has no message, retained or counted, and no filter.
     fn drop_unused(&mut self, id: TagId) {
         let is_used =
-            |tag: &Tag| tag.filters > 0 || !tag.retained.is_empty() || !tag.evicted.is_empty();
+            |tag: &Tag| tag.filters > 0 || !tag.retained.is_empty() || tag.evicted.is_some();
         if id == UNTAGGED || self.tag(id).is_none_or(is_used) {
             return;
         }
@@ -276,11 +300,20 @@ impl Tags {
     }
 
     fn tag(&self, id: TagId) -> Option<&Tag> {
-        self.slots.get(to_index(id.0))?.as_ref()
+        self.slots.get(to_index(id.0))?.as_deref()
     }
 
     fn tag_mut(&mut self, id: TagId) -> Option<&mut Tag> {
-        self.slots.get_mut(to_index(id.0))?.as_mut()
+        self.slots.get_mut(to_index(id.0))?.as_deref_mut()
+    }
+}
+
+/// What this tag counts, if it does.
+fn size_of(id: TagId, counts: bool) -> u64 {
+    if counts && id != UNTAGGED {
+        Labels::TAG
+    } else {
+        0
     }
 }
 

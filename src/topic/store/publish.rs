@@ -108,7 +108,7 @@ impl Store {
         } else {
             Some(plan.id.as_str())
         };
-        let labels = message.labels().map_or(0, Labels::cost);
+        let labels = message.labels().map_or(0, Labels::max_cost);
         if !self.log.fits(len, logged_id, labels) {
             return Err(PublishError::TooLarge);
         }

@@ -294,14 +294,14 @@ fn tags_count_towards_the_bound_in_bytes() {
     topic.publish("x").unwrap();
     let plain = topic.stats().bytes;
     tagged(&topic, "red", "x");
-    assert_eq!(topic.stats().bytes, 2 * plain + "red".len() + 64);
+    assert_eq!(topic.stats().bytes, 2 * plain + "red".len() + 64 + 192);
     topic
         .publish(Message::from("x").tag("red").key("key"))
         .unwrap();
-    let labels = 2 * ("red".len() + 64) + "key".len() + 64;
+    let labels = 2 * ("red".len() + 64) + 192 + "key".len() + 64;
     assert_eq!(topic.stats().bytes, 3 * plain + labels);
     topic.publish(Message::from("x").key("key")).unwrap();
-    let labels = "red".len() + 64 + "key".len() + 64;
+    let labels = "red".len() + 64 + 192 + "key".len() + 64;
     assert_eq!(
         topic.stats().bytes,
         3 * plain + labels,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use broadcast::{CpuTime, Reading, median, median_ratio};
 use costs::{Counter, Row, Size, alternate, drain, poll};
 use sse_queue::topic::{Start, TopicSubscription};
-use sse_queue::{EventStream, Message, Topic};
+use sse_queue::{EventStream, Message, Pacing, Topic};
 
 type Stream = EventStream<TopicSubscription, Reading>;
 
@@ -145,9 +145,10 @@ pub(crate) fn read(size: Size) -> Vec<Row> {
         }
     }
     let filter = tagged.filter(["0"]).expect("it is one tag");
-    let open = |topic: &Topic| {
+    let open = |topic: &Topic, pacing| {
         let stream = topic.stream(Start::Oldest, Reading::new());
-        stream.expect("no cap is reached").without_first_comment()
+        let stream = stream.expect("no cap is reached").without_first_comment();
+        stream.pacing(pacing)
     };
     let read = |mut stream: Stream, topic: &Topic| {
         let before = topic.stats().delivered;
@@ -157,15 +158,23 @@ pub(crate) fn read(size: Size) -> Vec<Row> {
         assert_eq!(topic.stats().delivered - before, some as u64);
         time
     };
-    let [ones, others] = alternate(
-        size,
-        || read(open(&tagged).only(&filter), &tagged),
-        || read(open(&plain), &plain),
-    );
-    let ratio = median_ratio(&ones, &others);
-    let (one, other) = (median(ones), median(others));
-    let what = format!("reading {some} messages of one tag out of {all}, to {some} without tags");
-    vec![Row::at_most(what, ratio, "x", 3.0).detail(format!("{one:.0} to {other:.0} ns"))]
+    let row = |how: &str, pacing: Pacing| {
+        let [ones, others] = alternate(
+            size,
+            || read(open(&tagged, pacing).only(&filter), &tagged),
+            || read(open(&plain, pacing), &plain),
+        );
+        let ratio = median_ratio(&ones, &others);
+        let (one, other) = (median(ones), median(others));
+        let what = format!("reading {some} messages of one tag out of {all}, {how}");
+        let what = format!("{what}, to {some} without tags");
+        Row::at_most(what, ratio, "x", 3.0).detail(format!("{one:.0} to {other:.0} ns"))
+    };
+    let immediate = Pacing::immediate();
+    vec![
+        row("one by one", immediate.batch(1)),
+        row("as large chunks", immediate),
+    ]
 }
 
 /// Messages that a reader gets that comes once in a while, of a state that changes all the time.
