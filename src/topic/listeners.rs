@@ -253,16 +253,34 @@ impl Listeners {
     }
 
     /// Marks some more of these streams as pending, as many as one batch has.
+    #[inline]
     pub(super) fn mark_filtered(&mut self) {
+        if self.has_marks() {
+            self.mark_some();
+        }
+    }
+
+    fn mark_some(&mut self) {
         let Some(filters) = &mut self.filters else {
             return;
         };
+        let set = &mut self.set;
+        let mut is_woken = false;
         for _ in 0..MAX_VISITED {
-            let left = self.set.batch_left();
+            let left = set.batch_left();
             if !filters.has_marks() || left == 0 {
-                return;
+                break;
             }
-            filters.next_slots(left, |slot| self.set.mark(slot));
+            filters.next_slots(left, |slot| is_woken |= set.mark(slot));
+        }
+        // If none of those that were visited waits, another stream must continue with the rest.
+        if filters.has_marks() && !set.has_pending() && self.drivers.is_empty() {
+            is_woken |= set.notify_some(1, 1, &[]);
+        }
+        // A stream may have registered since the message was announced. Its next poll must not take
+        // that for the present.
+        if is_woken {
+            self.generation = self.generation.saturating_add(1);
         }
     }
 
