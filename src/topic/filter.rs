@@ -62,7 +62,7 @@ pub struct Filter {
 
 struct Inner {
     shared: Arc<Shared>,
-    id: usize,
+    id: u64,
 }
 
 /// Why a tag was refused: the filter has [`Filter::MAX_TAGS`] others.
@@ -230,7 +230,7 @@ impl Filter {
         shared.with(|state, _| state.resumption_of_filter(*filter, &start))
     }
 
-    pub(super) fn id(&self) -> usize {
+    pub(super) fn id(&self) -> u64 {
         self.inner.id
     }
 

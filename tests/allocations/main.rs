@@ -10,6 +10,7 @@
     reason = "a test that panics fails, as it should"
 )]
 
+mod labels;
 mod log;
 mod queue;
 mod topic;

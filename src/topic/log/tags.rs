@@ -25,7 +25,7 @@ const EVICTED_SIZE: u64 = 64;
 
 /// A tag while it is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TagId(u32);
+pub(crate) struct TagId(u64);
 
 /// A tag that a stream wants, and the number of the message from which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,11 @@ pub(crate) struct Wanted {
 pub(super) struct Tags {
     from: u64,
     ids: BTreeMap<Arc<str>, TagId>,
-    /// By id. The first is of messages without a tag.
-    slots: Vec<Option<Tag>>,
-    free: Vec<u32>,
+    /// By id. The first is of messages without a tag. Not a list: that would keep its memory when
+    /// tags are dropped, and move all of them when it grows.
+    slots: SeqMap<Tag>,
+    /// The id of the next tag. None is used twice.
+    next_id: u64,
     /// The tag of each tagged message from the floor on.
     by_number: SeqMap<TagId>,
     /// Evicted messages from this number on are counted.
@@ -62,7 +64,8 @@ struct Tag {
     retained: Runs,
     /// The newest message and the one before, retained or not.
     newest: [u64; 2],
-    evicted: Counts,
+    /// `None` while none is counted: most tags have few messages, and there may be many tags.
+    evicted: Option<Box<Counts>>,
     /// The number of the last message that was evicted before it expired or was superseded.
     last_evicted: u64,
     /// How many filters have it.
@@ -75,9 +78,18 @@ impl Tag {
             name,
             retained: Runs::default(),
             newest: [0; 2],
-            evicted: Counts::default(),
+            evicted: None,
             last_evicted,
             filters: 0,
+        }
+    }
+
+    fn forget_before(&mut self, number: u64) {
+        if let Some(evicted) = &mut self.evicted {
+            evicted.forget_before(number);
+        }
+        if self.evicted.as_ref().is_some_and(|it| it.is_empty()) {
+            self.evicted = None;
         }
     }
 }
@@ -86,11 +98,13 @@ impl Tags {
     /// For a log that is bounded to `messages` and `bytes`, and whose next message has the number
     /// `from`.
     pub(super) fn new(messages: u64, bytes: u64, from: u64) -> Self {
+        let mut slots = SeqMap::default();
+        slots.insert(UNTAGGED.0, Tag::new(Arc::from(""), 0));
         Self {
             from,
             ids: BTreeMap::new(),
-            slots: vec![Some(Tag::new(Arc::from(""), 0))],
-            free: Vec::new(),
+            slots,
+            next_id: 1,
             by_number: SeqMap::default(),
             floor: from,
             evicted: 0,
@@ -155,11 +169,11 @@ impl Tags {
         let id = self.by_number.get(number).copied().unwrap_or(UNTAGGED);
         if let Some(tag) = self.tag_mut(id) {
             tag.retained.remove(number);
-            tag.evicted.push(number);
+            tag.evicted.get_or_insert_default().push(number);
             tag.last_evicted = number;
         }
         if id == UNTAGGED {
-            // Its runs are as many as the tagged messages between them.
+            self.bound_runs();
             return;
         }
         self.evicted = self.evicted.saturating_add(1);
@@ -180,7 +194,32 @@ impl Tags {
         self.drop_unused(id);
     }
 
-    /// Forgets the first evicted message, which raises the floor.
+    /// Bounds the runs of evicted messages without a tag. What was superseded or expired between
+    /// them is not counted, so they can be more than the evicted messages that have one.
+    fn bound_runs(&mut self) {
+        // Each call adds at most one run.
+        for _ in 0..2 {
+            let untagged = self.tag(UNTAGGED).and_then(|tag| tag.evicted.as_ref());
+            let Some(first) = untagged.filter(|it| it.runs() > self.max_evicted) else {
+                return;
+            };
+            let end = first.first_end();
+            if self
+                .by_number
+                .first()
+                .is_some_and(|(number, _)| number < end)
+            {
+                self.forget_evicted();
+            } else {
+                self.floor = self.floor.max(end);
+                if let Some(untagged) = self.tag_mut(UNTAGGED) {
+                    untagged.forget_before(end);
+                }
+            }
+        }
+    }
+
+    /// Forgets the first evicted message that has a tag, which raises the floor.
     fn forget_evicted(&mut self) {
         let Some((number, id)) = self.by_number.pop_first() else {
             self.evicted = 0;
@@ -191,7 +230,7 @@ impl Tags {
         let floor = self.floor;
         for id in [id, UNTAGGED] {
             if let Some(tag) = self.tag_mut(id) {
-                tag.evicted.forget_before(floor);
+                tag.forget_before(floor);
             }
         }
         self.drop_unused(id);
@@ -240,7 +279,8 @@ impl Tags {
         if tag.last_evicted < number {
             return Some(0);
         }
-        (number >= self.floor).then(|| tag.evicted.from(number))
+        let count = || tag.evicted.as_ref().map_or(0, |it| it.from(number));
+        (number >= self.floor).then(count)
     }
 
     fn id_or_new(&mut self, name: Arc<str>) -> TagId {
@@ -249,41 +289,64 @@ impl Tags {
         }
         // It may have been dropped before.
         let tag = Tag::new(Arc::clone(&name), self.dropped);
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
-        });
-        if let Some(slot) = self.slots.get_mut(to_index(index)) {
-            *slot = Some(tag);
-        }
-        self.ids.insert(name, TagId(index));
-        TagId(index)
+        let id = TagId(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        self.slots.insert(id.0, tag);
+        self.ids.insert(name, id);
+        id
     }
 
     /// Drops a tag that has no message, retained or counted, and no filter.
     fn drop_unused(&mut self, id: TagId) {
         let is_used =
-            |tag: &Tag| tag.filters > 0 || !tag.retained.is_empty() || !tag.evicted.is_empty();
+            |tag: &Tag| tag.filters > 0 || !tag.retained.is_empty() || tag.evicted.is_some();
         if id == UNTAGGED || self.tag(id).is_none_or(is_used) {
             return;
         }
-        let slot = self.slots.get_mut(to_index(id.0));
-        if let Some(tag) = slot.and_then(Option::take) {
+        if let Some(tag) = self.slots.remove(id.0) {
             self.dropped = self.dropped.max(tag.last_evicted);
             self.ids.remove(&tag.name);
-            self.free.push(id.0);
         }
     }
 
     fn tag(&self, id: TagId) -> Option<&Tag> {
-        self.slots.get(to_index(id.0))?.as_ref()
+        self.slots.get(id.0)
     }
 
     fn tag_mut(&mut self, id: TagId) -> Option<&mut Tag> {
-        self.slots.get_mut(to_index(id.0))?.as_mut()
+        self.slots.get_mut(id.0)
     }
 }
 
-fn to_index(id: u32) -> usize {
-    usize::try_from(id).unwrap_or(usize::MAX)
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_stay_right_if_others_are_superseded_between_evicted_messages() {
+        let mut tags = Tags::new(1_000, 1 << 20, 1);
+        let mut evicted = Vec::new();
+        for step in 0..5_000 {
+            let number = step * 3 + 1;
+            tags.push(None, number);
+            tags.push(Some(Arc::from("key")), number + 1);
+            tags.push((step % 7 == 0).then(|| Arc::from("red")), number + 2);
+            tags.remove(number + 1);
+            tags.evict(number);
+            tags.evict(number + 2);
+            evicted.push(number);
+            evicted.extend((step % 7 != 0).then_some(number + 2));
+            assert!(
+                tags.floor <= number
+                    && tags.slots.get(0).unwrap().evicted.as_ref().unwrap().runs() <= 1_024
+            );
+            for from in [tags.floor, number - number / 10, number + 1] {
+                let known = tags.evicted_from(UNTAGGED, from);
+                let right = evicted.iter().rev().take_while(|it| **it >= from).count();
+                assert!(known.is_none_or(|known| known == right.try_into().unwrap()));
+                assert!(known.is_some() || from < tags.floor);
+            }
+        }
+    }
 }
