@@ -35,6 +35,8 @@ pub(super) struct Listeners {
     generation: u64,
     /// Messages before this number have been announced.
     announced: u64,
+    /// A message without a tag has yet to be announced. Only known while messages are listed by tag.
+    has_untagged: bool,
     is_end_announced: bool,
     /// A stream that is armed to wake the next batch if no other call does, and when it is.
     guard: Option<(usize, SystemTime)>,
@@ -63,6 +65,7 @@ impl Listeners {
             drivers: Drivers::default(),
             generation: 0,
             announced: next,
+            has_untagged: false,
             is_end_announced: false,
             guard: None,
         }
@@ -241,6 +244,16 @@ impl Listeners {
             self.generation = self.generation.saturating_add(1);
             self.keepers.release_all(agenda.due, step.now);
         }
+    }
+
+    /// Notes that a message without a tag must be announced.
+    pub(super) fn note_untagged(&mut self) {
+        self.has_untagged = true;
+    }
+
+    /// Whether a message without a tag must be announced. The caller does that.
+    pub(super) fn take_untagged(&mut self) -> bool {
+        core::mem::take(&mut self.has_untagged)
     }
 
     /// Announces a message with this tag to the streams whose filter wants it.

@@ -100,6 +100,8 @@ impl State {
             }
         }
         self.store.trim(step.now);
+        // They are announced with the last message that is due, but in bounded steps.
+        self.announce_tags();
         true
     }
 
@@ -208,15 +210,20 @@ impl State {
     fn announce(&mut self, step: &mut Step) -> Agenda {
         let mut agenda = self.agenda();
         if self.store.log().is_tagged() {
-            agenda.is_tagged = true;
-            let listeners = &mut self.listeners;
-            self.store.take_fresh_tags(|tag| match tag {
-                None => agenda.is_tagged = false,
-                Some(tag) => listeners.announce_tag(tag),
-            });
+            self.announce_tags();
+            agenda.is_tagged = !self.listeners.take_untagged();
         }
         self.listeners.announce(agenda, step);
         agenda
+    }
+
+    /// Announces the tags of messages that have entered the log to filters.
+    fn announce_tags(&mut self) {
+        let listeners = &mut self.listeners;
+        self.store.take_fresh_tags(|tag| match tag {
+            None => listeners.note_untagged(),
+            Some(tag) => listeners.announce_tag(tag),
+        });
     }
 
     /// Whether any stream may be waiting for messages.

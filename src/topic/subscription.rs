@@ -84,6 +84,15 @@ impl Notice {
     }
 }
 
+/// Whether the position where a stream begins, or how it resumes, depends on its filter.
+fn depends_on_filter(start: &Start) -> bool {
+    match start {
+        Start::Now | Start::Oldest => false,
+        Start::Last(count) => *count > 0,
+        Start::After(id) => id.as_str() != Some(""),
+    }
+}
+
 /// A signal that never occurs.
 const NEVER: u64 = u64::MAX;
 
@@ -110,8 +119,7 @@ impl TopicSubscription {
             notice: Notice::of(resumption),
             lag: Lag::Skip,
             gap_event: GapEvent::Default,
-            start: matches!(start, Start::Last(_) | Start::After(_))
-                .then(|| Box::new(start.clone())),
+            start: depends_on_filter(start).then(|| Box::new(start.clone())),
             filter: None,
         };
         this.walk_back();

@@ -17,6 +17,8 @@ pub(crate) struct Full;
 
 impl State {
     pub(crate) fn open_filter(&mut self) -> u64 {
+        // A filter without tags, too, must hear of messages without one.
+        self.store.list_by_tag();
         self.listeners.filters_mut().open()
     }
 

@@ -3,7 +3,7 @@
 use sse_queue::topic::Start;
 use sse_queue::{FakeClock, Message, Pacing, Topic};
 
-use crate::support::topic::{TopicStream, new_topic, quiet_stream};
+use crate::support::topic::{TopicStream, after, new_topic, publish_later, quiet_stream, waiting};
 use crate::support::{Task, secs, settled};
 
 fn tagged(topic: &Topic, tag: &str, data: &str) {
@@ -63,4 +63,34 @@ fn filters_whose_streams_do_not_wait_do_not_keep_a_message_from_one_that_does() 
         }
     }
     panic!("woken {woken} times");
+}
+
+#[test]
+fn a_filter_without_tags_hears_of_a_message_that_falls_due_before_the_first_tagged_one() {
+    let (clock, topic) = new_topic();
+    let mut keepers = [(); 2].map(|()| waiting(&topic, &clock));
+    publish_later(&topic, "for all", secs(1));
+    let red = Message::from("r").tag("red").after(secs(1));
+    topic.publish(red).unwrap();
+    for keeper in &mut keepers {
+        keeper.assert_pending();
+    }
+    let mut none = reader(&topic, &clock, &[]);
+    clock.advance(secs(1));
+    assert!(!none.is_woken(), "it is no timekeeper");
+    assert!(keepers[0].is_woken());
+    assert_eq!(keepers[0].drain_data(), "for all,r");
+    none.assert_woken_for("for all");
+}
+
+#[test]
+fn what_is_published_before_a_filter_is_set_is_not_lost_after_an_empty_id() {
+    for start in [after(""), Start::Last(0), Start::Now] {
+        let (clock, topic) = new_topic();
+        let red = topic.filter(["red"]).unwrap();
+        let stream = quiet_stream(&topic, &clock, start.clone());
+        tagged(&topic, "red", "r");
+        let mut stream = Task::new(stream.only(&red));
+        assert_eq!(stream.drain_data(), "r", "{start:?}");
+    }
 }
