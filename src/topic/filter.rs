@@ -110,6 +110,9 @@ impl Topic {
     ) -> Result<Filter, TooManyTags> {
         let shared = Arc::clone(self.shared());
         let id = shared.with_lazy_clock(|state, _| state.open_filter());
+        if let Some(member) = shared.member() {
+            member.enter();
+        }
         let filter = Filter {
             inner: Arc::new(Inner { shared, id }),
         };
@@ -244,6 +247,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let Self { shared, id } = self;
         while shared.with_lazy_clock(|state, _| state.close_filter(*id, MAX_PER_HOLD)) {}
+        if let Some(member) = shared.member() {
+            member.leave();
+        }
     }
 }
 

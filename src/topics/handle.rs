@@ -22,10 +22,11 @@ use crate::topic::{Evict, PublishError, Topic};
 /// # The life of a topic
 ///
 /// [`topic`](Self::topic) finds the topic of a key, or makes it. A topic is *used* as long as there
-/// is a handle of it or an open stream; it is never evicted then, so a key never has two topics. A
-/// topic that is not used is *idle*. It is evicted, with all that it holds, when it has been idle
-/// for [`keep`](crate::topics::TopicsBuilder::keep): clients that come back meanwhile find it as it
-/// was. Dropping the last handle of such a topic does not close it, and its streams go on.
+/// is a handle or a [filter](crate::topic::Filter) of it, or an open stream; it is never evicted
+/// then, so a key never has two topics. A topic that is not used is *idle*. It is evicted, with all
+/// that it holds, when it has been idle for [`keep`](crate::topics::TopicsBuilder::keep): clients
+/// that come back meanwhile find it as it was. Dropping the last handle of such a topic does not
+/// close it, and its streams go on.
 ///
 /// A topic that was [closed](Topic::close) stays as long for clients that come back, and is found
 /// closed until then. Finding it again does not prolong that beyond twice the time, whereas any other
@@ -230,7 +231,7 @@ impl<K> Topics<K> {
 
     /// Evicts the topic of this key now instead of later, if it is idle; returns whether it did.
     ///
-    /// `false` if the key has no topic, or if a handle of it or a stream is left.
+    /// `false` if the key has no topic, or if a handle, a filter or a stream of it is left.
     ///
     /// # Examples
     ///
