@@ -29,7 +29,7 @@ pub(super) struct Cursor {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filtered {
     /// The [filter](super::filters).
-    pub(super) id: usize,
+    pub(super) id: u64,
     /// Tags that were added after this version begin later.
     pub(super) version: u64,
     /// Whether its last read left more behind.

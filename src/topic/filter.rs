@@ -67,7 +67,7 @@ pub struct Filter {
 
 struct Inner {
     shared: Arc<Shared>,
-    id: usize,
+    id: u64,
 }
 
 /// Why a tag was refused: the filter has [`Filter::MAX_TAGS`] others.
@@ -115,6 +115,9 @@ impl Topic {
     ) -> Result<Filter, TooManyTags> {
         let shared = Arc::clone(self.shared());
         let id = shared.with_lazy_clock(|state, _| state.open_filter());
+        if let Some(member) = shared.member() {
+            member.enter();
+        }
         let filter = Filter {
             inner: Arc::new(Inner { shared, id }),
         };
@@ -240,7 +243,7 @@ impl Filter {
         shared.with(|state, _| state.resumption_of_filter(*filter, &start))
     }
 
-    pub(super) fn id(&self) -> usize {
+    pub(super) fn id(&self) -> u64 {
         self.inner.id
     }
 
@@ -254,6 +257,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let Self { shared, id } = self;
         while shared.with_lazy_clock(|state, _| state.close_filter(*id, MAX_PER_HOLD)) {}
+        if let Some(member) = shared.member() {
+            member.leave();
+        }
     }
 }
 

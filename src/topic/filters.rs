@@ -9,6 +9,7 @@ use core::ops::Bound;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::log::{TagId, Wanted};
+use crate::seq_map::SeqMap;
 
 /// The maximum number of tags of a filter, since each is looked up with each read.
 pub(super) const MAX_TAGS: usize = 1024;
@@ -16,8 +17,10 @@ pub(super) const MAX_TAGS: usize = 1024;
 /// The filters of a topic and their streams.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
-    slots: Vec<Option<Filter>>,
-    free: Vec<usize>,
+    /// By id. Not a list: that would keep its memory when filters are dropped.
+    all: SeqMap<Filter>,
+    /// The id of the next filter. None is used twice.
+    next_id: u64,
     by_tag: BTreeMap<TagId, Announced>,
     /// Tags with messages that have yet to be announced to some streams.
     marks: VecDeque<Mark>,
@@ -43,7 +46,7 @@ struct Added {
 /// The filters that have a tag.
 #[derive(Debug, Default)]
 struct Announced {
-    filters: BTreeSet<usize>,
+    filters: BTreeSet<u64>,
     /// A mark of this tag stands in line that has not begun.
     is_queued: bool,
 }
@@ -53,49 +56,41 @@ struct Announced {
 #[derive(Debug)]
 struct Mark {
     tag: TagId,
-    after: Option<(usize, Option<usize>)>,
+    after: Option<(u64, Option<usize>)>,
 }
 
 impl Filters {
-    pub(super) fn open(&mut self) -> usize {
-        let id = self.free.pop().unwrap_or(self.slots.len());
-        if id == self.slots.len() {
-            self.slots.push(None);
-        }
-        if let Some(filter) = self.slots.get_mut(id) {
-            *filter = Some(Filter::default());
-        }
+    pub(super) fn open(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = id.saturating_add(1);
+        self.all.insert(id, Filter::default());
         id
     }
 
     /// Forgets a filter without tags and streams.
-    pub(super) fn close(&mut self, id: usize) {
-        if let Some(filter) = self.slots.get_mut(id)
-            && filter.take().is_some()
-        {
-            self.free.push(id);
-        }
+    pub(super) fn close(&mut self, id: u64) {
+        self.all.remove(id);
     }
 
-    pub(super) fn len(&self, id: usize) -> usize {
+    pub(super) fn len(&self, id: u64) -> usize {
         self.get(id).map_or(0, |filter| filter.tags.len())
     }
 
-    pub(super) fn contains(&self, id: usize, tag: TagId) -> bool {
+    pub(super) fn contains(&self, id: u64, tag: TagId) -> bool {
         let filter = self.get(id);
         filter.is_some_and(|filter| filter.tags.contains_key(&tag))
     }
 
-    pub(super) fn tags(&self, id: usize) -> impl Iterator<Item = TagId> {
+    pub(super) fn tags(&self, id: u64) -> impl Iterator<Item = TagId> {
         let filter = self.get(id).into_iter();
         filter.flat_map(|filter| filter.tags.keys().copied())
     }
 
     /// Adds a tag that the filter does not have.
-    pub(super) fn insert(&mut self, id: usize, tag: TagId, since: u64) {
+    pub(super) fn insert(&mut self, id: u64, tag: TagId, since: u64) {
         self.version = self.version.saturating_add(1);
         let version = self.version;
-        let Some(filter) = self.slots.get_mut(id).and_then(Option::as_mut) else {
+        let Some(filter) = self.all.get_mut(id) else {
             return;
         };
         filter.tags.insert(tag, Added { since, version });
@@ -103,8 +98,8 @@ impl Filters {
     }
 
     /// Removes a tag; returns whether the filter had it.
-    pub(super) fn remove(&mut self, id: usize, tag: TagId) -> bool {
-        let filter = self.slots.get_mut(id).and_then(Option::as_mut);
+    pub(super) fn remove(&mut self, id: u64, tag: TagId) -> bool {
+        let filter = self.all.get_mut(id);
         let is_removed = filter.is_some_and(|filter| filter.tags.remove(&tag).is_some());
         if let Some(announced) = self.by_tag.get_mut(&tag) {
             announced.filters.remove(&id);
@@ -116,21 +111,21 @@ impl Filters {
     }
 
     /// Adds a stream. Returns the version of its tags: those added later begin later.
-    pub(super) fn attach(&mut self, id: usize, slot: usize) -> u64 {
-        if let Some(filter) = self.slots.get_mut(id).and_then(Option::as_mut) {
+    pub(super) fn attach(&mut self, id: u64, slot: usize) -> u64 {
+        if let Some(filter) = self.all.get_mut(id) {
             filter.streams.insert(slot);
         }
         self.version
     }
 
-    pub(super) fn detach(&mut self, id: usize, slot: usize) {
-        if let Some(filter) = self.slots.get_mut(id).and_then(Option::as_mut) {
+    pub(super) fn detach(&mut self, id: u64, slot: usize) {
+        if let Some(filter) = self.all.get_mut(id) {
             filter.streams.remove(&slot);
         }
     }
 
     /// What a stream wants that was attached at this version.
-    pub(super) fn wanted(&self, id: usize, version: u64) -> impl Iterator<Item = Wanted> {
+    pub(super) fn wanted(&self, id: u64, version: u64) -> impl Iterator<Item = Wanted> {
         let filter = self.get(id).into_iter();
         let tags = filter.flat_map(|filter| &filter.tags);
         tags.map(move |(tag, added)| Wanted {
@@ -192,7 +187,7 @@ impl Filters {
         let after = after
             .filter(|_| is_same)
             .map_or(Bound::Unbounded, Bound::Excluded);
-        let filter = self.slots.get(id).and_then(Option::as_ref);
+        let filter = self.all.get(id);
         let streams = filter.map(|filter| filter.streams.range((after, Bound::Unbounded)));
         let mut last = None;
         let mut visited = 0_usize;
@@ -208,7 +203,7 @@ impl Filters {
         }
     }
 
-    fn get(&self, id: usize) -> Option<&Filter> {
-        self.slots.get(id)?.as_ref()
+    fn get(&self, id: u64) -> Option<&Filter> {
+        self.all.get(id)
     }
 }

@@ -1,10 +1,10 @@
 //! What the topics of one registry share, and what makes a topic a member of it.
 //!
-//! A member counts its *users*: handles that the registry gave out, and open streams. Only the
-//! registry takes the count from 0 to 1, under its lock, and no stream opens without a handle; so
-//! a count of 0 that is read under that lock stays 0. The last user to leave puts the member into
-//! the group's inbox, where the next call of the registry finds it: no lock, no clock, and no walk
-//! over all topics.
+//! A member counts its *users*: handles that the registry gave out, filters, and open streams. Only
+//! the registry takes the count from 0 to 1, under its lock, and no stream or filter is made without
+//! a handle; so a count of 0 that is read under that lock stays 0. The last user to leave puts the
+//! member into the group's inbox, where the next call of the registry finds it: no lock, no clock,
+//! and no walk over all topics.
 //!
 //! ```text
 //! is_sealed   the member                                        its last user
@@ -215,7 +215,7 @@ pub(super) struct Member {
     group: Arc<Group>,
     /// Names the topic in its registry.
     code: NonZeroU64,
-    /// Handles that the registry gave out, and open streams.
+    /// Handles that the registry gave out, filters, and open streams.
     users: AtomicU64,
     is_sealed: AtomicU64,
     /// The member before this one in the inbox.
@@ -267,11 +267,12 @@ impl Member {
 
     /// A user enters. `Relaxed` suffices, as in an `Arc`: it comes from another user, or from the
     /// registry's lock.
-    fn enter(&self) {
+    pub(super) fn enter(&self) {
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn leave(&self) {
+    /// A user leaves. Called outside the topic's lock.
+    pub(super) fn leave(&self) {
         if self.users.fetch_sub(1, Ordering::AcqRel) == 1
             && self.is_sealed.swap(1, Ordering::AcqRel) == 0
         {

@@ -35,6 +35,8 @@ pub(super) struct Listeners {
     generation: u64,
     /// Messages before this number have been announced.
     announced: u64,
+    /// A message without a tag has yet to be announced. Only known while messages are listed by tag.
+    has_untagged: bool,
     is_end_announced: bool,
     /// A stream that is armed to wake the next batch if no other call does, and when it is.
     guard: Option<(usize, SystemTime)>,
@@ -60,6 +62,7 @@ impl Listeners {
             drivers: Drivers::default(),
             generation: 0,
             announced: next,
+            has_untagged: false,
             is_end_announced: false,
             guard: None,
         }
@@ -238,6 +241,16 @@ impl Listeners {
         }
     }
 
+    /// Notes that a message without a tag must be announced.
+    pub(super) fn note_untagged(&mut self) {
+        self.has_untagged = true;
+    }
+
+    /// Whether a message without a tag must be announced. The caller does that.
+    pub(super) fn take_untagged(&mut self) -> bool {
+        core::mem::take(&mut self.has_untagged)
+    }
+
     /// Announces a message with this tag to the streams whose filter wants it.
     pub(super) fn announce_tag(&mut self, tag: TagId) {
         if let Some(filters) = &mut self.filters
@@ -248,16 +261,34 @@ impl Listeners {
     }
 
     /// Marks some more of these streams as pending, as many as one batch has.
+    #[inline]
     pub(super) fn mark_filtered(&mut self) {
+        if self.has_marks() {
+            self.mark_some();
+        }
+    }
+
+    fn mark_some(&mut self) {
         let Some(filters) = &mut self.filters else {
             return;
         };
+        let set = &mut self.set;
+        let mut is_woken = false;
         for _ in 0..MAX_VISITED {
-            let left = self.set.batch_left();
+            let left = set.batch_left();
             if !filters.has_marks() || left == 0 {
-                return;
+                break;
             }
-            filters.next_slots(left, |slot| self.set.mark(slot));
+            filters.next_slots(left, |slot| is_woken |= set.mark(slot));
+        }
+        // If none of those that were visited waits, another stream must continue with the rest.
+        if filters.has_marks() && !set.has_pending() && self.drivers.is_empty() {
+            is_woken |= set.notify_some(1, 1, &[]);
+        }
+        // A stream may have registered since the message was announced. Its next poll must not take
+        // that for the present.
+        if is_woken {
+            self.generation = self.generation.saturating_add(1);
         }
     }
 

@@ -100,6 +100,8 @@ impl State {
             }
         }
         self.store.trim(step.now);
+        // They are announced with the last message that is due, but in bounded steps.
+        self.announce_tags();
         true
     }
 
@@ -215,20 +217,21 @@ impl State {
     }
 
     fn announce_to_all(&mut self, agenda: Agenda, step: &mut Step) {
-        let is_tagged = self.store.log().is_tagged() && self.announce_tags();
+        let mut is_tagged = false;
+        if self.store.log().is_tagged() {
+            self.announce_tags();
+            is_tagged = !self.listeners.take_untagged();
+        }
         self.listeners.announce(agenda, is_tagged, step);
     }
 
-    /// Announces the tags of new messages; returns whether all of these have one.
-    #[cold]
-    fn announce_tags(&mut self) -> bool {
-        let mut is_tagged = true;
+    /// Announces the tags of messages that have entered the log to filters.
+    fn announce_tags(&mut self) {
         let listeners = &mut self.listeners;
         self.store.take_fresh_tags(|tag| match tag {
-            None => is_tagged = false,
+            None => listeners.note_untagged(),
             Some(tag) => listeners.announce_tag(tag),
         });
-        is_tagged
     }
 
     /// Whether any stream may be waiting for messages.

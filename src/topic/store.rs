@@ -199,6 +199,11 @@ impl Store {
         &mut self.log
     }
 
+    /// Makes sure that messages are listed by tag from now on.
+    pub(super) fn list_by_tag(&mut self) {
+        self.log.list_by_tag();
+    }
+
     /// The id of a tag that a filter gets.
     pub(super) fn retain_tag(&mut self, name: Arc<str>) -> TagId {
         self.log.retain_tag(name)

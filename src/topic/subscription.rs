@@ -91,6 +91,15 @@ impl Notice {
     }
 }
 
+/// Whether the position where a stream begins, or how it resumes, depends on its filter.
+fn depends_on_filter(start: &Start) -> bool {
+    match start {
+        Start::Now | Start::Oldest => false,
+        Start::Last(count) => *count > 0,
+        Start::After(id) => id.as_str() != Some(""),
+    }
+}
+
 /// A signal that never occurs.
 const NEVER: u64 = u64::MAX;
 
@@ -119,7 +128,7 @@ impl TopicSubscription {
             gap_event: GapEvent::Default,
             rare: None,
         };
-        if let Start::Last(_) | Start::After(_) = start {
+        if depends_on_filter(start) {
             this.rare.get_or_insert_default().start = Some(start.clone());
         }
         this.walk_back();

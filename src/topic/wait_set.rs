@@ -247,11 +247,14 @@ impl WaitSet {
         woken != 0
     }
 
-    /// Marks one stream as pending if it waits, and remembers its block for the next batch.
-    pub(super) fn mark(&mut self, slot: usize) {
-        if self.notify(slot) {
+    /// Marks one stream as pending if it waits, and remembers its block for the next batch. Returns
+    /// whether it waits.
+    pub(super) fn mark(&mut self, slot: usize) -> bool {
+        let is_waiting = self.notify(slot);
+        if is_waiting {
             self.marked.push(slot / SLOTS);
         }
+        is_waiting
     }
 
     /// How many more pending streams fit into one batch.

@@ -23,8 +23,9 @@ use crate::topic::{Evict, PublishError, Topic};
 /// # The life of a topic
 ///
 /// [`topic`](Self::topic) finds the topic of a key, or makes it. A topic is *used* as long as there
-/// is a handle of it or an open stream; it is never evicted then, so a key never has two topics. A
-/// topic that is not used is *idle*. It is evicted, with all its messages, when it has been
+/// is a handle or a [filter](crate::topic::Filter) of it, or an open stream; it is never evicted
+/// then, so a key never has two topics. A topic that is not used is *idle*. It is evicted, with all
+/// its messages, when it has been
 /// idle for [`keep`](crate::topics::TopicsBuilder::keep): clients that come back before that find it
 /// as it was. A topic outside a registry begins to end when its last handle is dropped; a topic in
 /// one does not, and its streams go on.
@@ -232,7 +233,7 @@ impl<K> Topics<K> {
 
     /// Evicts the topic of this key now instead of later, if it is idle; returns whether it did.
     ///
-    /// `false` if the key has no topic, or if a handle or a stream of it is left.
+    /// `false` if the key has no topic, or if a handle, a filter or a stream of it is left.
     ///
     /// # Examples
     ///

@@ -14,6 +14,7 @@ mod keeping_up;
 mod keys;
 mod lag;
 mod liveness;
+mod marks;
 mod opening;
 mod pacing;
 mod resume;

@@ -110,8 +110,12 @@ impl Log {
         }
     }
 
-    /// Makes sure that messages are listed by tag, and returns the id of this tag, which a filter
-    /// gets.
+    /// Makes sure that messages are listed by tag from now on.
+    pub(crate) fn list_by_tag(&mut self) {
+        self.index_tags(self.next);
+    }
+
+    /// The id of this tag, which a filter gets.
     pub(crate) fn retain_tag(&mut self, name: Arc<str>) -> TagId {
         self.index_tags(self.next).retain(name)
     }

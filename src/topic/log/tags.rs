@@ -27,7 +27,7 @@ const EVICTED_SIZE: u64 = 512;
 
 /// A tag while it is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TagId(u32);
+pub(crate) struct TagId(u64);
 
 /// A tag that a stream wants, and the number of the message from which it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +42,11 @@ pub(crate) struct Wanted {
 pub(super) struct Tags {
     from: u64,
     ids: BTreeMap<Arc<str>, TagId>,
-    /// By id. The first is of messages without a tag.
-    slots: Vec<Option<Box<Tag>>>,
-    free: Vec<u32>,
+    /// By id. The first is of messages without a tag. Not a list: that would keep its memory when
+    /// tags are dropped, and move all of them when it grows.
+    slots: SeqMap<Box<Tag>>,
+    /// The id of the next tag. None is used twice.
+    next_id: u64,
     /// The tag of each tagged message from the floor on.
     by_number: SeqMap<TagId>,
     /// Evicted messages from this number on are counted.
@@ -64,7 +66,7 @@ struct Tag {
     retained: Runs,
     /// The newest message and the one before, retained or not.
     newest: [u64; 2],
-    /// Those that were evicted from the floor on.
+    /// `None` while none is counted: most tags have few messages, and there may be many tags.
     evicted: Option<Box<Counts>>,
     /// The number of the last message that was evicted before it expired or was superseded.
     last_evicted: u64,
@@ -83,17 +85,28 @@ impl Tag {
             filters: 0,
         }
     }
+
+    fn forget_before(&mut self, number: u64) {
+        if let Some(evicted) = &mut self.evicted {
+            evicted.forget_before(number);
+        }
+        if self.evicted.as_ref().is_some_and(|it| it.is_empty()) {
+            self.evicted = None;
+        }
+    }
 }
 
 impl Tags {
     /// For a log that is bounded to `messages` and `bytes`, and whose next message has the number
     /// `from`.
     pub(super) fn new(messages: u64, bytes: u64, from: u64) -> Self {
+        let mut slots = SeqMap::default();
+        slots.insert(UNTAGGED.0, Box::new(Tag::new(Arc::from(""), 0)));
         Self {
             from,
             ids: BTreeMap::new(),
-            slots: vec![Some(Box::new(Tag::new(Arc::from(""), 0)))],
-            free: Vec::new(),
+            slots,
+            next_id: 1,
             by_number: SeqMap::default(),
             floor: from,
             evicted: 0,
@@ -168,7 +181,7 @@ impl Tags {
             is_last = tag.retained.is_empty();
         }
         if id == UNTAGGED {
-            // Its runs are as many as the tagged messages between them.
+            self.bound_runs();
             return 0;
         }
         self.evicted = self.evicted.saturating_add(1);
@@ -194,7 +207,32 @@ impl Tags {
         size_of(id, is_last)
     }
 
-    /// Forgets the first evicted message, which raises the floor.
+    /// Bounds the runs of evicted messages without a tag. What was superseded or expired between
+    /// them is not counted, so they can be more than the evicted messages that have one.
+    fn bound_runs(&mut self) {
+        // Each call adds at most one run.
+        for _ in 0..2 {
+            let untagged = self.tag(UNTAGGED).and_then(|tag| tag.evicted.as_ref());
+            let Some(first) = untagged.filter(|it| it.runs() > self.max_evicted) else {
+                return;
+            };
+            let end = first.first_end();
+            if self
+                .by_number
+                .first()
+                .is_some_and(|(number, _)| number < end)
+            {
+                self.forget_evicted();
+            } else {
+                self.floor = self.floor.max(end);
+                if let Some(untagged) = self.tag_mut(UNTAGGED) {
+                    untagged.forget_before(end);
+                }
+            }
+        }
+    }
+
+    /// Forgets the first evicted message that has a tag, which raises the floor.
     fn forget_evicted(&mut self) {
         let Some((number, id)) = self.by_number.pop_first() else {
             self.evicted = 0;
@@ -204,13 +242,8 @@ impl Tags {
         self.floor = number.saturating_add(1);
         let floor = self.floor;
         for id in [id, UNTAGGED] {
-            if let Some(tag) = self.tag_mut(id)
-                && let Some(evicted) = &mut tag.evicted
-            {
-                evicted.forget_before(floor);
-                if evicted.is_empty() {
-                    tag.evicted = None;
-                }
+            if let Some(tag) = self.tag_mut(id) {
+                tag.forget_before(floor);
             }
         }
         self.drop_unused(id);
@@ -259,12 +292,8 @@ impl Tags {
         if tag.last_evicted < number {
             return Some(0);
         }
-        let evicted = || {
-            tag.evicted
-                .as_ref()
-                .map_or(0, |evicted| evicted.from(number))
-        };
-        (number >= self.floor).then(evicted)
+        let count = || tag.evicted.as_ref().map_or(0, |it| it.from(number));
+        (number >= self.floor).then(count)
     }
 
     fn id_or_new(&mut self, name: Arc<str>) -> TagId {
@@ -273,15 +302,11 @@ impl Tags {
         }
         // It may have been dropped before.
         let tag = Tag::new(Arc::clone(&name), self.dropped);
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            u32::try_from(self.slots.len().saturating_sub(1)).unwrap_or(u32::MAX)
-        });
-        if let Some(slot) = self.slots.get_mut(to_index(index)) {
-            *slot = Some(Box::new(tag));
-        }
-        self.ids.insert(name, TagId(index));
-        TagId(index)
+        let id = TagId(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        self.slots.insert(id.0, Box::new(tag));
+        self.ids.insert(name, id);
+        id
     }
 
     /// Drops a tag that has no message, retained or counted, and no filter.
@@ -291,20 +316,18 @@ impl Tags {
         if id == UNTAGGED || self.tag(id).is_none_or(is_used) {
             return;
         }
-        let slot = self.slots.get_mut(to_index(id.0));
-        if let Some(tag) = slot.and_then(Option::take) {
+        if let Some(tag) = self.slots.remove(id.0) {
             self.dropped = self.dropped.max(tag.last_evicted);
             self.ids.remove(&tag.name);
-            self.free.push(id.0);
         }
     }
 
     fn tag(&self, id: TagId) -> Option<&Tag> {
-        self.slots.get(to_index(id.0))?.as_deref()
+        self.slots.get(id.0).map(AsRef::as_ref)
     }
 
     fn tag_mut(&mut self, id: TagId) -> Option<&mut Tag> {
-        self.slots.get_mut(to_index(id.0))?.as_deref_mut()
+        self.slots.get_mut(id.0).map(AsMut::as_mut)
     }
 }
 
@@ -317,6 +340,35 @@ fn size_of(id: TagId, counts: bool) -> u64 {
     }
 }
 
-fn to_index(id: u32) -> usize {
-    usize::try_from(id).unwrap_or(usize::MAX)
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_stay_right_if_others_are_superseded_between_evicted_messages() {
+        let mut tags = Tags::new(1_000, 1 << 20, 1);
+        let mut evicted = Vec::new();
+        for step in 0..5_000 {
+            let number = step * 3 + 1;
+            tags.push(None, number);
+            tags.push(Some(Arc::from("key")), number + 1);
+            tags.push((step % 7 == 0).then(|| Arc::from("red")), number + 2);
+            tags.remove(number + 1);
+            tags.evict(number);
+            tags.evict(number + 2);
+            evicted.push(number);
+            evicted.extend((step % 7 != 0).then_some(number + 2));
+            assert!(
+                tags.floor <= number
+                    && tags.slots.get(0).unwrap().evicted.as_ref().unwrap().runs() <= 1_024
+            );
+            for from in [tags.floor, number - number / 10, number + 1] {
+                let known = tags.evicted_from(UNTAGGED, from);
+                let right = evicted.iter().rev().take_while(|it| **it >= from).count();
+                assert!(known.is_none_or(|known| known == right.try_into().unwrap()));
+                assert!(known.is_some() || from < tags.floor);
+            }
+        }
+    }
 }

@@ -16,12 +16,14 @@ use crate::topic::status::count;
 pub(crate) struct Full;
 
 impl State {
-    pub(crate) fn open_filter(&mut self) -> usize {
+    pub(crate) fn open_filter(&mut self) -> u64 {
+        // A filter without tags, too, must hear of messages without one.
+        self.store.list_by_tag();
         self.listeners.filters_mut().open()
     }
 
     /// Adds a tag to a filter; returns whether it is new.
-    pub(crate) fn insert_tag(&mut self, filter: usize, name: &Arc<str>) -> Result<bool, Full> {
+    pub(crate) fn insert_tag(&mut self, filter: u64, name: &Arc<str>) -> Result<bool, Full> {
         let filters = self.listeners.filters_mut();
         let tag = self.store.log().find_tag(name);
         if tag.is_some_and(|tag| filters.contains(filter, tag)) {
@@ -37,12 +39,12 @@ impl State {
     }
 
     /// Removes a tag from a filter; returns whether it had the tag.
-    pub(crate) fn remove_tag(&mut self, filter: usize, name: &str) -> bool {
+    pub(crate) fn remove_tag(&mut self, filter: u64, name: &str) -> bool {
         let tag = self.store.log().find_tag(name);
         tag.is_some_and(|tag| self.release_tag(filter, tag))
     }
 
-    pub(crate) fn has_tag(&self, filter: usize, name: &str) -> bool {
+    pub(crate) fn has_tag(&self, filter: u64, name: &str) -> bool {
         let tag = self.store.log().find_tag(name);
         let filters = self.listeners.filters();
         tag.zip(filters)
@@ -50,7 +52,7 @@ impl State {
     }
 
     /// The tags of a filter.
-    pub(crate) fn tags_of(&self, filter: usize) -> Vec<Arc<str>> {
+    pub(crate) fn tags_of(&self, filter: u64) -> Vec<Arc<str>> {
         let log = self.store.log();
         let tags = self.listeners.filters().into_iter();
         let names = tags
@@ -61,7 +63,7 @@ impl State {
 
     /// Removes some tags of a filter that no stream has, and then the filter. Returns whether the
     /// caller must go on.
-    pub(crate) fn close_filter(&mut self, filter: usize, max: usize) -> bool {
+    pub(crate) fn close_filter(&mut self, filter: u64, max: usize) -> bool {
         let filters = self.listeners.filters_mut();
         let tags: Vec<TagId> = filters.tags(filter).take(max).collect();
         for tag in &tags {
@@ -74,7 +76,7 @@ impl State {
         false
     }
 
-    fn release_tag(&mut self, filter: usize, tag: TagId) -> bool {
+    fn release_tag(&mut self, filter: u64, tag: TagId) -> bool {
         let is_removed = self.listeners.filters_mut().remove(filter, tag);
         if is_removed {
             self.store.release_tag(tag);
@@ -83,7 +85,7 @@ impl State {
     }
 
     /// Gives a stream a filter, which applies from the stream's position.
-    pub(crate) fn attach(&mut self, cursor: &mut Cursor, filter: usize) {
+    pub(crate) fn attach(&mut self, cursor: &mut Cursor, filter: u64) {
         let filters = self.listeners.filters_mut();
         if let Some(before) = cursor.filter.take() {
             filters.detach(before.id, cursor.slot);
@@ -140,7 +142,7 @@ impl State {
     }
 
     /// How a client with this id would continue now with a filter.
-    pub(crate) fn resumption_of_filter(&self, filter: usize, start: &Start) -> Resumption {
+    pub(crate) fn resumption_of_filter(&self, filter: u64, start: &Start) -> Resumption {
         let filters = self.listeners.filters();
         // A stream that is opened now wants all its tags from where it begins.
         let wanted = filters.map_or_else(Vec::new, |filters| {

@@ -185,3 +185,20 @@ fn forgetting_finds_a_topic_behind_a_crowd() {
     assert!(topics.forget(&0));
     assert_eq!(topics.len(), 299);
 }
+
+#[test]
+fn a_topic_with_a_filter_is_not_evicted() {
+    let (clock, topics) = new_topics();
+    let filter = topics.topic(&1).unwrap().filter(["red"]).unwrap();
+    let clone = filter.clone();
+    clock.advance(KEEP);
+    assert_eq!((left(&topics), topics.stats().idle), (1, 0));
+    let stream = quiet_stream(&topics.topic(&1).unwrap(), &clock, Start::Now);
+    drop(stream.only(&filter));
+    drop(filter);
+    assert_eq!(topics.stats().idle, 0);
+    drop(clone);
+    assert_eq!(topics.stats().idle, 1);
+    clock.advance(KEEP);
+    assert_eq!(left(&topics), 0);
+}

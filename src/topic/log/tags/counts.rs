@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::runs::Run;
+use super::super::{MAX_PER_STEP, reserve_one, to_u64};
 
 /// Ascending numbers as runs, each with the count of numbers in all runs before it.
 #[derive(Debug, Default)]
@@ -17,21 +18,35 @@ impl Counts {
         self.runs.is_empty()
     }
 
+    pub(super) fn runs(&self) -> u64 {
+        to_u64(self.runs.len())
+    }
+
+    /// The number after the first run.
+    pub(super) fn first_end(&self) -> u64 {
+        self.runs.front().map_or(0, |(run, _)| run.end)
+    }
+
     /// Adds a number above all others.
     pub(super) fn push(&mut self, number: u64) {
         let end = number.saturating_add(1);
         match self.runs.back_mut() {
             Some((last, _)) if last.end == number => last.end = end,
-            _ => self
-                .runs
-                .push_back((Run { start: number, end }, self.total)),
+            _ => {
+                reserve_one(&mut self.runs);
+                self.runs
+                    .push_back((Run { start: number, end }, self.total));
+            }
         }
         self.total = self.total.saturating_add(1);
     }
 
-    /// Forgets all runs that end before this number.
+    /// Forgets runs that end before this number, up to 64 of them.
     pub(super) fn forget_before(&mut self, number: u64) {
-        while self.runs.front().is_some_and(|(run, _)| run.end <= number) {
+        for _ in 0..MAX_PER_STEP {
+            if self.runs.front().is_none_or(|(run, _)| run.end > number) {
+                return;
+            }
             self.runs.pop_front();
         }
     }
