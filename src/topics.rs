@@ -1,4 +1,4 @@
-//! The types of [`Topics`]: settings, counters and errors.
+//! The types of [`Topics`](crate::Topics): settings, counters and errors.
 //!
 //! # Terms
 //!
