@@ -239,12 +239,13 @@ impl Member {
         &self.group.budget
     }
 
-    /// Lets the registry evict idle topics if a frame of this length does not fit. Called outside
-    /// the topic's lock.
+    /// Lets the registry evict idle topics if a frame of this length, with labels that cost this
+    /// much, does not fit. Called outside the topic's lock.
     #[inline]
-    pub(super) fn make_space(&self, frame: usize) {
+    pub(super) fn make_space(&self, frame: usize, labels: u64) {
         let frame = u64::try_from(frame).unwrap_or(u64::MAX);
-        self.group.make_space(frame.saturating_add(OVERHEAD));
+        let bytes = frame.saturating_add(labels);
+        self.group.make_space(bytes.saturating_add(OVERHEAD));
     }
 
     pub(super) fn record_end(&self) {

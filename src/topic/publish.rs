@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::handle::Topic;
 use super::publish_error::PublishError;
-use crate::message::{Message, Receipt};
+use crate::message::{Labels, Message, Receipt};
 
 /// Publishing.
 impl Topic {
@@ -41,7 +41,8 @@ impl Topic {
             message.event_mut().reserve_front(line);
         }
         if let Some(member) = self.shared().member() {
-            member.make_space(message.event().frame().len());
+            let labels = message.labels().map_or(0, Labels::cost);
+            member.make_space(message.event().frame().len(), labels);
         }
         self.shared().publish(message, own_id)
     }

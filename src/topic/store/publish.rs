@@ -116,6 +116,7 @@ impl Store {
             return Ok(());
         }
         let len = u64::try_from(len).unwrap_or(u64::MAX);
+        let len = len.saturating_add(labels);
         let bytes = self.schedule.bytes().saturating_add(len);
         let has_capacity = bytes <= self.bounds.retention.bytes
             && self.schedule.len() < self.bounds.scheduled

@@ -41,7 +41,7 @@ struct Waiting {
     messages: Ordered<Scheduled>,
     /// Each message's id, with the number of its arrival.
     ids: BTreeSet<(Arc<str>, u64)>,
-    /// The total length of the frames.
+    /// The total length of the frames, and what tags and keys count.
     bytes: u64,
 }
 
@@ -161,5 +161,7 @@ impl Schedule {
 }
 
 fn len(message: &Scheduled) -> u64 {
-    u64::try_from(message.frame.len()).unwrap_or(u64::MAX)
+    let frame = u64::try_from(message.frame.len()).unwrap_or(u64::MAX);
+    let labels = message.labels.as_deref().map_or(0, Labels::cost);
+    frame.saturating_add(labels)
 }

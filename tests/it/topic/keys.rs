@@ -1,6 +1,6 @@
 //! Messages that supersede older ones.
 
-use sse_queue::topic::{GapCause, Resumption, Start};
+use sse_queue::topic::{GapCause, PublishError, Resumption, Start};
 use sse_queue::{Event, FakeClock, Message, Topic};
 
 use crate::support::topic::{
@@ -116,4 +116,18 @@ fn a_client_resumes_after_the_own_id_of_a_superseded_message() {
     let stream = quiet_stream(&topic, &clock, after("order-1"));
     assert_eq!(stream.resumption(), Resumption::Exact);
     assert_eq!(Task::new(stream).drain_data(), "between,new");
+}
+
+#[test]
+fn keys_of_scheduled_messages_count_towards_the_bound_in_bytes() {
+    let clock = FakeClock::new();
+    let topic = builder(&clock).history_bytes(2_000).build();
+    let later = |number: u32| {
+        let key = number.to_string() + &"k".repeat(500);
+        topic.publish(Message::from("x").key(key).after(secs(1)))
+    };
+    assert!((0..3).all(|number| later(number).is_ok()));
+    assert!(matches!(later(3), Err(PublishError::Full(_))));
+    clock.advance(secs(1));
+    assert!(later(4).is_ok());
 }

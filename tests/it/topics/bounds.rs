@@ -142,3 +142,16 @@ fn evicted_topics_free_their_bytes() {
     assert_eq!(topics.len(), 0);
     assert_eq!(topics.stats().bytes, 0);
 }
+
+#[test]
+fn idle_topics_go_before_messages_of_topics_in_use_if_a_tag_needs_the_space() {
+    let (_, topics) = topics(|it| it.max_bytes(1_000));
+    for key in 0..8 {
+        publish(&topics.topic(&key).unwrap());
+    }
+    let used = topics.topic(&8).unwrap();
+    publish(&used);
+    used.publish(Message::from("x").tag("t".repeat(300)))
+        .unwrap();
+    assert_eq!(used.stats().retained, 2);
+}
