@@ -41,7 +41,7 @@ impl Topic {
             message.event_mut().reserve_front(line);
         }
         if let Some(member) = self.shared().member() {
-            let labels = message.labels().map_or(0, Labels::cost);
+            let labels = message.labels().map_or(0, Labels::max_cost);
             member.make_space(message.event().frame().len(), labels);
         }
         self.shared().publish(message, own_id)
