@@ -172,7 +172,7 @@
 //! gap. A new stream from [`Start::Oldest`](topic::Start::Oldest) gets the newest message of each
 //! key, as far as the log keeps it.
 //!
-//! Tags and keys are not sent to clients, and a queue drops them.
+//! Tags and keys are not sent to clients, and a queue refuses them.
 //!
 //! ```
 //! use sse_queue::topic::Start;

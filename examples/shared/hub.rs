@@ -229,6 +229,7 @@ impl Hub {
                     "delivered": stats.delivered,
                     "expired": stats.expired,
                     "withdrawn": stats.withdrawn,
+                    "superseded": stats.superseded,
                     "lagged": stats.lagged,
                     "gaps": stats.gaps,
                     "retained": stats.retained,

@@ -151,8 +151,8 @@ impl Message {
     ///
     /// A message has at most one tag; a later call replaces it. A stream without a filter gets all
     /// messages. All tags share one log and one order of ids, so one connection can follow many of
-    /// them and resume exactly. The tag is not sent. A [`Queue`](crate::Queue) drops it: a message that
-    /// is taken out of a queue has no tag, so a topic would give it to all streams.
+    /// them and resume exactly. The tag is not sent. A [`Queue`](crate::Queue) refuses a message with
+    /// a tag: it would go to any stream.
     ///
     /// # Examples
     ///
@@ -186,7 +186,8 @@ impl Message {
     ///
     /// A key applies to the whole topic, whatever the [tags](Self::tag) of the two messages are: if
     /// each tag has its own state, make the tag a part of the key. A scheduled message supersedes
-    /// when it enters the log. The key is not sent. A [`Queue`](crate::Queue) drops it.
+    /// when it enters the log. The key is not sent. A [`Queue`](crate::Queue) refuses a message with a
+    /// key.
     ///
     /// # Examples
     ///

@@ -46,6 +46,10 @@ pub enum PushError {
     /// The queue delivers at least once and already holds a message with this id.
     #[error("queue has a message with this id already")]
     DuplicateId(Message),
+    /// The message has a [tag](Message::tag) or a [key](Message::key), which only a topic knows: in a
+    /// queue it would go to a stream that does not want it.
+    #[error("queue knows no tags and keys")]
+    Labelled(Message),
 }
 
 impl PushError {
@@ -68,7 +72,8 @@ impl PushError {
             | Self::ReservedId(message)
             | Self::EmptyId(message)
             | Self::IdTooLong(message)
-            | Self::DuplicateId(message) => message,
+            | Self::DuplicateId(message)
+            | Self::Labelled(message) => message,
         }
     }
 }

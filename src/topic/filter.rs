@@ -79,12 +79,15 @@ struct Inner {
 ///
 /// let tags = (0..2000).map(|number| format!("room {number}"));
 /// let error = Topic::new().filter(tags).unwrap_err();
-/// assert_eq!(error.to_string(), "filter has more than 1024 tags");
+/// assert_eq!(error.to_string(), "filter has all 1024 tags that it may have");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("filter has more than {MAX_TAGS} tags")]
+#[error("filter has all {limit} tags that it may have")]
 #[non_exhaustive]
-pub struct TooManyTags;
+pub struct TooManyTags {
+    /// The maximum.
+    pub limit: usize,
+}
 
 impl Topic {
     /// Makes a filter for streams of this topic that want messages with these tags, and those
@@ -154,7 +157,7 @@ impl Filter {
         let Inner { shared, id } = &*self.inner;
         let tag = tag.into();
         let inserted = shared.with_lazy_clock(|state, _| state.insert_tag(*id, &tag));
-        inserted.map_err(|Full| TooManyTags)
+        inserted.map_err(|Full| TooManyTags { limit: MAX_TAGS })
     }
 
     /// Removes a tag; returns whether the filter had it.

@@ -182,6 +182,7 @@ impl State {
         TopicStats {
             retained: to_usize(self.store.log().len()),
             bytes: to_usize(self.store.log().bytes()),
+            superseded: self.store.log().superseded(),
             scheduled: self.store.scheduled(),
             next_due: self.store.next_due().after(now),
             ..self.status.counters

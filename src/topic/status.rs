@@ -39,6 +39,8 @@ pub struct TopicStats {
     /// Scheduled messages taken out by [`Topic::cancel`](crate::Topic::cancel) or
     /// [`Topic::take_remaining`](crate::Topic::take_remaining).
     pub withdrawn: u64,
+    /// Messages that a newer one with the same [key](crate::Message::key) has superseded.
+    pub superseded: u64,
     /// How many times the next message of a stream had been evicted.
     pub lagged: u64,
     /// Streams that began with a gap.

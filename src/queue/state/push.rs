@@ -52,6 +52,9 @@ impl State {
         if self.is_closed() {
             return refuse(PushError::Closed, push);
         }
+        if push.message.labels().is_some() {
+            return refuse(PushError::Labelled, push);
+        }
         let numbered = match self.backlog.number(&push, self.delivery.is_some()) {
             Ok(numbered) => numbered,
             Err(error) => return refuse(error, push),

@@ -16,6 +16,8 @@ use crate::time::Deadline;
 #[derive(Debug, Default)]
 pub(super) struct LabelIndex {
     keys: Keys,
+    /// How many messages a newer one with the same key has superseded.
+    superseded: u64,
     /// Since the first tag or filter.
     pub(super) tags: Option<Tags>,
     /// The memory of the next [selection](super::select::Selection).
@@ -63,9 +65,15 @@ impl Log {
         }
         let superseded = key.and_then(|key| index.keys.insert(key, number));
         if let Some(older) = superseded {
+            index.superseded = index.superseded.saturating_add(1);
             self.remove(older);
         }
         number
+    }
+
+    /// How many messages a newer one with the same key has superseded.
+    pub(crate) fn superseded(&self) -> u64 {
+        self.labels.as_ref().map_or(0, |index| index.superseded)
     }
 
     /// Begins to list messages by tag, from this number on.

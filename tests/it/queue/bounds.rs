@@ -5,7 +5,8 @@ use sse_queue::{Event, FakeClock, Message};
 
 use super::SMALL;
 use crate::support::queue::{
-    assert_accounted, builder, drain_data, push_all, push_brief, push_later, quiet_stream, take_one,
+    assert_accounted, builder, drain_data, new_queue, push_all, push_brief, push_later,
+    quiet_stream, take_one,
 };
 use crate::support::{Task, secs};
 
@@ -119,4 +120,17 @@ fn the_limit_on_streams_counts_live_streams() {
     assert_eq!(queue.stream(clock.ticker()).unwrap_err().limit, 2);
     drop(one);
     assert!(queue.stream(clock.ticker()).is_ok());
+}
+
+#[test]
+fn a_tag_or_a_key_is_refused_and_handed_back() {
+    let (_, queue) = new_queue();
+    for message in [Message::from("x").tag("red"), Message::from("x").key("k")] {
+        let refused = queue.push(message.clone()).unwrap_err();
+        assert_eq!(refused, PushError::Labelled(message.clone()));
+        assert_eq!(refused.to_string(), "queue knows no tags and keys");
+        let refused = pollster::block_on(queue.push_when_ready(message.clone()));
+        assert_eq!(refused.unwrap_err().into_message(), message);
+    }
+    assert_eq!(queue.stats().pushed, 0);
 }
