@@ -312,16 +312,18 @@ impl Listeners {
 
     /// Makes sure that timekeepers are armed for the next due time, or that streams are notified to
     /// become timekeepers.
+    #[inline]
     pub(super) fn assign_timekeepers(&mut self, agenda: Agenda, step: &mut Step) {
         if agenda.due == Deadline::Never {
             // Streams that poll while nothing is scheduled take no role, so the next due time must
             // notify some again.
             self.keepers.forget_notified();
-            return;
+        } else if self.drivers.is_empty() {
+            self.assign_for(agenda, step);
         }
-        if !self.drivers.is_empty() {
-            return;
-        }
+    }
+
+    fn assign_for(&mut self, agenda: Agenda, step: &mut Step) {
         let mut is_woken = false;
         for slot in self.keepers.bring_forward(agenda.due) {
             is_woken |= self.set.notify(slot);

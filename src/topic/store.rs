@@ -168,10 +168,6 @@ impl Store {
         {
             self.cached = None;
         }
-        if self.newest.is_some() && self.log.is_timed() {
-            // It may have expired.
-            self.newest = None;
-        }
         has_more
     }
 
@@ -247,7 +243,9 @@ impl Store {
     #[inline]
     pub(super) fn newest(&self) -> Option<&(Newest, Bytes)> {
         let newest = self.newest.as_deref()?;
-        (newest.0.end() == self.log.next()).then_some(newest)
+        let is_newest = newest.0.end() == self.log.next();
+        // It may have aged.
+        (is_newest && self.log.oldest() < newest.0.end()).then_some(newest)
     }
 
     #[inline]
