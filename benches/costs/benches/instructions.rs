@@ -74,6 +74,10 @@ const WORKS: &[(&str, Work)] = &[
     ("topic-one-tag-of-1000-10-polls", |times| {
         publish_tagged(times, 1_000);
     }),
+    ("topic-read-50", |times| read_tagged(times, 0)),
+    ("topic-read-50-of-one-tag-of-1000", |times| {
+        read_tagged(times, 1_000);
+    }),
     ("queue-clone-drop", clone_queue),
     ("topic-clone-drop", clone_topic),
     ("topics-32-deltas-to-one-plain", |times| {
@@ -118,6 +122,7 @@ const BARS: &[(&str, &str, f64)] = &[
         "topic-publish-10-polls",
         2.0,
     ),
+    ("topic-read-50-of-one-tag-of-1000", "topic-read-50", 3.0),
     (
         "topics-32-deltas-to-one-kept",
         "topics-32-deltas-to-one-plain",
@@ -429,6 +434,32 @@ fn publish_tagged(times: u32, tags: u32) {
         };
         topic.publish(message).expect("it is open");
     });
+}
+
+/// A stream that reads 50 messages that are all there, one by one; with tags, all of one.
+fn read_tagged(times: u32, tags: usize) {
+    let topic = Topic::new();
+    let data = "x".repeat(DATA);
+    for number in 0..50 * tags.max(1) {
+        let message = Message::from(data.as_str());
+        let message = match number.checked_rem(tags) {
+            Some(tag) => message.tag(tag.to_string()),
+            None => message,
+        };
+        topic.publish(message).expect("it is open");
+    }
+    let filter = topic.filter(["0"]).expect("it is one tag");
+    for _ in 0..times {
+        let stream = topic.stream(Start::Oldest, Reading::new());
+        let stream = stream.expect("no cap is reached").without_first_comment();
+        let stream = stream.pacing(Pacing::immediate().batch(1));
+        let mut stream = if tags == 0 {
+            stream
+        } else {
+            stream.only(&filter)
+        };
+        assert_eq!(drain(&mut stream, Waker::noop()), 50);
+    }
 }
 
 fn clone_queue(times: u32) {
