@@ -17,6 +17,10 @@ impl Labels {
     /// addition to what each of these counts.
     pub(crate) const TAG: u64 = 192;
 
+    /// What messages without a tag that follow one another in the log count together, while messages
+    /// are listed by tag.
+    pub(crate) const RUN: u64 = 32;
+
     pub(crate) fn is_empty(&self) -> bool {
         self.tag.is_none() && self.key.is_none()
     }

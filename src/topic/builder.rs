@@ -127,9 +127,10 @@ impl TopicBuilder {
     /// A message counts its frame plus 16 bytes; one that was scheduled, or whose event brought an
     /// id, also counts the length of its id plus 64 bytes; so do a [tag](crate::Message::tag) and a
     /// [key](crate::Message::key). A tag counts 192 bytes more while the history has messages with
-    /// it. A message that exceeds the bound by itself is refused as
+    /// it, and messages without a tag that follow one another count 32 bytes more together, from the
+    /// first tag or filter of the topic on. A message that exceeds the bound by itself is refused as
     /// [too large](crate::topic::PublishError::TooLarge). The history holds at most 1.25 times this
-    /// bound plus 4 KB of memory; 8 KB if messages expire or age.
+    /// bound plus 4 KB of memory; 8 KB if messages expire, age, or have tags or keys.
     ///
     /// Memory is freed in blocks of up to 256 messages or 64 KiB, and at most an eighth of this
     /// bound. A stream can hold one block while its client reads it.

@@ -80,6 +80,26 @@ fn tags_and_keys_together_are_within_the_bound() {
     });
 }
 
+/// Each message that stays is alone among numbers of messages that were superseded.
+#[test]
+fn messages_between_superseded_ones_are_within_the_bound() {
+    for bound in BOUNDS {
+        let builder = Topic::builder().clock(FakeClock::new());
+        let topic = builder.history(usize::MAX).history_bytes(bound).build();
+        let mut bytes = measure(|| drop(topic.filter(["red"]).unwrap())).bytes_current;
+        for number in 0..bound / 10 {
+            bytes += measure(|| {
+                topic.publish("stays").unwrap();
+                topic.publish(Message::from("x").key("k")).unwrap();
+                let _ = topic.stats();
+            })
+            .bytes_current;
+            let most = i64::try_from(bound * 5 / 4 + 8_192).unwrap();
+            assert!(bytes <= most, "{bytes} of {most} after {number} messages");
+        }
+    }
+}
+
 #[test]
 fn filters_that_come_and_go_leave_nothing_behind() {
     let topic = Topic::builder().clock(FakeClock::new()).build();

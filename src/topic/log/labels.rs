@@ -68,6 +68,7 @@ impl Log {
             index.superseded = index.superseded.saturating_add(1);
             self.remove(older);
         }
+        self.count_runs();
         number
     }
 
@@ -104,6 +105,7 @@ impl Log {
             if let Some(tags) = &mut index.tags {
                 self.bytes = self.bytes.saturating_sub(tags.evict(number));
             }
+            self.count_runs();
         }
     }
 
@@ -115,6 +117,15 @@ impl Log {
             if let Some(tags) = &mut index.tags {
                 self.bytes = self.bytes.saturating_sub(tags.remove(number));
             }
+            self.count_runs();
+        }
+    }
+
+    /// Counts the runs of messages without a tag towards the bound in bytes.
+    fn count_runs(&mut self) {
+        if let Some(tags) = self.tags_mut() {
+            let [before, now] = tags.recount_runs();
+            self.bytes = self.bytes.saturating_sub(before).saturating_add(now);
         }
     }
 

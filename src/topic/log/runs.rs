@@ -20,6 +20,13 @@ pub(super) struct Run {
 }
 
 impl Runs {
+    /// The number of runs.
+    pub(super) fn count(&self) -> usize {
+        self.ends
+            .len()
+            .saturating_add(usize::from(self.last.is_some()))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.last.is_none()
     }

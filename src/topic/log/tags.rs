@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::runs::{Run, Runs};
+use super::to_u64;
 use crate::message::Labels;
 use crate::seq_map::SeqMap;
 use counts::Counts;
@@ -56,6 +57,8 @@ pub(super) struct Tags {
     max_evicted: u64,
     /// The last message before the floor that was evicted, of all tags that were dropped.
     dropped: u64,
+    /// What the runs of messages without a tag count towards the log's bound.
+    runs_size: u64,
     /// The tags of the messages that were appended since this was taken.
     fresh: Vec<TagId>,
 }
@@ -112,6 +115,7 @@ impl Tags {
             evicted: 0,
             max_evicted: (bytes / 32 / EVICTED_SIZE).min(messages.max(MIN_EVICTED)),
             dropped: 0,
+            runs_size: 0,
             fresh: Vec::new(),
         }
     }
@@ -164,6 +168,15 @@ impl Tags {
     #[inline]
     pub(super) fn newest(&self, id: TagId) -> u64 {
         self.tag(id).map_or(0, |tag| tag.newest[0])
+    }
+
+    /// What the runs of messages without a tag counted so far, and what they count now. Tagged and
+    /// superseded messages between them make them many.
+    pub(super) fn recount_runs(&mut self) -> [u64; 2] {
+        let untagged = self.tag(UNTAGGED);
+        let runs = untagged.map_or(0, |tag| tag.retained.count());
+        let now = to_u64(runs).saturating_mul(Labels::RUN);
+        [core::mem::replace(&mut self.runs_size, now), now]
     }
 
     /// Records that a message was evicted before it expired or was superseded. Returns what its tag

@@ -109,7 +109,8 @@ impl Store {
             Some(plan.id.as_str())
         };
         let labels = message.labels().map_or(0, Labels::max_cost);
-        if !self.log.fits(len, logged_id, labels) {
+        let run = if self.log.is_tagged() { Labels::RUN } else { 0 };
+        if !self.log.fits(len, logged_id, labels.saturating_add(run)) {
             return Err(PublishError::TooLarge);
         }
         if is_due {

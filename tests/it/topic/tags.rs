@@ -304,7 +304,7 @@ fn tags_count_towards_the_bound_in_bytes() {
     let labels = 2 * ("red".len() + 64) + 192 + "key".len() + 64;
     assert_eq!(topic.stats().bytes, 3 * plain + labels);
     topic.publish(Message::from("x").key("key")).unwrap();
-    let labels = "red".len() + 64 + 192 + "key".len() + 64;
+    let labels = "red".len() + 64 + 192 + "key".len() + 64 + 32;
     assert_eq!(
         topic.stats().bytes,
         3 * plain + labels,
